@@ -1,0 +1,136 @@
+//! Time as an input: what the clock says, and a point on it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A point in time: whole milliseconds since the Unix epoch.
+///
+/// Differences saturate, so that a clock that steps back never panics and never yields a negative age.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The largest time a record can hold (48 bits of milliseconds: the year 10889).
+    pub const MAX: Self = Self((1 << 48) - 1);
+
+    /// A time from milliseconds since the Unix epoch, capped at [`Timestamp::MAX`].
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        if millis > Self::MAX.0 {
+            Self::MAX
+        } else {
+            Self(millis)
+        }
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero if it is not earlier.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This time and `duration` later, capped at [`Timestamp::MAX`].
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self::from_millis(self.0.saturating_add(millis))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(0).plus(since_epoch)
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        UNIX_EPOCH + Duration::from_millis(time.0)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}ms", self.0)
+    }
+}
+
+/// Where the time comes from: the system's clock, or one that a test moves by hand.
+#[derive(Clone, Default)]
+pub struct Clock(Source);
+
+#[derive(Clone, Default)]
+enum Source {
+    #[default]
+    System,
+    #[cfg(any(test, feature = "testing"))]
+    Manual(Arc<std::sync::atomic::AtomicU64>),
+    Function(Arc<dyn Fn() -> SystemTime + Send + Sync>),
+}
+
+impl Clock {
+    /// The system's clock.
+    #[must_use]
+    pub const fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock of the application's own.
+    pub fn from_fn(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Source::Function(Arc::new(now)))
+    }
+
+    /// A clock that stands still at `start` until [`advance`](Clock::advance) moves it; clones share it.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn manual(start: Timestamp) -> Self {
+        Self(Source::Manual(Arc::new(std::sync::atomic::AtomicU64::new(
+            start.0,
+        ))))
+    }
+
+    /// Moves a [`manual`](Clock::manual) clock forward, for all its clones; any other clock stays as it is.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn advance(&self, by: Duration) {
+        self.set(self.now().plus(by));
+    }
+
+    /// Sets a [`manual`](Clock::manual) clock, for all its clones; any other clock stays as it is.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn set(&self, to: Timestamp) {
+        if let Source::Manual(now) = &self.0 {
+            now.store(to.0, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
+    /// What the clock says now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::System => SystemTime::now().into(),
+            #[cfg(any(test, feature = "testing"))]
+            Source::Manual(now) => Timestamp(now.load(std::sync::atomic::Ordering::SeqCst)),
+            Source::Function(now) => now().into(),
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match &self.0 {
+            Source::System => "System",
+            #[cfg(any(test, feature = "testing"))]
+            Source::Manual(_) => "Manual",
+            Source::Function(_) => "Function",
+        };
+        f.debug_tuple("Clock").field(&name).finish()
+    }
+}

@@ -1,0 +1,581 @@
+//! What a store keeps of a session, and the one place where it is written and read.
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0 | 1 | format: 1; 0 is a tombstone, and nothing else follows it |
+//! | 1 | 8 | revision: random, new with every write; what compare-and-swap compares |
+//! | 9 | 16 | the two revisions before it (zeros: none) |
+//! | 25 | 32 | hash of the verifier |
+//! | 57 | 6 | created: milliseconds since the Unix epoch, big-endian, as all times here |
+//! | 63 | 1 | what follows: bit 0 deadline, 1 authenticated, 2 user, 3–4 expiry kind, 5–7 number of retired verifiers |
+//! | 64 | 6 | absolute deadline, if there is one |
+//! | … | 6 | last authentication, if there was one |
+//! | … | 1 + n | the user's id, if the session belongs to one: its length, then UTF-8 |
+//! | … | 6 | the expiry's milliseconds, if its kind has any |
+//! | … | 38 each | retired verifiers: hash and time |
+//! | … | rest | the data: a JSON object, readable with `redis-cli` |
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::data::Data;
+use crate::token::{Random, RandomError, VerifierHash};
+
+/// What a compare-and-swap compares: eight random bytes, new with every write.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Revision(pub(crate) [u8; 8]);
+
+impl Revision {
+    const NONE: Self = Self([0; 8]);
+
+    /// The eight bytes, as they stand at offset 1 of an encoded record.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+
+    pub(crate) fn generate(random: &Random) -> Result<Self, RandomError> {
+        let mut bytes = [0; 8];
+        random.fill(&mut bytes)?;
+        // Zeros mean "none".
+        bytes[7] |= u8::from(bytes == [0; 8]);
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Debug for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revision({:016x})", u64::from_be_bytes(self.0))
+    }
+}
+
+/// When a session ends, where that was set for this session alone.
+///
+/// Set with [`Session::set_expiry`](crate::Session::set_expiry); the absolute limit of the layer holds whatever is set here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Expiry {
+    /// As the layer is configured.
+    #[default]
+    Default,
+    /// After this long without a request, in whole milliseconds, in place of the layer's idle limit.
+    Idle(Duration),
+    /// At this instant, and before it where the layer's idle limit says so; no activity moves it.
+    At(Timestamp),
+    /// The cookie ends with the browser; the limits of the layer hold on the server.
+    BrowserClose,
+}
+
+/// A verifier that was replaced, and when: its holder is late, not an intruder, for a minute.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retired {
+    pub(crate) verifier: VerifierHash,
+    pub(crate) at: Timestamp,
+}
+
+/// What a record says of its session beside the data.
+#[derive(Clone, Debug)]
+pub(crate) struct Header {
+    pub(crate) revision: Revision,
+    /// The revisions before this one, newest first: a writer that does not know whether its write arrived looks here.
+    pub(crate) before: [Revision; 2],
+    pub(crate) verifier: VerifierHash,
+    pub(crate) created: Timestamp,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) authenticated: Option<Timestamp>,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) expiry: Expiry,
+    /// Oldest first, at most [`Header::MAX_RETIRED`].
+    pub(crate) retired: Vec<Retired>,
+}
+
+impl Header {
+    /// How many retired verifiers a record remembers.
+    pub(crate) const MAX_RETIRED: usize = 4;
+    /// How long a user's id may be, in bytes.
+    pub(crate) const MAX_USER_LEN: usize = 255;
+
+    pub(crate) fn new(revision: Revision, verifier: VerifierHash, created: Timestamp) -> Self {
+        Self {
+            revision,
+            before: [Revision::NONE; 2],
+            verifier,
+            created,
+            deadline: None,
+            authenticated: None,
+            user: None,
+            expiry: Expiry::Default,
+            retired: Vec::new(),
+        }
+    }
+
+    /// Moves on to a new revision, and remembers the one it replaces.
+    pub(crate) fn revise(&mut self, revision: Revision) {
+        self.before = [self.revision, self.before[0]];
+        self.revision = revision;
+    }
+
+    /// Puts a new verifier in place of the old one, which is remembered as retired `now`.
+    pub(crate) fn rotate(&mut self, verifier: VerifierHash, now: Timestamp, remember: Duration) {
+        self.retired
+            .retain(|retired| is_recent(retired.at, now, remember));
+        if self.retired.len() == Self::MAX_RETIRED {
+            self.retired.remove(0);
+        }
+        self.retired.push(Retired {
+            verifier: self.verifier,
+            at: now,
+        });
+        self.verifier = verifier;
+    }
+}
+
+/// Whether `at` lies less than `window` back. A time more than a window ahead is not recent: some clock is wrong.
+pub(crate) fn is_recent(at: Timestamp, now: Timestamp, window: Duration) -> bool {
+    now.since(at) < window && at.since(now) <= window
+}
+
+/// What a store keeps of a session: immutable, and cheap to clone.
+///
+/// A store need not look inside: it keeps [`encode`](Record::encode)'s bytes (or the record itself) under a
+/// [`RecordKey`](crate::store::RecordKey), and compares [`revision`](Record::revision)s.
+#[derive(Clone)]
+pub struct Record(Arc<Inner>);
+
+struct Inner {
+    header: Header,
+    data: Data,
+}
+
+impl Record {
+    /// The largest record that [`decode`](Record::decode) accepts, in bytes.
+    pub const MAX_LEN: usize = 1 << 20;
+    /// How deeply arrays and objects may nest in the data, the data itself included.
+    pub const MAX_DEPTH: usize = 64;
+    /// What stands in a record's place for a minute after it was deleted.
+    pub const TOMBSTONE: &'static [u8] = &[0];
+    /// Where in an encoded record the revision stands.
+    pub const REVISION_OFFSET: usize = 1;
+    /// How many revisions stand there one after the other: its own, then those before it.
+    pub const REVISIONS: usize = 3;
+
+    const FORMAT: u8 = 1;
+
+    pub(crate) fn new(header: Header, data: Data) -> Self {
+        Self(Arc::new(Inner { header, data }))
+    }
+
+    /// The revision of this record.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.0.header.revision
+    }
+
+    /// Whether this record was written as `revision`, or on top of it: whether that write arrived.
+    #[must_use]
+    pub fn includes(&self, revision: Revision) -> bool {
+        let header = &self.0.header;
+        header.revision == revision || header.before.contains(&revision)
+    }
+
+    /// The user the session belongs to, for a store that keeps an index of users.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.0.header.user.as_deref()
+    }
+
+    /// The session's data: a JSON object.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        self.0.data.json()
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.0.header
+    }
+
+    pub(crate) fn data(&self) -> &Data {
+        &self.0.data
+    }
+
+    /// The record as bytes: a short binary header, then the data as JSON text.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let Inner { header, data } = &*self.0;
+        let json = data.json();
+        let user = header.user.as_deref().unwrap_or_default();
+        let mut out = Vec::with_capacity(
+            64 + 3 * 6 + 1 + user.len() + 38 * header.retired.len() + json.len(),
+        );
+        let time = |out: &mut Vec<u8>, time: Timestamp| {
+            out.extend_from_slice(&time.as_millis().to_be_bytes()[2..]);
+        };
+        let (kind, expiry) = match header.expiry {
+            Expiry::Default => (0, None),
+            Expiry::Idle(idle) => (1, Some(Timestamp::from_millis(0).plus(idle))),
+            Expiry::At(at) => (2, Some(at)),
+            Expiry::BrowserClose => (3, None),
+        };
+        let retired = &header.retired[..header.retired.len().min(Header::MAX_RETIRED)];
+
+        out.push(Self::FORMAT);
+        out.extend_from_slice(&header.revision.0);
+        for before in &header.before {
+            out.extend_from_slice(&before.0);
+        }
+        out.extend_from_slice(&header.verifier.0);
+        time(&mut out, header.created);
+        out.push(
+            u8::from(header.deadline.is_some())
+                | u8::from(header.authenticated.is_some()) << 1
+                | u8::from(header.user.is_some()) << 2
+                | kind << 3
+                | u8::try_from(retired.len()).unwrap_or_default() << 5,
+        );
+        for at in [header.deadline, header.authenticated]
+            .into_iter()
+            .flatten()
+        {
+            time(&mut out, at);
+        }
+        if header.user.is_some() {
+            // `Session::login` refuses a longer one.
+            out.push(u8::try_from(user.len()).unwrap_or(u8::MAX));
+            out.extend_from_slice(user.as_bytes());
+        }
+        if let Some(at) = expiry {
+            time(&mut out, at);
+        }
+        for retired in retired {
+            out.extend_from_slice(&retired.verifier.0);
+            time(&mut out, retired.at);
+        }
+        out.extend_from_slice(json.as_bytes());
+        out
+    }
+
+    /// Reads what [`encode`](Record::encode) wrote.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are not a record, or are larger or nested deeper than a record may be, or were written by a newer
+    /// version of this crate. Never panics, whatever the bytes: what a store holds is not trusted.
+    pub fn decode(bytes: Vec<u8>) -> Result<Self, DecodeError> {
+        if bytes.len() > Self::MAX_LEN {
+            return Err(DecodeError::TooLarge);
+        }
+        let mut rest = Reader(&bytes);
+        match rest.byte()? {
+            Self::FORMAT => {}
+            newer if newer > Self::FORMAT => return Err(DecodeError::FutureFormat),
+            _ => return Err(DecodeError::Corrupt),
+        }
+        let revision = Revision(rest.array()?);
+        let before = [Revision(rest.array()?), Revision(rest.array()?)];
+        if revision == Revision::NONE {
+            return Err(DecodeError::Corrupt);
+        }
+        let mut header = Header::new(revision, VerifierHash(rest.array()?), rest.time()?);
+        header.before = before;
+        let flags = rest.byte()?;
+        if flags & 1 != 0 {
+            header.deadline = Some(rest.time()?);
+        }
+        if flags & 2 != 0 {
+            header.authenticated = Some(rest.time()?);
+        }
+        if flags & 4 != 0 {
+            let len = rest.byte()?;
+            let user =
+                std::str::from_utf8(rest.slice(len.into())?).map_err(|_| DecodeError::Corrupt)?;
+            header.user = Some(user.into());
+        }
+        header.expiry = match flags >> 3 & 3 {
+            0 => Expiry::Default,
+            1 => Expiry::Idle(Duration::from_millis(rest.time()?.as_millis())),
+            2 => Expiry::At(rest.time()?),
+            _ => Expiry::BrowserClose,
+        };
+        let retired = usize::from(flags >> 5);
+        if retired > Header::MAX_RETIRED {
+            return Err(DecodeError::Corrupt);
+        }
+        for _ in 0..retired {
+            let verifier = VerifierHash(rest.array()?);
+            header.retired.push(Retired {
+                verifier,
+                at: rest.time()?,
+            });
+        }
+        let start = bytes.len() - rest.0.len();
+        let mut json = bytes;
+        json.drain(..start);
+        let json = String::from_utf8(json).map_err(|_| DecodeError::Corrupt)?;
+        let data = Data::parse(json, Self::MAX_DEPTH).map_err(|_| DecodeError::Corrupt)?;
+        Ok(Self::new(header, data))
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither the data nor any hash: a log is read by more people than a store.
+        f.debug_struct("Record")
+            .field("revision", &self.revision())
+            .field("user", &self.user().map(|_| "[hidden]"))
+            .field("data", &self.0.data)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Not written by this crate, or damaged.
+    Corrupt,
+    /// Larger than [`Record::MAX_LEN`].
+    TooLarge,
+    /// Written by a newer version of this crate, as while it is rolled out.
+    FutureFormat,
+    /// The store keeps something else under this key, such as a Redis list.
+    ForeignType,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Corrupt => "not a session record, or a damaged one",
+            Self::TooLarge => "larger than a session record may be",
+            Self::FutureFormat => "written by a newer version of this crate",
+            Self::ForeignType => "not a value of the type that session records have",
+        })
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// Takes fixed pieces off the front of a slice.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn slice(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(DecodeError::Corrupt)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(DecodeError::Corrupt)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, DecodeError> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn time(&mut self) -> Result<Timestamp, DecodeError> {
+        let [a, b, c, d, e, f] = self.array()?;
+        Ok(Timestamp::from_millis(u64::from_be_bytes([
+            0, 0, a, b, c, d, e, f,
+        ])))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+
+    use super::*;
+
+    fn times() -> impl Strategy<Value = Timestamp> {
+        (0..1_u64 << 48).prop_map(Timestamp::from_millis)
+    }
+
+    fn hashes() -> impl Strategy<Value = VerifierHash> {
+        any::<[u8; 32]>().prop_map(VerifierHash)
+    }
+
+    fn expiries() -> impl Strategy<Value = Expiry> {
+        prop_oneof![
+            Just(Expiry::Default),
+            (0..1_u64 << 48).prop_map(|millis| Expiry::Idle(Duration::from_millis(millis))),
+            times().prop_map(Expiry::At),
+            Just(Expiry::BrowserClose),
+        ]
+    }
+
+    fn records() -> impl Strategy<Value = Record> {
+        let retired = (hashes(), times()).prop_map(|(verifier, at)| Retired { verifier, at });
+        (
+            any::<[[u8; 8]; 3]>(),
+            hashes(),
+            [times(), times(), times()],
+            any::<(bool, bool)>(),
+            proptest::option::of("[^\0]{1,20}"),
+            expiries(),
+            proptest::collection::vec(retired, 0..=4),
+            proptest::collection::btree_map("[a-z]{1,5}", any::<i64>(), 0..4),
+        )
+            .prop_map(
+                |(revisions, verifier, [a, b, c], (d, e), user, expiry, retired, values)| {
+                    let mut header = Header::new(Revision(revisions[0]), verifier, a);
+                    header.revision.0[0] |= 1;
+                    header.before = [Revision(revisions[1]), Revision(revisions[2])];
+                    header.deadline = d.then_some(b);
+                    header.authenticated = e.then_some(c);
+                    header.user = user.map(Into::into);
+                    header.expiry = expiry;
+                    header.retired = retired;
+                    let json = serde_json::to_string(&values).unwrap();
+                    Record::new(header, Data::parse(json, Record::MAX_DEPTH).unwrap())
+                },
+            )
+    }
+
+    fn sample() -> Record {
+        let mut header = Header::new(
+            Revision(*b"revision"),
+            VerifierHash([7; 32]),
+            Timestamp::from_millis(1_700_000_000_000),
+        );
+        header.user = Some("alice".into());
+        header.deadline = Some(Timestamp::from_millis(1_700_000_600_000));
+        Record::new(header, Data::parse(r#"{"n":1}"#.to_owned(), 64).unwrap())
+    }
+
+    #[test]
+    fn the_layout_is_as_documented() {
+        let bytes = sample().encode();
+        let mut expected = vec![1];
+        expected.extend_from_slice(b"revision");
+        expected.extend_from_slice(&[0; 16]);
+        expected.extend_from_slice(&[7; 32]);
+        expected.extend_from_slice(&1_700_000_000_000_u64.to_be_bytes()[2..]);
+        expected.push(0b0000_0101);
+        expected.extend_from_slice(&1_700_000_600_000_u64.to_be_bytes()[2..]);
+        expected.extend_from_slice(b"\x05alice{\"n\":1}");
+        assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn every_prefix_of_a_record_is_corrupt() {
+        let bytes = sample().encode();
+        for len in 0..bytes.len() {
+            assert_eq!(
+                Record::decode(bytes[..len].to_vec()).unwrap_err(),
+                DecodeError::Corrupt,
+                "{len}"
+            );
+        }
+    }
+
+    #[test]
+    fn formats_are_told_apart() {
+        let mut bytes = sample().encode();
+        bytes[0] = 2;
+        assert_eq!(
+            Record::decode(bytes.clone()).unwrap_err(),
+            DecodeError::FutureFormat
+        );
+        bytes[0] = 0;
+        assert_eq!(Record::decode(bytes).unwrap_err(), DecodeError::Corrupt);
+        assert_eq!(
+            Record::decode(Record::TOMBSTONE.to_vec()).unwrap_err(),
+            DecodeError::Corrupt
+        );
+        assert_eq!(
+            Record::decode(vec![1; Record::MAX_LEN + 1]).unwrap_err(),
+            DecodeError::TooLarge
+        );
+    }
+
+    #[test]
+    fn a_revision_remembers_the_two_before_it() {
+        let mut header = sample().header().clone();
+        for name in [b"second..", b"third...", b"fourth.."] {
+            header.revise(Revision(*name));
+        }
+        let record = Record::new(header, Data::empty());
+        assert!(record.includes(Revision(*b"fourth..")));
+        assert!(record.includes(Revision(*b"second..")));
+        assert!(!record.includes(Revision(*b"revision")));
+    }
+
+    #[test]
+    fn at_most_four_verifiers_are_remembered_and_only_for_their_time() {
+        let minute = Duration::from_secs(60);
+        let start = Timestamp::from_millis(1_000_000);
+        let mut header = Header::new(Revision([1; 8]), VerifierHash([0; 32]), start);
+        for step in 1..=6 {
+            header.rotate(
+                VerifierHash([step; 32]),
+                start.plus(Duration::from_secs(step.into())),
+                minute,
+            );
+        }
+        let kept = |header: &Header| {
+            header
+                .retired
+                .iter()
+                .map(|r| r.verifier.0[0])
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(kept(&header), [2, 3, 4, 5]);
+        header.rotate(
+            VerifierHash([7; 32]),
+            start.plus(Duration::from_secs(64)),
+            minute,
+        );
+        assert_eq!(kept(&header), [4, 5, 6]);
+    }
+
+    #[test]
+    fn a_time_far_ahead_is_not_recent() {
+        let (now, minute) = (Timestamp::from_millis(10_000_000), Duration::from_secs(60));
+        let at = |millis: u64| is_recent(Timestamp::from_millis(millis), now, minute);
+        assert!(at(10_000_000) && at(10_060_000) && at(9_940_001));
+        assert!(!at(9_940_000) && !at(10_060_001));
+    }
+
+    #[test]
+    fn printing_a_record_shows_neither_user_nor_data_nor_hash() {
+        let printed = format!("{:?}", sample());
+        assert!(!printed.contains("alice") && !printed.contains("7, 7"));
+        assert!(printed.contains("Data(1 keys)"), "{printed}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes_to_the_same(record in records()) {
+            let bytes = record.encode();
+            assert_eq!(&bytes[1..9], record.revision().as_bytes());
+            assert_eq!(Record::decode(bytes.clone()).unwrap().encode(), bytes);
+        }
+
+        #[test]
+        fn any_bytes_decode_or_are_refused_without_a_panic(bytes: Vec<u8>) {
+            if let Ok(record) = Record::decode(bytes.clone()) {
+                assert_eq!(bytes[0], 1);
+                assert!(serde_json::from_str::<serde_json::Value>(record.json()).is_ok());
+            }
+        }
+
+        #[test]
+        fn a_record_with_a_few_flipped_bits_is_refused_or_well_formed(
+            record in records(),
+            flips in proptest::collection::vec((any::<proptest::sample::Index>(), 0..8_u32), 1..4)
+        ) {
+            let mut bytes = record.encode();
+            for (place, bit) in flips {
+                let place = place.index(bytes.len());
+                bytes[place] ^= 1 << bit;
+            }
+            if let Ok(record) = Record::decode(bytes) {
+                assert_eq!(Record::decode(record.encode()).unwrap().encode(), record.encode());
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Where sessions are kept: the contract, and the stores that come with this crate.
+//!
+//! A store keeps [`Record`]s under [`RecordKey`]s. It knows nothing of HTTP, cookies, users' data or merging: it answers
+//! five calls, each of which is one round trip in the stores that come with this crate.
+//!
+//! # The contract
+//!
+//! What every store keeps, whatever the storm around it. The suite in `store::conformance` (feature `testing`) proves it for
+//! the stores of this crate, and for yours from its own `tests/`.
+//!
+//! 1. [`replace`](SessionStore::replace) and [`touch`](SessionStore::touch) never create. A deleted session is never
+//!    resurrected, by nobody, late or early.
+//! 2. [`replace`](SessionStore::replace) is atomic: of two writers at the same revision exactly one wins, and the other is
+//!    handed the winner's record. A replace that finds its own new revision already there, or among the few
+//!    [before it](Record::includes), has succeeded: a client library may have sent it twice.
+//! 3. [`create`](SessionStore::create) never overwrites; a tombstone counts as present.
+//! 4. An expired record is never returned, even when it is still there.
+//! 5. Times are relative: a store is told how long to keep a record, never what time it is.
+//! 6. Every call comes to an end by itself. One whose outcome is not known answers
+//!    [`StoreErrorKind::OutcomeUnknown`], not [`StoreErrorKind::Unavailable`].
+
+mod erased;
+mod memory;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::erased::AnyStore;
+pub use self::memory::{MemoryStore, MemoryStoreBuilder};
+pub use crate::record::{DecodeError, Record, Revision};
+pub use crate::token::SessionId;
+
+/// How long a tombstone stands in the place of a deleted record.
+pub const TOMBSTONE_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Keeps session records: in memory, in Redis, or wherever an application wants them.
+///
+/// The [module's documentation](self) states the contract. Write the methods as `async fn`; `examples/custom_store.rs` is
+/// a whole store in under 80 lines.
+pub trait SessionStore: Send + Sync + 'static {
+    /// What tells this store's records from those of other applications on the same server, such as `"keycard:"`.
+    ///
+    /// It belongs in front of every key, and is part of what the verifier's hash covers: a record copied under another
+    /// prefix opens nothing there. It must not change while the store lives.
+    fn prefix(&self) -> &str;
+
+    /// The record (or its tombstone), and how long the store will still keep it. One round trip; nothing is written.
+    fn load(&self, key: &RecordKey) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
+
+    /// Inserts a record where there is none; a tombstone counts as present.
+    fn create(
+        &self,
+        key: &RecordKey,
+        record: &Record,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Created, StoreError>> + Send;
+
+    /// Replaces a record that is still at the `expected` revision; on a conflict, hands back what is there now.
+    fn replace(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        record: &Record,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Replaced, StoreError>> + Send;
+
+    /// Moves the expiry of a record that is still at the `expected` revision, and says whether it was.
+    fn touch(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Removes the record, present or not, and leaves a tombstone for [`TOMBSTONE_LIFETIME`].
+    fn delete(&self, key: &RecordKey) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// The name of a record in a store: the layer's namespace and the session's id.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RecordKey {
+    namespace: Arc<str>,
+    id: SessionId,
+}
+
+impl RecordKey {
+    /// The key of session `id` in a layer's `namespace`.
+    pub fn new(namespace: impl Into<Arc<str>>, id: SessionId) -> Self {
+        Self {
+            namespace: namespace.into(),
+            id,
+        }
+    }
+
+    /// The layer's namespace: by default the name of its cookie.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The session's public id.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+}
+
+/// `namespace:id`, to stand behind the store's prefix.
+impl fmt::Display for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.namespace, self.id)
+    }
+}
+
+impl fmt::Debug for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecordKey({self})")
+    }
+}
+
+/// What [`SessionStore::load`] found.
+#[derive(Clone, Debug)]
+pub enum Loaded {
+    /// Nothing, or nothing that is still alive.
+    Absent,
+    /// The session was deleted less than [`TOMBSTONE_LIFETIME`] ago.
+    Tombstone,
+    /// A record.
+    Record {
+        /// The record.
+        record: Record,
+        /// How long the store will still keep it.
+        remaining: Duration,
+    },
+    /// Something that is not a record this version can read. It is left as it is.
+    Unreadable(DecodeError),
+}
+
+/// What became of [`SessionStore::create`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The record is there.
+    Created,
+    /// Something was there before: a record, a tombstone, or what cannot be read. It is left as it is.
+    Exists,
+}
+
+/// What became of [`SessionStore::replace`].
+#[derive(Clone, Debug)]
+pub enum Replaced {
+    /// The new record is there, or has been there.
+    Replaced,
+    /// The record was not at the expected revision: this is there now.
+    Conflict(Loaded),
+}
+
+/// A store call that failed. What it says is for logs: no client is told.
+#[derive(Clone)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What a failed store call means for what it was to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// The store could not be asked: nothing was changed, and nothing will be.
+    Unavailable,
+    /// It was asked, and no answer came: the change was made, or will be, or not.
+    OutcomeUnknown,
+    /// The store takes no more sessions. Nothing was changed.
+    Full,
+    /// The store refused: wrong password, missing right, a server too old, a read-only replica. Nothing was changed.
+    Refused,
+}
+
+impl StoreError {
+    /// An error of this kind.
+    #[must_use]
+    pub const fn new(kind: StoreErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    /// An error of this kind, and what caused it.
+    pub fn caused_by(
+        kind: StoreErrorKind,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            kind,
+            source: Some(source.into().into()),
+        }
+    }
+
+    /// What the failure means for what the call was to do.
+    #[must_use]
+    pub const fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreError")
+            .field("kind", &self.kind)
+            .field("source", &self.source)
+            .finish()
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            StoreErrorKind::Unavailable => "the session store is not available",
+            StoreErrorKind::OutcomeUnknown => "the session store did not answer",
+            StoreErrorKind::Full => "the session store is full",
+            StoreErrorKind::Refused => "the session store refused",
+        })
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,409 @@
+//! The token a browser holds: a selector that names the record, and a verifier that opens it.
+//!
+//! A token is 44 characters of base64url, from 33 random bytes: no padding and no spare bits, so every string of 44
+//! characters of the alphabet is one token, and is written in one way only. The split follows the "split token" idea:
+//! the store is asked by the selector, the verifier is compared in constant time against a hash, and a dump of the store
+//! holds nothing that a browser could send.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+/// RFC 4648, section 5.
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+const SELECTOR_LEN: usize = 20;
+const VERIFIER_LEN: usize = 24;
+
+/// The public name of a session: 20 characters of base64url, 120 random bits.
+///
+/// It stays the same when the session is rotated, names the record in the store, and may be logged and shown. On its own
+/// it opens nothing: the other half of the cookie, the verifier, is the secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId([u8; SELECTOR_LEN]);
+
+impl SessionId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
+
+/// The text is not a session id: 20 characters of base64url.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseSessionIdError;
+
+impl fmt::Display for ParseSessionIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a session id is 20 characters of base64url")
+    }
+}
+
+impl std::error::Error for ParseSessionIdError {}
+
+impl FromStr for SessionId {
+    type Err = ParseSessionIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes: [u8; SELECTOR_LEN] = text
+            .as_bytes()
+            .try_into()
+            .map_err(|_| ParseSessionIdError)?;
+        if is_base64url(&bytes) {
+            Ok(Self(bytes))
+        } else {
+            Err(ParseSessionIdError)
+        }
+    }
+}
+
+impl Serialize for SessionId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<'de, str>::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// The secret half of a token. It is never printed, and wiped from memory when dropped.
+#[derive(Clone)]
+struct Verifier([u8; VERIFIER_LEN]);
+
+impl Drop for Verifier {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// The cookie's value. Neither `Display` nor `Serialize`; `Debug` shows the public half only.
+#[derive(Clone)]
+pub(crate) struct Token {
+    selector: SessionId,
+    verifier: Verifier,
+}
+
+impl Token {
+    /// The length of a token in bytes, which are all ASCII.
+    pub(crate) const LEN: usize = SELECTOR_LEN + VERIFIER_LEN;
+
+    /// A new token, all random.
+    pub(crate) fn generate(random: &Random) -> Result<Self, RandomError> {
+        let mut bytes = [0; 33];
+        random.fill(&mut bytes)?;
+        let mut text = [0; Self::LEN];
+        base64url(&bytes, &mut text);
+        bytes.zeroize();
+        let token = Self::from_text(&text);
+        text.zeroize();
+        Ok(token)
+    }
+
+    /// A new secret for the same session.
+    pub(crate) fn rotated(selector: SessionId, random: &Random) -> Result<Self, RandomError> {
+        let fresh = Self::generate(random)?;
+        Ok(Self {
+            selector,
+            verifier: fresh.verifier.clone(),
+        })
+    }
+
+    /// Reads a cookie's value: exactly 44 bytes of base64url, or nothing.
+    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
+        let text: &[u8; Self::LEN] = value.try_into().ok()?;
+        is_base64url(text).then(|| Self::from_text(text))
+    }
+
+    fn from_text(text: &[u8; Self::LEN]) -> Self {
+        let mut selector = [0; SELECTOR_LEN];
+        let mut verifier = [0; VERIFIER_LEN];
+        selector.copy_from_slice(&text[..SELECTOR_LEN]);
+        verifier.copy_from_slice(&text[SELECTOR_LEN..]);
+        Self {
+            selector: SessionId(selector),
+            verifier: Verifier(verifier),
+        }
+    }
+
+    pub(crate) fn selector(&self) -> SessionId {
+        self.selector
+    }
+
+    /// Appends the token's text: for the `Set-Cookie` line, and for nothing else.
+    pub(crate) fn expose(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.selector.0);
+        out.extend_from_slice(&self.verifier.0);
+    }
+
+    /// Whether both are the same token, in constant time.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        let selector = self.selector.0.ct_eq(&other.selector.0);
+        let verifier = self.verifier.0.ct_eq(&other.verifier.0);
+        (selector & verifier).into()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({}, [secret])", self.selector)
+    }
+}
+
+/// What a store keeps in place of the verifier: a SHA-256 hash. Of 144 random bits, so no salt or stretching is needed.
+#[derive(Clone, Copy)]
+pub(crate) struct VerifierHash(pub(crate) [u8; 32]);
+
+impl VerifierHash {
+    /// Whether both are the same hash, in constant time.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for VerifierHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VerifierHash([hidden])")
+    }
+}
+
+/// Hashes verifiers for one layer over one store.
+///
+/// The hash covers a format tag, the store's prefix, the layer's namespace, the selector and the verifier, each behind its
+/// length. The first three are the same for every request, so they are padded to whole blocks of SHA-256 and hashed once;
+/// what is left fits one block: a request pays for a single compression.
+#[derive(Clone)]
+pub(crate) struct VerifierHasher(Sha256);
+
+impl VerifierHasher {
+    pub(crate) fn new(prefix: &str, namespace: &str) -> Self {
+        const BLOCK: usize = 64;
+        let mut sha = Sha256::new();
+        let mut length = 0;
+        for part in ["tower-keycard verifier 1", prefix, namespace] {
+            sha.update((part.len() as u64).to_be_bytes());
+            sha.update(part);
+            length += 8 + part.len();
+        }
+        sha.update(&[0; BLOCK][..length.next_multiple_of(BLOCK) - length]);
+        Self(sha)
+    }
+
+    pub(crate) fn hash(&self, token: &Token) -> VerifierHash {
+        let mut sha = self.0.clone();
+        let mut tail = [0; 2 + Token::LEN];
+        tail[0] = 20;
+        tail[1..=SELECTOR_LEN].copy_from_slice(&token.selector.0);
+        tail[1 + SELECTOR_LEN] = 24;
+        tail[2 + SELECTOR_LEN..].copy_from_slice(&token.verifier.0);
+        sha.update(tail);
+        tail.zeroize();
+        VerifierHash(sha.finalize().into())
+    }
+}
+
+impl fmt::Debug for VerifierHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VerifierHasher")
+    }
+}
+
+/// Where randomness comes from: the operating system's generator, whose failure is an error and never a weak token.
+#[derive(Clone, Default)]
+pub(crate) enum Random {
+    #[default]
+    System,
+    #[cfg(any(test, feature = "testing"))]
+    Function(std::sync::Arc<dyn Fn(&mut [u8]) -> bool + Send + Sync>),
+}
+
+impl Random {
+    pub(crate) fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
+        match self {
+            Self::System => SysRng.try_fill_bytes(bytes).map_err(|_| RandomError),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Function(fill) => fill(bytes).then_some(()).ok_or(RandomError),
+        }
+    }
+}
+
+impl fmt::Debug for Random {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Random")
+    }
+}
+
+/// The operating system gave no random bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RandomError;
+
+impl fmt::Display for RandomError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the system's random number generator failed")
+    }
+}
+
+impl std::error::Error for RandomError {}
+
+fn is_base64url(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .all(|byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+}
+
+fn base64url(bytes: &[u8; 33], text: &mut [u8; Token::LEN]) {
+    for (three, four) in bytes.chunks_exact(3).zip(text.chunks_exact_mut(4)) {
+        let bits = u32::from(three[0]) << 16 | u32::from(three[1]) << 8 | u32::from(three[2]);
+        for (place, character) in four.iter_mut().enumerate() {
+            *character = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, proptest};
+
+    use super::*;
+
+    fn text(token: &Token) -> String {
+        let mut out = Vec::new();
+        token.expose(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_generated_token_is_44_characters_of_base64url_and_reads_back() {
+        let token = Token::generate(&Random::System).unwrap();
+        let written = text(&token);
+        assert_eq!(written.len(), 44);
+        assert!(Token::parse(written.as_bytes()).unwrap().same_as(&token));
+    }
+
+    #[test]
+    fn base64url_is_that_of_rfc_4648() {
+        let bytes: [u8; 33] = std::array::from_fn(|place| (place * 37 + 250) as u8);
+        let random = Random::Function(std::sync::Arc::new(move |out| {
+            out.copy_from_slice(&bytes);
+            true
+        }));
+        // python3 -c 'import base64; print(base64.urlsafe_b64encode(bytes((i*37+250)%256 for i in range(33))))'
+        assert_eq!(
+            text(&Token::generate(&random).unwrap()),
+            "-h9EaY6z2P0iR2yRttsAJUpvlLneAyhNcpe84QYrUHWa"
+        );
+    }
+
+    #[test]
+    fn a_failing_generator_is_an_error_and_never_a_token() {
+        let random = Random::Function(std::sync::Arc::new(|_| false));
+        assert_eq!(Token::generate(&random).unwrap_err(), RandomError);
+    }
+
+    #[test]
+    fn a_rotated_token_keeps_its_selector_and_changes_its_verifier() {
+        let token = Token::generate(&Random::System).unwrap();
+        let rotated = Token::rotated(token.selector(), &Random::System).unwrap();
+        assert_eq!(token.selector(), rotated.selector());
+        assert!(!token.same_as(&rotated));
+    }
+
+    #[test]
+    fn nothing_printed_of_a_token_shows_its_verifier() {
+        let token = Token::generate(&Random::System).unwrap();
+        let secret = text(&token)[20..].to_owned();
+        let hash = VerifierHasher::new("p", "n").hash(&token);
+        let printed = format!("{token:?} {token:#?} {hash:?} {}", token.selector());
+        assert!(!printed.contains(&secret));
+        assert!(printed.contains(token.selector().as_str()));
+        assert_eq!(format!("{hash:?}"), "VerifierHash([hidden])");
+    }
+
+    #[test]
+    fn the_hash_differs_with_prefix_namespace_selector_and_verifier() {
+        let token = Token::generate(&Random::System).unwrap();
+        let hash = VerifierHasher::new("shop:", "id").hash(&token);
+        let others = [
+            VerifierHasher::new("shop", ":id").hash(&token),
+            VerifierHasher::new("shop:", "admin").hash(&token),
+            VerifierHasher::new("blog:", "id").hash(&token),
+            VerifierHasher::new("shop:", "id")
+                .hash(&Token::rotated(token.selector(), &Random::System).unwrap()),
+            VerifierHasher::new("shop:", "id").hash(&Token {
+                selector: Token::generate(&Random::System).unwrap().selector,
+                verifier: token.verifier.clone(),
+            }),
+        ];
+        assert!(hash.same_as(&VerifierHasher::new("shop:", "id").hash(&token)));
+        for other in others {
+            assert!(!hash.same_as(&other));
+        }
+    }
+
+    #[test]
+    fn the_hash_is_sha_256_over_length_prefixed_parts_padded_to_a_block() {
+        let token = Token::parse(&[b'A'; 44]).unwrap();
+        let mut message = Vec::new();
+        for part in ["tower-keycard verifier 1", "p", "n"] {
+            message.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            message.extend_from_slice(part.as_bytes());
+        }
+        message.resize(message.len().next_multiple_of(64), 0);
+        message.push(20);
+        message.extend_from_slice(&[b'A'; 20]);
+        message.push(24);
+        message.extend_from_slice(&[b'A'; 24]);
+        let expected: [u8; 32] = Sha256::digest(&message).into();
+        assert_eq!(VerifierHasher::new("p", "n").hash(&token).0, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn only_44_bytes_of_base64url_are_a_token(bytes: Vec<u8>) {
+            let accepted = Token::parse(&bytes).is_some();
+            let well_formed = bytes.len() == 44
+                && bytes.iter().all(|byte| ALPHABET.contains(byte));
+            assert_eq!(accepted, well_formed);
+        }
+
+        #[test]
+        fn what_is_accepted_is_written_back_to_the_byte(value in "[A-Za-z0-9_-]{44}") {
+            assert_eq!(text(&Token::parse(value.as_bytes()).unwrap()), value);
+        }
+
+        #[test]
+        fn one_foreign_byte_anywhere_spoils_a_token(place in 0..44usize, byte in any::<u8>()) {
+            let mut value = [b'x'; 44];
+            value[place] = byte;
+            assert_eq!(Token::parse(&value).is_some(), ALPHABET.contains(&byte));
+        }
+
+        #[test]
+        fn session_ids_read_back_from_their_text(text in "[A-Za-z0-9_-]{20}") {
+            assert_eq!(text.parse::<SessionId>().unwrap().to_string(), text);
+        }
+    }
+}

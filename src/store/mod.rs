@@ -19,6 +19,7 @@
 //! 6. Every call comes to an end by itself. One whose outcome is not known answers
 //!    [`StoreErrorKind::OutcomeUnknown`], not [`StoreErrorKind::Unavailable`].
 
+mod bounded;
 mod erased;
 mod memory;
 
@@ -26,6 +27,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::bounded::BoundedStore;
 pub use self::erased::AnyStore;
 pub use self::memory::{MemoryStore, MemoryStoreBuilder};
 pub use crate::record::{DecodeError, Record, Revision};

@@ -80,16 +80,22 @@ impl Card {
             return if over {
                 Self::Unknown(Why::Expired)
             } else {
-                Self::Valid(Held { token: token.clone(), proof, record, remaining })
+                Self::Valid(Held {
+                    token: token.clone(),
+                    proof,
+                    record,
+                    remaining,
+                })
             };
         }
         // All are compared, so that the time taken does not tell which one it was.
-        let retired = header
-            .retired
-            .iter()
-            .fold(None, |found, retired| {
-                if retired.verifier.same_as(&proof) { Some(retired.at) } else { found }
-            });
+        let retired = header.retired.iter().fold(None, |found, retired| {
+            if retired.verifier.same_as(&proof) {
+                Some(retired.at)
+            } else {
+                found
+            }
+        });
         match retired {
             Some(_) if over => Self::Unknown(Why::Expired),
             Some(at) if is_recent(at, now, TOMBSTONE_LIFETIME) => {
@@ -127,13 +133,26 @@ mod tests {
     fn desk() -> Desk {
         let token = Token::generate(&Random::System).unwrap();
         let proof = VerifierHasher::new("p", "n").hash(&token);
-        Desk { token, proof, header: Header::new(Revision([1; 8]), proof, NOW) }
+        Desk {
+            token,
+            proof,
+            header: Header::new(Revision([1; 8]), proof, NOW),
+        }
     }
 
     fn judge(desk: &Desk, now: Timestamp) -> Card {
         let record = Record::new(desk.header.clone(), Data::empty());
-        let loaded = Loaded::Record { record, remaining: MINUTE };
-        Card::judge(&desk.token, desk.proof, loaded, &SessionConfig::default(), now)
+        let loaded = Loaded::Record {
+            record,
+            remaining: MINUTE,
+        };
+        Card::judge(
+            &desk.token,
+            desk.proof,
+            loaded,
+            &SessionConfig::default(),
+            now,
+        )
     }
 
     #[test]
@@ -145,7 +164,10 @@ mod tests {
     fn another_verifier_opens_nothing() {
         let mut desk = desk();
         desk.header.verifier = VerifierHash([0; 32]);
-        assert!(matches!(judge(&desk, NOW), Card::Unknown(Why::WrongVerifier)));
+        assert!(matches!(
+            judge(&desk, NOW),
+            Card::Unknown(Why::WrongVerifier)
+        ));
     }
 
     #[test]
@@ -155,7 +177,10 @@ mod tests {
         assert!(matches!(judge(&desk, NOW), Card::Late(Late::Rotated(_))));
         let almost = NOW.plus(MINUTE - Duration::from_millis(1));
         assert!(matches!(judge(&desk, almost), Card::Late(Late::Rotated(_))));
-        assert!(matches!(judge(&desk, NOW.plus(MINUTE)), Card::Unknown(Why::StaleVerifier)));
+        assert!(matches!(
+            judge(&desk, NOW.plus(MINUTE)),
+            Card::Unknown(Why::StaleVerifier)
+        ));
     }
 
     #[test]
@@ -178,15 +203,31 @@ mod tests {
     fn what_the_store_has_instead_of_a_record_decides() {
         let desk = desk();
         let judge = |loaded| {
-            Card::judge(&desk.token, desk.proof, loaded, &SessionConfig::default(), NOW)
+            Card::judge(
+                &desk.token,
+                desk.proof,
+                loaded,
+                &SessionConfig::default(),
+                NOW,
+            )
         };
-        assert!(matches!(judge(Loaded::Absent), Card::Unknown(Why::NoRecord)));
-        assert!(matches!(judge(Loaded::Tombstone), Card::Late(Late::Deleted)));
+        assert!(matches!(
+            judge(Loaded::Absent),
+            Card::Unknown(Why::NoRecord)
+        ));
+        assert!(matches!(
+            judge(Loaded::Tombstone),
+            Card::Late(Late::Deleted)
+        ));
         assert!(matches!(
             judge(Loaded::Unreadable(DecodeError::FutureFormat)),
             Card::Late(Late::Future)
         ));
-        for why in [DecodeError::Corrupt, DecodeError::TooLarge, DecodeError::ForeignType] {
+        for why in [
+            DecodeError::Corrupt,
+            DecodeError::TooLarge,
+            DecodeError::ForeignType,
+        ] {
             let card = judge(Loaded::Unreadable(why));
             assert!(matches!(card, Card::Unknown(Why::Unreadable(reason)) if reason == why));
         }

@@ -58,15 +58,19 @@ pub(crate) async fn carry_out(
         (Plan::Create, _) => create(desk, &intent, &intent.changes).await,
         (Plan::Delete, card) => {
             delete(desk, &card).await?;
-            Ok(Committed { card: Card::Absent, cookie: Some(CookieChange::Remove) })
+            Ok(Committed {
+                card: Card::Absent,
+                cookie: Some(CookieChange::Remove),
+            })
         }
         (Plan::DeleteThenCreate, card) => {
             delete(desk, &card).await?;
             create(desk, &intent, &intent.changes).await
         }
-        (Plan::RemoveCookie, card) => {
-            Ok(Committed { card, cookie: Some(CookieChange::Remove) })
-        }
+        (Plan::RemoveCookie, card) => Ok(Committed {
+            card,
+            cookie: Some(CookieChange::Remove),
+        }),
         (Plan::Refuse, _) => Err(SessionError::Ambiguous),
         (Plan::Interrupt, _) => Err(SessionError::Interrupted),
         (Plan::Unavailable, _) => Err(StoreError::new(StoreErrorKind::Refused).into()),
@@ -84,7 +88,10 @@ struct Patience {
 
 impl Patience {
     fn new() -> Self {
-        Self { left: ATTEMPTS, since: Instant::now() }
+        Self {
+            left: ATTEMPTS,
+            since: Instant::now(),
+        }
     }
 
     /// Whether there may be another attempt.
@@ -128,7 +135,10 @@ async fn touch(desk: &Desk, mut held: Held) -> Committed {
         Ok(false) => {}
         Err(error) => Event::StoreFailed("touch", &error).emit(),
     }
-    Committed { card: Card::Valid(held), cookie }
+    Committed {
+        card: Card::Valid(held),
+        cookie,
+    }
 }
 
 fn set_cookie(desk: &Desk, held: &Held, lifetime: &Lifetime<'_>) -> CookieChange {
@@ -169,7 +179,9 @@ async fn create(
         let (key, proof) = (desk.key(token.selector()), desk.hash(&token));
         let now = desk.clock.now();
         let header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
-        let data = changes.apply(None, desk.config.max_data_size).map_err(|why| too_large(desk, why))?;
+        let data = changes
+            .apply(None, desk.config.max_data_size)
+            .map_err(|why| too_large(desk, why))?;
         let record = Record::new(header, data);
         let ttl = desk.lifetime(&record).time_to_live();
         loop {
@@ -180,7 +192,9 @@ async fn create(
                 Err(error) => outcome_unknown("create", error)?,
             }
             match load(desk, &key).await? {
-                Loaded::Record { record: present, .. } if present.includes(record.revision()) => break,
+                Loaded::Record {
+                    record: present, ..
+                } if present.includes(record.revision()) => break,
                 Loaded::Absent if patience.lasts() => {}
                 Loaded::Absent => break 'token,
                 _ => continue 'token,
@@ -189,9 +203,17 @@ async fn create(
         Event::Created(token.selector()).emit();
         let lifetime = desk.lifetime(&record);
         tell_capped(intent, &lifetime, token.selector());
-        let held = Held { token, proof, remaining: ttl, record: record.clone() };
+        let held = Held {
+            token,
+            proof,
+            remaining: ttl,
+            record: record.clone(),
+        };
         let cookie = Some(set_cookie(desk, &held, &lifetime));
-        return Ok(Committed { card: Card::Valid(held), cookie });
+        return Ok(Committed {
+            card: Card::Valid(held),
+            cookie,
+        });
     }
     Err(gave_up())
 }
@@ -226,18 +248,32 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             // The absolute limit passed while the request was under way.
             return interrupted(id);
         }
-        let present = match desk.store.replace(&key, base.revision(), &record, ttl).await {
+        let present = match desk
+            .store
+            .replace(&key, base.revision(), &record, ttl)
+            .await
+        {
             Ok(Replaced::Replaced) => {
-                let moved = intent.expiry.is_some_and(|expiry| expiry != base.header().expiry);
+                let moved = intent
+                    .expiry
+                    .is_some_and(|expiry| expiry != base.header().expiry);
                 let send = new_proof.is_some() || moved || lifetime.cookie_slides();
                 if new_proof.is_some() {
                     Event::Rotated(id).emit();
                 }
                 tell_capped(&intent, &lifetime, id);
                 let proof = new_proof.unwrap_or(held.proof);
-                let held = Held { token, proof, record, remaining: ttl };
+                let held = Held {
+                    token,
+                    proof,
+                    record,
+                    remaining: ttl,
+                };
                 let cookie = send.then(|| set_cookie(desk, &held, &lifetime));
-                return Ok(Committed { card: Card::Valid(held), cookie });
+                return Ok(Committed {
+                    card: Card::Valid(held),
+                    cookie,
+                });
             }
             Ok(Replaced::Conflict(present)) => present,
             Err(error) => {
@@ -252,13 +288,24 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
                 return taken_over(desk, intent, id).await;
             }
         };
-        if unanswered.iter().any(|revision| present.includes(*revision)) {
+        if unanswered
+            .iter()
+            .any(|revision| present.includes(*revision))
+        {
             // It arrived after all. Only the cookie of a new token is sent: whether an old one may be, nobody confirmed.
             let proof = new_proof.unwrap_or(held.proof);
             let lifetime = Lifetime::new(&desk.config, present.header(), now);
-            let held = Held { token, proof, remaining, record: present.clone() };
+            let held = Held {
+                token,
+                proof,
+                remaining,
+                record: present.clone(),
+            };
             let cookie = new_proof.map(|_| set_cookie(desk, &held, &lifetime));
-            return Ok(Committed { card: Card::Valid(held), cookie });
+            return Ok(Committed {
+                card: Card::Valid(held),
+                cookie,
+            });
         }
         if !present.header().verifier.same_as(&held.proof) {
             return taken_over(desk, intent, id).await;
@@ -296,12 +343,16 @@ fn interrupted(id: SessionId) -> Result<Committed, SessionError> {
 
 /// The request's changes on a newer record; if they do not fit it, the other request has won.
 fn rebased(changes: &Changes, present: &Record) -> Result<Changes, SessionError> {
-    changes.rebased(Some(present.data())).map_err(|_| SessionError::Interrupted)
+    changes
+        .rebased(Some(present.data()))
+        .map_err(|_| SessionError::Interrupted)
 }
 
 fn too_large(desk: &Desk, why: ReplayError) -> SessionError {
     match why {
-        ReplayError::TooLarge => SessionError::TooLarge { limit: desk.config.max_data_size },
+        ReplayError::TooLarge => SessionError::TooLarge {
+            limit: desk.config.max_data_size,
+        },
         ReplayError::Update(error) => error,
     }
 }

@@ -17,7 +17,10 @@ pub(crate) struct Completion<T: Send + 'static> {
 
 impl<T: Send + 'static> Completion<T> {
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self { work: Some(Box::pin(work)), runtime: Handle::try_current().ok() }
+        Self {
+            work: Some(Box::pin(work)),
+            runtime: Handle::try_current().ok(),
+        }
     }
 }
 

@@ -36,7 +36,7 @@ impl Desk {
     ) -> Result<Self, ConfigError> {
         config.validate()?;
         let store = BoundedStore::new(store, config.store_timeout);
-        let namespace: Arc<str> = config.namespace().into();
+        let namespace: Arc<str> = config.resolved_namespace().into();
         Ok(Self {
             cookie: CookieTemplate::new(&config),
             hasher: VerifierHasher::new(store.prefix(), &namespace),

@@ -48,6 +48,10 @@ pub enum SessionError {
     Sealed,
     /// The response has begun, and this would need a new cookie.
     HeadSent,
+    /// A save of this session is under way: await it before writing on.
+    Saving,
+    /// The session belongs to no user.
+    NotLoggedIn,
     /// Another request rotated or ended the session meanwhile: what this request changed is dropped.
     Interrupted,
     /// The request carries two different session cookies, one of them planted: nothing is stored for it.
@@ -86,6 +90,8 @@ impl fmt::Display for SessionError {
             Self::InvalidUser => f.write_str("a user's id has 1 to 255 bytes"),
             Self::Sealed => f.write_str("the response has begun: reload the session to write"),
             Self::HeadSent => f.write_str("the response has begun: no new cookie can be set"),
+            Self::Saving => f.write_str("a save of the session is under way"),
+            Self::NotLoggedIn => f.write_str("the session belongs to no user"),
             Self::Interrupted => {
                 f.write_str("another request rotated or ended the session meanwhile")
             }

@@ -35,7 +35,8 @@ pub(crate) struct Login {
 impl Intent {
     /// The stored data that this request still sees: none once the session ended.
     pub(crate) fn base<'a>(&self, card: &'a Card) -> Option<&'a Data> {
-        self.header(card).map(|_| card.held().map(|held| held.record.data()))?
+        self.header(card)
+            .map(|_| card.held().map(|held| held.record.data()))?
     }
 
     /// The stored header that this request still sees.

@@ -35,7 +35,12 @@ impl<'a> Lifetime<'a> {
             (Some(configured), Some(stored)) => Some(configured.min(stored)),
             (one, other) => one.or(other),
         };
-        Self { config, expiry: header.expiry, absolute_left, now }
+        Self {
+            config,
+            expiry: header.expiry,
+            absolute_left,
+            now,
+        }
     }
 
     /// Whether the absolute limit, or the instant set for this session, has passed.
@@ -64,18 +69,20 @@ impl<'a> Lifetime<'a> {
 
     /// How long the store is to keep the record from now on.
     pub(crate) fn time_to_live(&self) -> Duration {
-        self.capped(self.idle().min(self.instant_left().unwrap_or(Duration::MAX)))
+        let left = self.capped(
+            self.idle()
+                .min(self.instant_left().unwrap_or(Duration::MAX)),
+        );
+        left.max(Duration::from_millis(1))
     }
 
     /// Whether what the store has left is off by enough to be worth a call: too short after activity, or too long after the
     /// limits were shortened.
     pub(crate) fn touch_is_due(&self, remaining: Duration) -> bool {
-        let interval = self.config.refresh_interval.unwrap_or(if self.config.save_every_request {
-            Duration::ZERO
-        } else {
-            SessionConfig::DEFAULT_REFRESH_INTERVAL
-        });
-        let slack = interval.min(self.idle() / SLIDE_SHARE);
+        let slack = self
+            .config
+            .resolved_refresh_interval()
+            .min(self.idle() / SLIDE_SHARE);
         slack.is_zero() || remaining.abs_diff(self.time_to_live()) > slack
     }
 
@@ -98,7 +105,8 @@ impl<'a> Lifetime<'a> {
             || match self.expiry {
                 Expiry::Idle(_) => true,
                 Expiry::Default => {
-                    self.config.persistence == Persistence::Persistent && self.absolute_left.is_none()
+                    self.config.persistence == Persistence::Persistent
+                        && self.absolute_left.is_none()
                 }
                 Expiry::At(_) | Expiry::BrowserClose => false,
             }
@@ -148,7 +156,9 @@ mod tests {
         let over = |after| with(&config, Expiry::Default, after, |life| life.is_over());
         assert!(!over(14 * DAY - Duration::from_millis(1)));
         assert!(over(14 * DAY));
-        let left = with(&config, Expiry::Default, 14 * DAY - HOUR, |life| life.time_to_live());
+        let left = with(&config, Expiry::Default, 14 * DAY - HOUR, |life| {
+            life.time_to_live()
+        });
         assert_eq!(left, HOUR);
     }
 
@@ -168,18 +178,30 @@ mod tests {
         let mut header = header(Expiry::Default);
         header.created = START.plus(400 * DAY);
         header.deadline = Some(START.plus(414 * DAY));
-        assert_eq!(Lifetime::new(&config, &header, START).max_age(), Some(14 * DAY));
+        assert_eq!(
+            Lifetime::new(&config, &header, START).max_age(),
+            Some(14 * DAY)
+        );
     }
 
     #[test]
     fn an_expiry_of_ones_own_replaces_the_idle_limit_up_to_the_absolute_one() {
         let config = SessionConfig::default();
         let idle = |time| Expiry::Idle(time);
-        assert_eq!(with(&config, idle(3 * DAY), DAY, |life| life.time_to_live()), 3 * DAY);
-        assert_eq!(with(&config, idle(20 * DAY), DAY, |life| life.time_to_live()), 13 * DAY);
+        assert_eq!(
+            with(&config, idle(3 * DAY), DAY, |life| life.time_to_live()),
+            3 * DAY
+        );
+        assert_eq!(
+            with(&config, idle(20 * DAY), DAY, |life| life.time_to_live()),
+            13 * DAY
+        );
         assert!(with(&config, idle(20 * DAY), DAY, |life| life.expiry_is_capped()));
         assert!(!with(&config, idle(3 * DAY), DAY, |life| life.expiry_is_capped()));
-        assert_eq!(with(&config, idle(3 * DAY), DAY, |life| life.max_age()), Some(3 * DAY));
+        assert_eq!(
+            with(&config, idle(3 * DAY), DAY, |life| life.max_age()),
+            Some(3 * DAY)
+        );
         assert!(with(&config, idle(HOUR), DAY, |life| life.cookie_slides()));
     }
 
@@ -187,8 +209,14 @@ mod tests {
     fn an_instant_is_fixed_and_the_idle_limit_holds_before_it() {
         let config = SessionConfig::default();
         let at = Expiry::At(START.plus(2 * DAY));
-        assert_eq!(with(&config, at, Duration::ZERO, |life| life.time_to_live()), DAY);
-        assert_eq!(with(&config, at, DAY + HOUR, |life| life.time_to_live()), 23 * HOUR);
+        assert_eq!(
+            with(&config, at, Duration::ZERO, |life| life.time_to_live()),
+            DAY
+        );
+        assert_eq!(
+            with(&config, at, DAY + HOUR, |life| life.time_to_live()),
+            23 * HOUR
+        );
         assert_eq!(with(&config, at, DAY, |life| life.max_age()), Some(DAY));
         assert!(!with(&config, at, DAY, |life| life.cookie_slides()));
         assert!(with(&config, at, 2 * DAY, |life| life.is_over()));
@@ -198,22 +226,45 @@ mod tests {
     #[test]
     fn a_browser_length_session_has_no_max_age_and_keeps_the_servers_limits() {
         let config = SessionConfig::default();
-        assert_eq!(with(&config, Expiry::BrowserClose, DAY, |life| life.max_age()), None);
-        assert_eq!(with(&config, Expiry::BrowserClose, DAY, |life| life.time_to_live()), DAY);
+        assert_eq!(
+            with(&config, Expiry::BrowserClose, DAY, |life| life.max_age()),
+            None
+        );
+        assert_eq!(
+            with(&config, Expiry::BrowserClose, DAY, |life| life
+                .time_to_live()),
+            DAY
+        );
         let browser = SessionConfig::default().persistence(Persistence::BrowserSession);
-        assert_eq!(with(&browser, Expiry::Default, DAY, |life| life.max_age()), None);
-        assert_eq!(with(&browser, Expiry::Idle(HOUR), DAY, |life| life.max_age()), Some(HOUR));
+        assert_eq!(
+            with(&browser, Expiry::Default, DAY, |life| life.max_age()),
+            None
+        );
+        assert_eq!(
+            with(&browser, Expiry::Idle(HOUR), DAY, |life| life.max_age()),
+            Some(HOUR)
+        );
         assert!(!with(&browser, Expiry::Default, DAY, |life| life.cookie_slides()));
     }
 
     #[test]
     fn max_age_is_what_is_left_of_the_absolute_limit_or_slides_with_the_idle_one() {
         let plain = SessionConfig::default();
-        assert_eq!(with(&plain, Expiry::Default, DAY, |life| life.max_age()), Some(13 * DAY));
+        assert_eq!(
+            with(&plain, Expiry::Default, DAY, |life| life.max_age()),
+            Some(13 * DAY)
+        );
         assert!(!with(&plain, Expiry::Default, DAY, |life| life.cookie_slides()));
         let every = SessionConfig::default().save_every_request(true);
-        assert_eq!(with(&every, Expiry::Default, DAY, |life| life.max_age()), Some(DAY));
-        assert_eq!(with(&every, Expiry::Default, 14 * DAY - HOUR, |life| life.max_age()), Some(HOUR));
+        assert_eq!(
+            with(&every, Expiry::Default, DAY, |life| life.max_age()),
+            Some(DAY)
+        );
+        assert_eq!(
+            with(&every, Expiry::Default, 14 * DAY - HOUR, |life| life
+                .max_age()),
+            Some(HOUR)
+        );
         assert!(with(&every, Expiry::Default, DAY, |life| life.cookie_slides()));
         let off = SessionConfig::default().absolute(None);
         let mut header = header(Expiry::Default);
@@ -226,7 +277,9 @@ mod tests {
     #[test]
     fn a_touch_is_due_once_a_refresh_interval_or_a_twentieth_of_the_limit_has_passed() {
         let due = |config: &SessionConfig, remaining| {
-            with(config, Expiry::Default, DAY, |life| life.touch_is_due(remaining))
+            with(config, Expiry::Default, DAY, |life| {
+                life.touch_is_due(remaining)
+            })
         };
         let plain = SessionConfig::default();
         assert!(!due(&plain, DAY) && !due(&plain, DAY - MINUTE));

@@ -190,7 +190,11 @@ mod tests {
             (Ended::Asked, Wish::Login, [C, C, B, C, DC, C, U, DC]),
         ];
         for (ended, wish, cells) in rows {
-            assert_eq!(row(ended, wish, Outcome::Answered, false), cells, "{ended:?} {wish:?}");
+            assert_eq!(
+                row(ended, wish, Outcome::Answered, false),
+                cells,
+                "{ended:?} {wish:?}"
+            );
         }
         let end = |wish| row(Ended::Asked, wish, Outcome::Answered, false);
         assert_eq!(end(Wish::Untouched), end(Wish::Read));
@@ -220,7 +224,10 @@ mod tests {
         for save_every_request in [false, true] {
             for wish in WISHES {
                 for ended in [Ended::No, Ended::BySwitch] {
-                    assert_eq!(row(ended, wish, Outcome::Failed, save_every_request), [N; 8]);
+                    assert_eq!(
+                        row(ended, wish, Outcome::Failed, save_every_request),
+                        [N; 8]
+                    );
                 }
                 assert_eq!(
                     row(Ended::Asked, wish, Outcome::Failed, save_every_request),

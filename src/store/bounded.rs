@@ -46,7 +46,8 @@ impl BoundedStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Replaced, StoreError> {
-        self.within(self.store.replace(key, expected, record, ttl)).await
+        self.within(self.store.replace(key, expected, record, ttl))
+            .await
     }
 
     pub(crate) async fn touch(

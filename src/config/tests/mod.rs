@@ -29,7 +29,7 @@ struct Builder<M, F> {
     rest: (M, F),
 }
 
-#[allow(unreachable_pub)]
+#[allow(dead_code, unreachable_pub)]
 mod options {
     use super::{Builder, session_options};
 

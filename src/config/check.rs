@@ -74,6 +74,11 @@ impl SessionConfig {
     pub fn check(&self) -> Vec<Weakness> {
         let cookie = &self.cookie;
         let beyond = |limit: Duration| self.absolute.is_some_and(|absolute| absolute > limit);
+        let weakly_named = match NamePrefix::of(&cookie.full_name()) {
+            Some(NamePrefix::Host | NamePrefix::HostHttp) => false,
+            Some(NamePrefix::Secure | NamePrefix::Http) => NamePrefix::Host.allows(cookie),
+            None => true,
+        };
         let findings = [
             (
                 !cookie.secure,
@@ -106,13 +111,13 @@ impl SessionConfig {
                 },
             ),
             (
-                cookie.secure && NamePrefix::of(&cookie.full_name()).is_none(),
+                cookie.secure && weakly_named,
                 Weakness {
                     id: "keycard.W004",
                     option: "cookie.prefix",
-                    reason: "without a prefix of its name the cookie can be overwritten over plain HTTP and by sibling \
-                             subdomains (ASVS 5.0, 3.3.1 and 3.3.3; RFC 6265bis, 4.1.3)",
-                    hint: "Turn it on",
+                    reason: "the cookie's name lacks the prefix that its attributes allow, so that it can be set by sibling \
+                             subdomains, or over plain HTTP (ASVS 5.0, 3.3.1 and 3.3.3; RFC 6265bis, 4.1.3)",
+                    hint: "Turn it on, and leave the prefix out of `cookie.name`",
                 },
             ),
             (
@@ -180,7 +185,7 @@ impl SessionConfig {
                     id: "keycard.W011",
                     option: "max_data_size",
                     reason: "a session's data is loaded with every request that uses it: at this size a few sessions \
-                             keep the store busy, and a flood of them fills it (ASVS 5.0, 13.1.3)",
+                             keep the store busy, and a flood of them fills it (ASVS 5.0, 15.2.2)",
                     hint: "Set 256 KiB or less, and keep in the session what names the data",
                 },
             ),
@@ -189,7 +194,7 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W012",
                     option: "store_timeout",
-                    reason: "while the store is down, requests pile up for that long each (ASVS 5.0, 13.1.2)",
+                    reason: "while the store is down, requests pile up for that long each (ASVS 5.0, 13.1.3)",
                     hint: "Set 10 seconds or less",
                 },
             ),

@@ -8,16 +8,28 @@
 //! [`SessionConfig`] reads and writes itself with serde. Durations are text with a unit, unknown names are refused, and
 //! what is left out keeps its default:
 //!
-//! ```toml
-//! idle = "30m"
-//! absolute = "8h"                  # or "off"
-//! persistence = "browser-session"  # or "persistent"
-//! on_interrupted = "conflict"      # or "drop-silently"
-//!
-//! [cookie]
-//! name = "shop"                    # becomes `__Host-shop`
-//! same_site = "strict"             # or "lax", "none"
 //! ```
+//! # use tower_keycard::{Persistence, SameSite, SessionConfig};
+//! let config: SessionConfig = toml::from_str(r#"
+//!     idle = "30m"
+//!     absolute = "8h"                  # or "off"
+//!     persistence = "browser-session"  # or "persistent"
+//!     on_interrupted = "conflict"      # or "drop-silently"
+//!
+//!     [cookie]
+//!     name = "shop"                    # becomes `__Host-shop`
+//!     same_site = "strict"             # or "lax", "none"
+//! "#)?;
+//! assert_eq!(
+//!     config,
+//!     SessionConfig::strict()
+//!         .persistence(Persistence::BrowserSession)
+//!         .cookie_name("shop")
+//!         .same_site(SameSite::Strict)
+//! );
+//! # Ok::<(), toml::de::Error>(())
+//! ```
+//!
 #![doc = include_str!("../../docs/django.md")]
 
 mod check;

@@ -21,10 +21,9 @@ const MAX_ATTRIBUTE_LEN: usize = 1_024;
 const MAX_DOMAIN_LEN: usize = 253;
 const MAX_NAMESPACE_LEN: usize = 64;
 /// What can stand around the name, the token, the path and the domain of a `Set-Cookie` line.
-pub(super) const FIXED_LEN: usize =
-    "=; HttpOnly; SameSite=Strict; Partitioned; Secure; Path=; Domain=; \
+const FIXED_LEN: usize = "=; HttpOnly; SameSite=Strict; Partitioned; Secure; Path=; Domain=; \
     Max-Age=34560000; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
-        .len();
+    .len();
 
 impl SessionConfig {
     /// Refuses what cannot work; what remains is at most weak.
@@ -112,8 +111,8 @@ impl CookieConfig {
             return Err(ConfigError::new(
                 "cookie.name",
                 format!(
-                    "the whole cookie may come to {len} bytes, and browsers refuse more than {MAX_COOKIE_LEN}; \
-                     shorten the name"
+                    "with its attributes the cookie may come to {len} bytes, and must not exceed {MAX_COOKIE_LEN}; \
+                     shorten its name"
                 ),
             ));
         }
@@ -199,6 +198,7 @@ fn domain_problem(domain: &str) -> Option<&'static str> {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
     Some(if domain.is_empty() {
         "it is empty; leave it out, and the cookie is for the very host that set it"
     } else if domain.starts_with('.') {
@@ -206,7 +206,7 @@ fn domain_problem(domain: &str) -> Option<&'static str> {
     } else if domain.len() > MAX_DOMAIN_LEN || !labels().all(is_label) {
         "it is not the name of a host: letters, digits and hyphens between dots, no scheme, no port, no dot at the \
          end; write other scripts in their xn-- form"
-    } else if labels().all(|label| label.bytes().all(|byte| byte.is_ascii_digit())) {
+    } else if labels().next_back().is_some_and(is_number) {
         "browsers take no IP address as a domain; leave it out, and the cookie is for the very host that set it"
     } else if labels().count() == 1 {
         "browsers take no single word as a domain; leave it out, and the cookie is for the very host that set it"

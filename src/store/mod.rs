@@ -19,7 +19,11 @@
 //! 6. Every call comes to an end by itself. One whose outcome is not known answers
 //!    [`StoreErrorKind::OutcomeUnknown`], not [`StoreErrorKind::Unavailable`].
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 mod erased;
+#[cfg(any(test, feature = "testing"))]
+pub mod fault;
 mod memory;
 
 use std::fmt;
@@ -78,7 +82,7 @@ pub trait SessionStore: Send + Sync + 'static {
 }
 
 /// The name of a record in a store: the layer's namespace and the session's id.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordKey {
     namespace: Arc<str>,
     id: SessionId,

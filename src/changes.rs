@@ -222,14 +222,11 @@ impl Changes {
 
     /// Only these keys stay, which are in their JSON form.
     pub(crate) fn retain(&mut self, keys: Vec<String>) -> Displaced {
-        let kept = keys
-            .into_iter()
-            .filter(|key| self.keep.keeps(key))
-            .collect();
-        self.keep = Keep::Only(kept);
         let (kept, dropped) = std::mem::take(&mut self.changes)
             .into_iter()
-            .partition(|(key, _)| self.keep.keeps(key));
+            .partition(|(written, _)| keys.iter().any(|key| **key == **written));
+        let kept_of_record = keys.into_iter().filter(|key| self.keep.keeps(key));
+        self.keep = Keep::Only(kept_of_record.collect());
         self.changes = kept;
         self.len = None;
         Displaced { _changes: dropped }

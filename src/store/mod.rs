@@ -20,7 +20,11 @@
 //!    [`StoreErrorKind::OutcomeUnknown`], not [`StoreErrorKind::Unavailable`].
 
 mod bounded;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 mod erased;
+#[cfg(any(test, feature = "testing"))]
+pub mod fault;
 mod memory;
 
 use std::fmt;
@@ -80,7 +84,7 @@ pub trait SessionStore: Send + Sync + 'static {
 }
 
 /// The name of a record in a store: the layer's namespace and the session's id.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordKey {
     namespace: Arc<str>,
     id: SessionId,

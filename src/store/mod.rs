@@ -21,6 +21,8 @@
 
 mod erased;
 mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +30,8 @@ use std::time::Duration;
 
 pub use self::erased::AnyStore;
 pub use self::memory::{MemoryStore, MemoryStoreBuilder};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisConfig, RedisStore, RedisStoreError};
 pub use crate::record::{DecodeError, Record, Revision};
 pub use crate::token::SessionId;
 

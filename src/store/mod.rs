@@ -26,6 +26,8 @@ mod erased;
 #[cfg(any(test, feature = "testing"))]
 pub mod fault;
 mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +36,8 @@ use std::time::Duration;
 pub(crate) use self::bounded::BoundedStore;
 pub use self::erased::AnyStore;
 pub use self::memory::{MemoryStore, MemoryStoreBuilder};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisConfig, RedisStore, RedisStoreError};
 pub use crate::record::{DecodeError, Record, Revision};
 pub use crate::token::SessionId;
 

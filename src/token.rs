@@ -125,11 +125,8 @@ impl Token {
 
     /// A new secret for the same session.
     pub(crate) fn rotated(selector: SessionId, random: &Random) -> Result<Self, RandomError> {
-        let fresh = Self::generate(random)?;
-        Ok(Self {
-            selector,
-            verifier: fresh.verifier.clone(),
-        })
+        let Self { verifier, .. } = Self::generate(random)?;
+        Ok(Self { selector, verifier })
     }
 
     /// Reads a cookie's value: exactly 44 bytes of base64url, or nothing.
@@ -237,8 +234,11 @@ pub(crate) enum Random {
     #[default]
     System,
     #[cfg(any(test, feature = "testing"))]
-    Function(std::sync::Arc<dyn Fn(&mut [u8]) -> bool + Send + Sync>),
+    Function(Fill),
 }
+
+#[cfg(any(test, feature = "testing"))]
+type Fill = std::sync::Arc<dyn Fn(&mut [u8]) -> bool + Send + Sync>;
 
 impl Random {
     pub(crate) fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
@@ -305,7 +305,8 @@ mod tests {
 
     #[test]
     fn base64url_is_that_of_rfc_4648() {
-        let bytes: [u8; 33] = std::array::from_fn(|place| (place * 37 + 250) as u8);
+        let bytes: [u8; 33] =
+            std::array::from_fn(|place| u8::try_from((place * 37 + 250) % 256).unwrap());
         let random = Random::Function(std::sync::Arc::new(move |out| {
             out.copy_from_slice(&bytes);
             true

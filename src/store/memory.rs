@@ -1,7 +1,482 @@
-//! Sessions in this process's memory.
-/// Placeholder.
-#[derive(Debug)]
-pub struct MemoryStore;
-/// Placeholder.
-#[derive(Debug)]
-pub struct MemoryStoreBuilder;
+//! Sessions in this process's memory: bounded, and without a task that cleans up.
+//!
+//! Entries live in shards, each behind a lock of its own; what is done under a lock is this crate's code alone, and never
+//! waits. An entry stands in its shard's queue exactly once, at a time that is not after its expiry. Moving the expiry
+//! back, as every touch does, leaves the queue alone: whoever works the queue off puts the entry where it belongs by then.
+//! So a touch is one lookup, and a session touched a million times takes no more room than one never touched.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{
+    Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    StoreErrorKind, TOMBSTONE_LIFETIME,
+};
+use crate::clock::{Clock, Timestamp};
+
+/// A power of two, and more than there are likely to be threads.
+const SHARDS: usize = 64;
+
+/// How many due entries a call works off beside its own task: more than the one it may add, so that the queue shrinks.
+const STEP: usize = 16;
+
+/// Keeps sessions in this process's memory: for tests, development, and applications that run as one process.
+///
+/// Sessions end with the process. Clones are the same store. Nothing is encoded: what is kept is the [`Record`] itself,
+/// and loading one copies a pointer.
+///
+/// Memory is bounded by [`max_sessions`](MemoryStoreBuilder::max_sessions). There is no background task: each call frees
+/// a few entries that have expired, whosesoever they are. Expiry follows the [`Clock`], which is the system's by default,
+/// so sessions live longer or shorter by as much as somebody sets that clock.
+///
+/// ```
+/// use tower_keycard::store::MemoryStore;
+///
+/// let store = MemoryStore::builder().max_sessions(10_000).build();
+/// assert!(store.is_empty());
+/// ```
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Inner>);
+
+impl MemoryStore {
+    /// A store for up to [a million](MemoryStoreBuilder::max_sessions) sessions.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A store with other limits.
+    pub fn builder() -> MemoryStoreBuilder {
+        MemoryStoreBuilder::default()
+    }
+
+    /// How many sessions are alive. Frees all that are not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.purge_expired();
+        let shards = self.0.shards.iter();
+        shards.map(|shard| shard.lock().records).sum()
+    }
+
+    /// Whether no session is alive. Frees all that are not.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Frees all records and tombstones that have expired, and says how many.
+    ///
+    /// There is no need to call it: other calls do the same in small steps. After a rush followed by silence, it gives the
+    /// memory back earlier.
+    pub fn purge_expired(&self) -> usize {
+        let now = self.0.clock.now();
+        let mut freed = 0;
+        for shard in &self.0.shards {
+            while shard.is_due(now) {
+                freed += self.0.work_off(shard, now);
+            }
+        }
+        freed
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("prefix", &self.0.prefix)
+            .field("max_sessions", &self.0.max)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes a [`MemoryStore`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct MemoryStoreBuilder {
+    max: usize,
+    prefix: Arc<str>,
+    clock: Clock,
+}
+
+impl Default for MemoryStoreBuilder {
+    fn default() -> Self {
+        Self {
+            max: 1_000_000,
+            prefix: "keycard:".into(),
+            clock: Clock::system(),
+        }
+    }
+}
+
+impl MemoryStoreBuilder {
+    /// How many sessions the store keeps at most, tombstones included; 1,000,000 by default.
+    ///
+    /// Of a full store, expired entries go first. Once there are none, creating a session is refused with
+    /// [`StoreErrorKind::Full`]: a live session never makes room for another. Deleting a session always succeeds. Its
+    /// tombstone takes the record's place; where there was no record, and no room, there will be no tombstone either.
+    pub fn max_sessions(mut self, max: usize) -> Self {
+        self.max = max;
+        self
+    }
+
+    /// The store's [prefix](SessionStore::prefix); `keycard:` by default, and instead of an empty one.
+    ///
+    /// Nobody shares this memory, so it separates nothing here. It is part of what the verifiers' hashes cover.
+    pub fn prefix(mut self, prefix: impl Into<Arc<str>>) -> Self {
+        let prefix = prefix.into();
+        if !prefix.is_empty() {
+            self.prefix = prefix;
+        }
+        self
+    }
+
+    /// Where the time comes from; the system's clock by default.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn build(self) -> MemoryStore {
+        MemoryStore(Arc::new(Inner {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            kept: AtomicUsize::new(0),
+            max: self.max,
+            prefix: self.prefix,
+            clock: self.clock,
+        }))
+    }
+}
+
+struct Inner {
+    shards: Box<[Shard]>,
+    /// All entries of all shards. Counted up before an entry is inserted and down after it was removed, so that there are
+    /// never more than this says, nor more than `max`.
+    kept: AtomicUsize,
+    max: usize,
+    prefix: Arc<str>,
+    clock: Clock,
+}
+
+impl Inner {
+    fn shard(&self, key: &RecordKey) -> &Shard {
+        // A browser chooses the ids that are loaded, and could choose them to fall into one shard. All it gains is a store
+        // with one lock; the map behind it hashes with a random key.
+        let id = key.id();
+        let hash = id.as_str().bytes().fold(0_usize, |hash, byte| {
+            hash.wrapping_mul(31).wrapping_add(byte.into())
+        });
+        &self.shards[hash % SHARDS]
+    }
+
+    /// Frees what is due in one shard: another one each time, so that no entry stays for want of somebody asking for it.
+    fn tidy(&self, shard: &Shard, now: Timestamp) {
+        let next = shard.turn.fetch_add(1, Ordering::Relaxed) % SHARDS;
+        if self.shards[next].is_due(now) {
+            self.work_off(&self.shards[next], now);
+        }
+    }
+
+    /// Works off a bounded piece of a shard's queue, and says how many entries that freed.
+    fn work_off(&self, shard: &Shard, now: Timestamp) -> usize {
+        // Freed after the lock was: records can be large.
+        let expired = shard.write(|table| table.work_off(now));
+        self.kept.fetch_sub(expired.len(), Ordering::Relaxed);
+        expired.len()
+    }
+
+    /// Counts one entry more, if there may be one.
+    fn reserve(&self) -> bool {
+        let more = |kept| (kept < self.max).then_some(kept + 1);
+        self.kept
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
+    }
+
+    /// Frees something that has expired, wherever it is.
+    fn make_room(&self, now: Timestamp) -> bool {
+        self.shards.iter().any(|shard| {
+            let mut freed = 0;
+            while freed == 0 && shard.is_due(now) {
+                freed = self.work_off(shard, now);
+            }
+            freed > 0
+        })
+    }
+
+    /// Makes a change that may need room: again, for as long as it finds none and some can be made.
+    fn with_room<T>(
+        &self,
+        shard: &Shard,
+        now: Timestamp,
+        mut change: impl FnMut(&mut Table) -> Option<T>,
+    ) -> Option<T> {
+        loop {
+            if let Some(done) = shard.write(&mut change) {
+                return Some(done);
+            }
+            if !self.make_room(now) {
+                return None;
+            }
+        }
+    }
+}
+
+impl SessionStore for MemoryStore {
+    fn prefix(&self) -> &str {
+        &self.0.prefix
+    }
+
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        let (now, shard) = (self.0.clock.now(), self.0.shard(key));
+        let loaded = shard.lock().load(key, now);
+        self.0.tidy(shard, now);
+        Ok(loaded)
+    }
+
+    async fn create(
+        &self,
+        key: &RecordKey,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Created, StoreError> {
+        let (now, shard) = (self.0.clock.now(), self.0.shard(key));
+        self.0.tidy(shard, now);
+        let created = self.0.with_room(shard, now, |table| {
+            let expired = match table.entries.get(key) {
+                Some(entry) if entry.lives(now) => return Some((Created::Exists, None)),
+                Some(_) => true,
+                None => false,
+            };
+            // What has expired but is still there lends its place.
+            (expired || self.0.reserve()).then(|| {
+                let before = table.put(key, Some(record.clone()), now.plus(ttl));
+                (Created::Created, before)
+            })
+        });
+        created
+            .map(|(created, _)| created)
+            .ok_or(StoreError::new(StoreErrorKind::Full))
+    }
+
+    async fn replace(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Replaced, StoreError> {
+        let (now, shard) = (self.0.clock.now(), self.0.shard(key));
+        let (replaced, _before) = shard.write(|table| match table.load(key, now) {
+            Loaded::Record { record: kept, .. } if kept.includes(record.revision()) => {
+                (Replaced::Replaced, None)
+            }
+            Loaded::Record { record: kept, .. } if kept.revision() == expected => {
+                let before = table.put(key, Some(record.clone()), now.plus(ttl));
+                (Replaced::Replaced, before)
+            }
+            other => (Replaced::Conflict(other), None),
+        });
+        self.0.tidy(shard, now);
+        Ok(replaced)
+    }
+
+    async fn touch(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        ttl: Duration,
+    ) -> Result<bool, StoreError> {
+        let (now, shard) = (self.0.clock.now(), self.0.shard(key));
+        let touched = shard.write(|table| table.touch(key, expected, now, now.plus(ttl)));
+        self.0.tidy(shard, now);
+        Ok(touched)
+    }
+
+    async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
+        let (now, shard) = (self.0.clock.now(), self.0.shard(key));
+        self.0.tidy(shard, now);
+        // Without room for a tombstone, nothing is there all the same, which is what was asked for: no call of this store
+        // arrives late, so there is nothing that the tombstone would have to keep out.
+        let _before = self.0.with_room(shard, now, |table| {
+            (table.entries.contains_key(key) || self.0.reserve())
+                .then(|| table.put(key, None, now.plus(TOMBSTONE_LIFETIME)))
+        });
+        Ok(())
+    }
+}
+
+/// A part of the entries. Aligned, so that two locks do not share a cache line.
+#[derive(Default)]
+#[repr(align(128))]
+struct Shard {
+    table: Mutex<Table>,
+    /// The time at the front of the queue, or `u64::MAX`: tells without the lock that nothing is due.
+    due: AtomicU64,
+    /// Which shard to tidy next when a call was about this one. One counter for all would be the one thing that all
+    /// threads wait for.
+    turn: AtomicUsize,
+}
+
+impl Shard {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // Nothing panics under the lock; if it did, this session's trouble should not be everybody's.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+        let mut table = self.lock();
+        let result = change(&mut table);
+        let due = table
+            .queue
+            .first()
+            .map_or(u64::MAX, |(at, _)| at.as_millis());
+        self.due.store(due, Ordering::Release);
+        result
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.due.load(Ordering::Acquire) <= now.as_millis()
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    // The standard hasher, which is keyed: ids are random where the server made them, but whoever throws away the
+    // sessions he does not like chooses among them.
+    entries: HashMap<RecordKey, Entry>,
+    /// One element for each entry: its `queued`, and its key.
+    queue: BTreeSet<(Timestamp, RecordKey)>,
+    /// How many entries are records, expired or not.
+    records: usize,
+}
+
+struct Entry {
+    /// `None`: a tombstone.
+    record: Option<Record>,
+    expires: Timestamp,
+    /// Where the entry stands in the queue: at its expiry, or before it.
+    queued: Timestamp,
+}
+
+impl Entry {
+    fn lives(&self, now: Timestamp) -> bool {
+        now < self.expires
+    }
+}
+
+impl Table {
+    fn load(&self, key: &RecordKey, now: Timestamp) -> Loaded {
+        match self.entries.get(key).filter(|entry| entry.lives(now)) {
+            None => Loaded::Absent,
+            Some(Entry { record: None, .. }) => Loaded::Tombstone,
+            Some(Entry {
+                record: Some(record),
+                expires,
+                ..
+            }) => Loaded::Record {
+                record: record.clone(),
+                remaining: expires.since(now),
+            },
+        }
+    }
+
+    /// Puts a record or a tombstone under a key, and hands out the record that it displaced.
+    fn put(
+        &mut self,
+        key: &RecordKey,
+        record: Option<Record>,
+        expires: Timestamp,
+    ) -> Option<Record> {
+        self.records += usize::from(record.is_some());
+        let Some(entry) = self.entries.get_mut(key) else {
+            self.queue.insert((expires, key.clone()));
+            let entry = Entry {
+                record,
+                expires,
+                queued: expires,
+            };
+            self.entries.insert(key.clone(), entry);
+            return None;
+        };
+        let before = std::mem::replace(&mut entry.record, record);
+        self.records -= usize::from(before.is_some());
+        move_expiry(&mut self.queue, key, entry, expires);
+        before
+    }
+
+    fn touch(
+        &mut self,
+        key: &RecordKey,
+        expected: Revision,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> bool {
+        let at_revision = |entry: &&mut Entry| {
+            let record = entry.record.as_ref().filter(|_| entry.lives(now));
+            record.is_some_and(|record| record.revision() == expected)
+        };
+        let Some(entry) = self.entries.get_mut(key).filter(at_revision) else {
+            return false;
+        };
+        move_expiry(&mut self.queue, key, entry, expires);
+        true
+    }
+
+    /// Takes a few entries off the queue's front that are due, and hands out those that have expired.
+    fn work_off(&mut self, now: Timestamp) -> Vec<Entry> {
+        let mut expired = Vec::new();
+        for _ in 0..STEP {
+            if self.queue.first().is_none_or(|(at, _)| *at > now) {
+                break;
+            }
+            let Some((_, key)) = self.queue.pop_first() else {
+                break;
+            };
+            match self.entries.get_mut(&key) {
+                Some(entry) if entry.lives(now) => {
+                    entry.queued = entry.expires;
+                    self.queue.insert((entry.queued, key));
+                }
+                _ => expired.extend(self.entries.remove(&key)),
+            }
+        }
+        self.records -= expired
+            .iter()
+            .filter(|entry| entry.record.is_some())
+            .count();
+        // After a rush the table would keep its size for ever. Of an eighth full, a quarter is left: rare enough to be cheap.
+        let capacity = self.entries.capacity();
+        if capacity > 1024 && self.entries.len() < capacity / 8 {
+            self.entries.shrink_to(capacity / 4);
+        }
+        expired
+    }
+}
+
+/// Gives an entry a new expiry, and its new place in the queue if the one it has would be too late.
+fn move_expiry(
+    queue: &mut BTreeSet<(Timestamp, RecordKey)>,
+    key: &RecordKey,
+    entry: &mut Entry,
+    expires: Timestamp,
+) {
+    entry.expires = expires;
+    if expires < entry.queued {
+        let place = (entry.queued, key.clone());
+        if let Some((_, key)) = queue.take(&place) {
+            queue.insert((expires, key));
+        }
+        entry.queued = expires;
+    }
+}

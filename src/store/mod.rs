@@ -19,15 +19,25 @@
 //! 6. Every call comes to an end by itself. One whose outcome is not known answers
 //!    [`StoreErrorKind::OutcomeUnknown`], not [`StoreErrorKind::Unavailable`].
 
+mod bounded;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 mod erased;
+#[cfg(any(test, feature = "testing"))]
+pub mod fault;
 mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::bounded::BoundedStore;
 pub use self::erased::AnyStore;
 pub use self::memory::{MemoryStore, MemoryStoreBuilder};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisConfig, RedisStore, RedisStoreError};
 pub use crate::record::{DecodeError, Record, Revision};
 pub use crate::token::SessionId;
 
@@ -78,7 +88,7 @@ pub trait SessionStore: Send + Sync + 'static {
 }
 
 /// The name of a record in a store: the layer's namespace and the session's id.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordKey {
     namespace: Arc<str>,
     id: SessionId,

@@ -1,0 +1,235 @@
+//! What a request came with, decided once, on load (pure).
+
+use crate::clock::Timestamp;
+use crate::config::SessionConfig;
+use crate::lifetime::Lifetime;
+use crate::record::{DecodeError, Record, is_recent};
+use crate::store::{Loaded, TOMBSTONE_LIFETIME};
+use crate::token::{SessionId, Token, VerifierHash};
+use std::time::Duration;
+
+/// What a request's cookie is worth.
+#[derive(Clone, Debug)]
+pub(crate) enum Card {
+    /// There is no token under our name.
+    Absent,
+    /// There is none because the browser held it back from a cross-site request; it would store what we set.
+    Withheld,
+    /// There are two different well-formed tokens: one of them is planted.
+    Conflicting,
+    /// The token opens nothing.
+    Unknown(Why),
+    /// The token opened something until a moment ago: the browser has a newer cookie, which must not be touched.
+    Late(Late),
+    /// The token opens a session.
+    Valid(Held),
+}
+
+/// Why a token opens nothing: for the log, not for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    NoRecord,
+    Expired,
+    WrongVerifier,
+    /// Rotated out longer ago than a late request takes.
+    StaleVerifier,
+    Unreadable(DecodeError),
+}
+
+/// Why a token is late.
+#[derive(Clone, Debug)]
+pub(crate) enum Late {
+    /// Rotated out less than a minute ago, by a login in another tab for instance. The session lives on.
+    Rotated(SessionId),
+    /// The session was deleted less than a minute ago.
+    Deleted,
+    /// A newer version of this crate wrote the record: a rolling deployment.
+    Future,
+}
+
+/// A session in hand.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) token: Token,
+    /// What the token's verifier hashes to: a record with another one is somebody else's by now.
+    pub(crate) proof: VerifierHash,
+    pub(crate) record: Record,
+    /// How long the store will still keep the record.
+    pub(crate) remaining: Duration,
+}
+
+impl Card {
+    /// Judges a token by what the store has under its selector.
+    pub(crate) fn judge(
+        token: &Token,
+        proof: VerifierHash,
+        loaded: Loaded,
+        config: &SessionConfig,
+        now: Timestamp,
+    ) -> Self {
+        let (record, remaining) = match loaded {
+            Loaded::Record { record, remaining } => (record, remaining),
+            Loaded::Absent => return Self::Unknown(Why::NoRecord),
+            Loaded::Tombstone => return Self::Late(Late::Deleted),
+            Loaded::Unreadable(DecodeError::FutureFormat) => return Self::Late(Late::Future),
+            Loaded::Unreadable(why) => return Self::Unknown(Why::Unreadable(why)),
+        };
+        let header = record.header();
+        let over = Lifetime::new(config, header, now).is_over();
+        if header.verifier.same_as(&proof) {
+            return if over {
+                Self::Unknown(Why::Expired)
+            } else {
+                Self::Valid(Held {
+                    token: token.clone(),
+                    proof,
+                    record,
+                    remaining,
+                })
+            };
+        }
+        // All are compared, so that the time taken does not tell which one it was.
+        let retired = header.retired.iter().fold(None, |found, retired| {
+            if retired.verifier.same_as(&proof) {
+                Some(retired.at)
+            } else {
+                found
+            }
+        });
+        match retired {
+            Some(_) if over => Self::Unknown(Why::Expired),
+            Some(at) if is_recent(at, now, TOMBSTONE_LIFETIME) => {
+                Self::Late(Late::Rotated(token.selector()))
+            }
+            Some(_) => Self::Unknown(Why::StaleVerifier),
+            None => Self::Unknown(Why::WrongVerifier),
+        }
+    }
+
+    pub(crate) fn held(&self) -> Option<&Held> {
+        match self {
+            Self::Valid(held) => Some(held),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Data;
+    use crate::record::{Header, Revision};
+    use crate::token::{Random, VerifierHasher};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    struct Desk {
+        token: Token,
+        proof: VerifierHash,
+        header: Header,
+    }
+
+    fn desk() -> Desk {
+        let token = Token::generate(&Random::System).unwrap();
+        let proof = VerifierHasher::new("p", "n").hash(&token);
+        Desk {
+            token,
+            proof,
+            header: Header::new(Revision([1; 8]), proof, NOW),
+        }
+    }
+
+    fn judge(desk: &Desk, now: Timestamp) -> Card {
+        let record = Record::new(desk.header.clone(), Data::empty());
+        let loaded = Loaded::Record {
+            record,
+            remaining: MINUTE,
+        };
+        Card::judge(
+            &desk.token,
+            desk.proof,
+            loaded,
+            &SessionConfig::default(),
+            now,
+        )
+    }
+
+    #[test]
+    fn the_right_verifier_opens_the_session() {
+        assert!(matches!(judge(&desk(), NOW), Card::Valid(_)));
+    }
+
+    #[test]
+    fn another_verifier_opens_nothing() {
+        let mut desk = desk();
+        desk.header.verifier = VerifierHash([0; 32]);
+        assert!(matches!(
+            judge(&desk, NOW),
+            Card::Unknown(Why::WrongVerifier)
+        ));
+    }
+
+    #[test]
+    fn a_rotated_out_verifier_is_late_for_a_minute_and_then_unknown() {
+        let mut desk = desk();
+        desk.header.rotate(VerifierHash([1; 32]), NOW, MINUTE);
+        assert!(matches!(judge(&desk, NOW), Card::Late(Late::Rotated(_))));
+        let almost = NOW.plus(MINUTE - Duration::from_millis(1));
+        assert!(matches!(judge(&desk, almost), Card::Late(Late::Rotated(_))));
+        assert!(matches!(
+            judge(&desk, NOW.plus(MINUTE)),
+            Card::Unknown(Why::StaleVerifier)
+        ));
+    }
+
+    #[test]
+    fn each_of_several_rotated_out_verifiers_is_late() {
+        let mut desk = desk();
+        for step in 1..=4 {
+            desk.header.rotate(VerifierHash([step; 32]), NOW, MINUTE);
+        }
+        assert!(matches!(judge(&desk, NOW), Card::Late(Late::Rotated(_))));
+    }
+
+    #[test]
+    fn an_expired_record_opens_nothing_though_the_store_still_has_it() {
+        let desk = desk();
+        let after = NOW.plus(Duration::from_secs(14 * 86_400));
+        assert!(matches!(judge(&desk, after), Card::Unknown(Why::Expired)));
+    }
+
+    #[test]
+    fn what_the_store_has_instead_of_a_record_decides() {
+        let desk = desk();
+        let judge = |loaded| {
+            Card::judge(
+                &desk.token,
+                desk.proof,
+                loaded,
+                &SessionConfig::default(),
+                NOW,
+            )
+        };
+        assert!(matches!(
+            judge(Loaded::Absent),
+            Card::Unknown(Why::NoRecord)
+        ));
+        assert!(matches!(
+            judge(Loaded::Tombstone),
+            Card::Late(Late::Deleted)
+        ));
+        assert!(matches!(
+            judge(Loaded::Unreadable(DecodeError::FutureFormat)),
+            Card::Late(Late::Future)
+        ));
+        for why in [
+            DecodeError::Corrupt,
+            DecodeError::TooLarge,
+            DecodeError::ForeignType,
+        ] {
+            let card = judge(Loaded::Unreadable(why));
+            assert!(matches!(card, Card::Unknown(Why::Unreadable(reason)) if reason == why));
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Carries out a plan against the store: conflicts, retries, unknown outcomes. Merging lives here, once, and in no store.
+
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+
+use crate::card::{Card, Held, Late};
+use crate::changes::{Changes, ReplayError};
+use crate::desk::Desk;
+use crate::error::SessionError;
+use crate::event::Event;
+use crate::intent::Intent;
+use crate::lifetime::Lifetime;
+use crate::plan::Plan;
+use crate::record::{Record, Revision};
+use crate::store::{Created, Loaded, Replaced, StoreError, StoreErrorKind};
+use crate::token::{RandomError, SessionId};
+
+/// How often a commit is tried anew, and for how long.
+const ATTEMPTS: u32 = 8;
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What became of a session.
+pub(crate) struct Committed {
+    pub(crate) card: Card,
+    pub(crate) cookie: Option<CookieChange>,
+}
+
+impl Committed {
+    pub(crate) fn unchanged(card: Card) -> Self {
+        Self { card, cookie: None }
+    }
+}
+
+/// What the browser is to do with its cookie.
+#[derive(Debug)]
+pub(crate) enum CookieChange {
+    Set(HeaderValue),
+    Remove,
+}
+
+impl From<RandomError> for SessionError {
+    fn from(_: RandomError) -> Self {
+        Self::NoRandomness
+    }
+}
+
+/// Carries out `plan` for what `intent` asks of `card`.
+pub(crate) async fn carry_out(
+    desk: &Desk,
+    card: Card,
+    intent: Intent,
+    plan: Plan,
+) -> Result<Committed, SessionError> {
+    match (plan, card) {
+        (Plan::Touch, Card::Valid(held)) => Ok(touch(desk, held).await),
+        (Plan::Replace, Card::Valid(held)) => replace(desk, held, intent).await,
+        (Plan::Create, _) => create(desk, &intent, &intent.changes).await,
+        (Plan::Delete, card) => {
+            delete(desk, &card).await?;
+            Ok(Committed {
+                card: Card::Absent,
+                cookie: Some(CookieChange::Remove),
+            })
+        }
+        (Plan::DeleteThenCreate, card) => {
+            delete(desk, &card).await?;
+            create(desk, &intent, &intent.changes).await
+        }
+        (Plan::RemoveCookie, card) => Ok(Committed {
+            card,
+            cookie: Some(CookieChange::Remove),
+        }),
+        (Plan::Refuse, _) => Err(SessionError::Ambiguous),
+        (Plan::Interrupt, _) => Err(SessionError::Interrupted),
+        (Plan::Unavailable, _) => Err(StoreError::new(StoreErrorKind::Refused).into()),
+        (Plan::Nothing | Plan::Discard | Plan::Touch | Plan::Replace, card) => {
+            Ok(Committed::unchanged(card))
+        }
+    }
+}
+
+/// Counts attempts, and the time they take together.
+struct Patience {
+    left: u32,
+    since: Instant,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self {
+            left: ATTEMPTS,
+            since: Instant::now(),
+        }
+    }
+
+    /// Whether there may be another attempt.
+    fn lasts(&mut self) -> bool {
+        let lasts = self.left > 0 && (self.left == ATTEMPTS || self.since.elapsed() < PATIENCE);
+        self.left = self.left.saturating_sub(1);
+        lasts
+    }
+}
+
+/// Tells of a store call that failed, and says whether its outcome is unknown rather than a failure.
+fn outcome_unknown(call: &'static str, error: StoreError) -> Result<(), SessionError> {
+    Event::StoreFailed(call, &error).emit();
+    match error.kind() {
+        StoreErrorKind::OutcomeUnknown => Ok(()),
+        _ => Err(error.into()),
+    }
+}
+
+fn gave_up() -> SessionError {
+    StoreError::new(StoreErrorKind::OutcomeUnknown).into()
+}
+
+/// Slides the idle limit, if that is due. A failure costs nothing but the slide.
+async fn touch(desk: &Desk, mut held: Held) -> Committed {
+    let lifetime = desk.lifetime(&held.record);
+    if !lifetime.touch_is_due(held.remaining) {
+        return Committed::unchanged(Card::Valid(held));
+    }
+    let ttl = lifetime.time_to_live();
+    let key = desk.key(held.token.selector());
+    let mut cookie = None;
+    match desk.store.touch(&key, held.record.revision(), ttl).await {
+        Ok(true) => {
+            held.remaining = ttl;
+            if lifetime.cookie_slides() {
+                cookie = Some(set_cookie(desk, &held, &lifetime));
+            }
+        }
+        // Somebody wrote meanwhile, and so slid the limit: whose card is the newer one is not ours to say.
+        Ok(false) => {}
+        Err(error) => Event::StoreFailed("touch", &error).emit(),
+    }
+    Committed {
+        card: Card::Valid(held),
+        cookie,
+    }
+}
+
+fn set_cookie(desk: &Desk, held: &Held, lifetime: &Lifetime<'_>) -> CookieChange {
+    CookieChange::Set(desk.cookie.set(&held.token, lifetime.max_age()))
+}
+
+/// Deletes the session that a card opens, or has opened until a moment ago.
+async fn delete(desk: &Desk, card: &Card) -> Result<(), SessionError> {
+    let id = match card {
+        Card::Valid(held) => held.token.selector(),
+        Card::Late(Late::Rotated(id)) => *id,
+        _ => return Ok(()),
+    };
+    let key = desk.key(id);
+    let mut patience = Patience::new();
+    while patience.lasts() {
+        match desk.store.delete(&key).await {
+            Ok(()) => {
+                Event::Destroyed(id).emit();
+                return Ok(());
+            }
+            // To delete once more does no harm.
+            Err(error) => outcome_unknown("delete", error)?,
+        }
+    }
+    Err(gave_up())
+}
+
+/// Stores a new session under a fresh token.
+async fn create(
+    desk: &Desk,
+    intent: &Intent,
+    changes: &Changes,
+) -> Result<Committed, SessionError> {
+    let mut patience = Patience::new();
+    'token: while patience.lasts() {
+        let token = desk.new_token()?;
+        let (key, proof) = (desk.key(token.selector()), desk.hash(&token));
+        let now = desk.clock.now();
+        let header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
+        let data = changes
+            .apply(None, desk.config.max_data_size)
+            .map_err(|why| too_large(desk, why))?;
+        let record = Record::new(header, data);
+        let ttl = desk.lifetime(&record).time_to_live();
+        loop {
+            match desk.store.create(&key, &record, ttl).await {
+                Ok(Created::Created) => break,
+                // An id that is taken: by somebody else, or by our own call of a moment ago.
+                Ok(Created::Exists) => {}
+                Err(error) => outcome_unknown("create", error)?,
+            }
+            match load(desk, &key).await? {
+                Loaded::Record {
+                    record: present, ..
+                } if present.includes(record.revision()) => break,
+                Loaded::Absent if patience.lasts() => {}
+                Loaded::Absent => break 'token,
+                _ => continue 'token,
+            }
+        }
+        Event::Created(token.selector()).emit();
+        let lifetime = desk.lifetime(&record);
+        tell_capped(intent, &lifetime, token.selector());
+        let held = Held {
+            token,
+            proof,
+            remaining: ttl,
+            record: record.clone(),
+        };
+        let cookie = Some(set_cookie(desk, &held, &lifetime));
+        return Ok(Committed {
+            card: Card::Valid(held),
+            cookie,
+        });
+    }
+    Err(gave_up())
+}
+
+/// Writes a session that goes on, unless another request rotated or ended it meanwhile.
+async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, SessionError> {
+    let id = held.token.selector();
+    let key = desk.key(id);
+    // One new token for all attempts: whichever of them arrives, it is the one that the browser gets.
+    let (token, new_proof) = if intent.rotates() || intent.reauthenticated.is_some() {
+        let token = desk.rotated_token(id)?;
+        let proof = desk.hash(&token);
+        (token, Some(proof))
+    } else {
+        (held.token.clone(), None)
+    };
+    let mut base = held.record;
+    let mut changes = intent.changes.clone();
+    let mut unanswered: Vec<Revision> = Vec::new();
+    let mut patience = Patience::new();
+    while patience.lasts() {
+        let now = desk.clock.now();
+        let revision = desk.new_revision()?;
+        let header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
+        let data = changes
+            .apply(Some(base.data()), desk.config.max_data_size)
+            .map_err(|why| too_large(desk, why))?;
+        let record = Record::new(header, data);
+        let lifetime = Lifetime::new(&desk.config, record.header(), now);
+        let ttl = lifetime.time_to_live();
+        if lifetime.is_over() {
+            // The absolute limit passed while the request was under way.
+            return interrupted(id);
+        }
+        let present = match desk
+            .store
+            .replace(&key, base.revision(), &record, ttl)
+            .await
+        {
+            Ok(Replaced::Replaced) => {
+                let moved = intent
+                    .expiry
+                    .is_some_and(|expiry| expiry != base.header().expiry);
+                let send = new_proof.is_some() || moved || lifetime.cookie_slides();
+                if new_proof.is_some() {
+                    Event::Rotated(id).emit();
+                }
+                tell_capped(&intent, &lifetime, id);
+                let proof = new_proof.unwrap_or(held.proof);
+                let held = Held {
+                    token,
+                    proof,
+                    record,
+                    remaining: ttl,
+                };
+                let cookie = send.then(|| set_cookie(desk, &held, &lifetime));
+                return Ok(Committed {
+                    card: Card::Valid(held),
+                    cookie,
+                });
+            }
+            Ok(Replaced::Conflict(present)) => present,
+            Err(error) => {
+                outcome_unknown("replace", error)?;
+                unanswered.push(revision);
+                load(desk, &key).await?
+            }
+        };
+        let (present, remaining) = match present {
+            Loaded::Record { record, remaining } => (record, remaining),
+            Loaded::Absent | Loaded::Tombstone | Loaded::Unreadable(_) => {
+                return taken_over(desk, intent, id).await;
+            }
+        };
+        if unanswered
+            .iter()
+            .any(|revision| present.includes(*revision))
+        {
+            // It arrived after all. Only the cookie of a new token is sent: whether an old one may be, nobody confirmed.
+            let proof = new_proof.unwrap_or(held.proof);
+            let lifetime = Lifetime::new(&desk.config, present.header(), now);
+            let held = Held {
+                token,
+                proof,
+                remaining,
+                record: present.clone(),
+            };
+            let cookie = new_proof.map(|_| set_cookie(desk, &held, &lifetime));
+            return Ok(Committed {
+                card: Card::Valid(held),
+                cookie,
+            });
+        }
+        if !present.header().verifier.same_as(&held.proof) {
+            return taken_over(desk, intent, id).await;
+        }
+        if present.revision() != base.revision() {
+            // Whether an unanswered write lies beneath the newer ones, nobody can tell: nothing is added twice.
+            if !unanswered.is_empty() && !changes.are_idempotent() {
+                return Err(gave_up());
+            }
+            Event::Conflict(id).emit();
+            changes = rebased(&intent.changes, &present)?;
+            base = present;
+        }
+    }
+    Err(gave_up())
+}
+
+/// The session belongs to another request's token by now, or to nobody. A login goes on without it: its user has just
+/// proved who they are.
+async fn taken_over(desk: &Desk, intent: Intent, id: SessionId) -> Result<Committed, SessionError> {
+    if intent.login.is_none() {
+        return interrupted(id);
+    }
+    Event::Conflict(id).emit();
+    match intent.changes.rebased(None) {
+        Ok(changes) => create(desk, &intent, &changes).await,
+        Err(_) => interrupted(id),
+    }
+}
+
+fn interrupted(id: SessionId) -> Result<Committed, SessionError> {
+    Event::Interrupted(id).emit();
+    Err(SessionError::Interrupted)
+}
+
+/// The request's changes on a newer record; if they do not fit it, the other request has won.
+fn rebased(changes: &Changes, present: &Record) -> Result<Changes, SessionError> {
+    changes
+        .rebased(Some(present.data()))
+        .map_err(|_| SessionError::Interrupted)
+}
+
+fn too_large(desk: &Desk, why: ReplayError) -> SessionError {
+    match why {
+        ReplayError::TooLarge => SessionError::TooLarge {
+            limit: desk.config.max_data_size,
+        },
+        ReplayError::Update(error) => error,
+    }
+}
+
+async fn load(desk: &Desk, key: &crate::store::RecordKey) -> Result<Loaded, SessionError> {
+    desk.store.load(key).await.map_err(|error| {
+        Event::StoreFailed("load", &error).emit();
+        error.into()
+    })
+}
+
+fn tell_capped(intent: &Intent, lifetime: &Lifetime<'_>, id: SessionId) {
+    if intent.expiry.is_some() && lifetime.expiry_is_capped() {
+        Event::ExpiryCapped(id).emit();
+    }
+}

@@ -1,0 +1,101 @@
+//! Work that is finished even when nobody waits for it any more.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::runtime::Handle;
+
+use crate::event::Event;
+
+/// A future that, dropped before it is done, is handed to the runtime it was started on.
+///
+/// So a commit either never began or completes, whatever the client does. It is lost only with the runtime itself.
+pub(crate) struct Completion<T: Send + 'static> {
+    work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    runtime: Option<Handle>,
+}
+
+impl<T: Send + 'static> Completion<T> {
+    pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self {
+            work: Some(Box::pin(work)),
+            runtime: Handle::try_current().ok(),
+        }
+    }
+}
+
+impl<T: Send + 'static> Future for Completion<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        // Out before polling and back only if pending: work that panicked must not be polled again.
+        let Some(mut work) = self.work.take() else {
+            return Poll::Pending;
+        };
+        let polled = work.as_mut().poll(context);
+        if polled.is_pending() {
+            self.work = Some(work);
+        }
+        polled
+    }
+}
+
+impl<T: Send + 'static> Drop for Completion<T> {
+    fn drop(&mut self) {
+        let Some(work) = self.work.take() else {
+            return;
+        };
+        match self.runtime.take().or_else(|| Handle::try_current().ok()) {
+            Some(runtime) => drop(runtime.spawn(work)),
+            None => Event::Abandoned.emit(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn dropped_work_is_finished_by_the_runtime() {
+        let (gate, finished) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (open, done) = (gate.clone(), finished.clone());
+        let mut work = Completion::new(async move {
+            gate.notified().await;
+            finished.notify_one();
+        });
+        assert!(futures_poll(&mut work).await.is_pending());
+        drop(work);
+        open.notify_one();
+        done.notified().await;
+    }
+
+    #[tokio::test]
+    async fn work_that_panicked_is_not_polled_again() {
+        let polled_again = Arc::new(AtomicBool::new(false));
+        let seen = polled_again.clone();
+        let mut first = true;
+        let mut work = Completion::new(std::future::poll_fn(move |_| -> Poll<()> {
+            if std::mem::take(&mut first) {
+                panic!("as an application's closure might");
+            }
+            seen.store(true, Ordering::SeqCst);
+            Poll::Ready(())
+        }));
+        let panicked = tokio::spawn(async move {
+            let _ = futures_poll(&mut work).await;
+        });
+        assert!(panicked.await.unwrap_err().is_panic());
+        tokio::task::yield_now().await;
+        assert!(!polled_again.load(Ordering::SeqCst));
+    }
+
+    async fn futures_poll<T: Send + 'static>(work: &mut Completion<T>) -> Poll<T> {
+        std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut *work).poll(context))).await
+    }
+}

@@ -1,0 +1,155 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{DAY, OnInterrupted, Persistence, SECOND, SameSite, SessionConfig, config};
+
+fn toml(text: &str) -> SessionConfig {
+    toml::from_str(text).unwrap()
+}
+
+fn error(text: &str) -> String {
+    toml::from_str::<SessionConfig>(text)
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(toml(""), config());
+    assert_eq!(
+        serde_json::from_value::<SessionConfig>(json!({})).unwrap(),
+        config()
+    );
+}
+
+#[test]
+fn every_option_can_be_written() {
+    let written = toml(
+        r#"
+        idle = "30m"
+        absolute = "1d 12h"
+        refresh_interval = "90s"
+        save_every_request = true
+        persistence = "browser-session"
+        on_interrupted = "drop-silently"
+        store_timeout = "250ms"
+        max_data_size = 1000
+        namespace = "shop"
+
+        [cookie]
+        name = "sid"
+        prefix = false
+        domain = "example.com"
+        path = "/shop"
+        secure = true
+        http_only = false
+        same_site = "none"
+        partitioned = true
+        "#,
+    );
+    let built = SessionConfig::new()
+        .idle(30 * 60 * SECOND)
+        .absolute(36 * 60 * 60 * SECOND)
+        .refresh_interval(90 * SECOND)
+        .save_every_request(true)
+        .persistence(Persistence::BrowserSession)
+        .on_interrupted(OnInterrupted::DropSilently)
+        .store_timeout(Duration::from_millis(250))
+        .max_data_size(1_000)
+        .namespace("shop")
+        .cookie_name("sid")
+        .cookie_prefix(false)
+        .cookie_domain("example.com")
+        .cookie_path("/shop")
+        .secure(true)
+        .http_only(false)
+        .same_site(SameSite::None)
+        .partitioned(true);
+    assert_eq!(written, built);
+    assert_eq!(toml(&toml::to_string(&built).unwrap()), built);
+    let json = serde_json::to_value(&built).unwrap();
+    assert_eq!(
+        serde_json::from_value::<SessionConfig>(json).unwrap(),
+        built
+    );
+}
+
+#[test]
+fn the_default_is_written_as_a_person_would() {
+    assert_eq!(
+        toml::to_string(&config()).unwrap(),
+        "idle = \"1d\"\nabsolute = \"14d\"\nsave_every_request = false\n\
+         persistence = \"persistent\"\non_interrupted = \"conflict\"\n\
+         store_timeout = \"500ms\"\nmax_data_size = 65536\n\n[cookie]\nprefix = true\n\
+         path = \"/\"\nsecure = true\nhttp_only = true\nsame_site = \"lax\"\n\
+         partitioned = false\n"
+    );
+}
+
+#[test]
+fn no_absolute_limit_is_written_off() {
+    let off = toml("absolute = \"off\"");
+    assert_eq!(off, config().absolute(None));
+    assert!(
+        toml::to_string(&off)
+            .unwrap()
+            .contains("absolute = \"off\"\n")
+    );
+}
+
+#[test]
+fn only_the_absolute_limit_can_be_off() {
+    for option in ["idle", "store_timeout", "refresh_interval"] {
+        assert!(error(&format!("{option} = \"off\"")).contains("invalid duration \"off\""));
+    }
+}
+
+#[test]
+fn a_number_without_a_unit_is_refused() {
+    for option in ["idle", "absolute", "store_timeout", "refresh_interval"] {
+        for number in ["30", "-1", "0.5"] {
+            let error = error(&format!("{option} = {number}"));
+            assert!(error.contains("expected a duration with its unit, such as \"30m\""));
+            assert!(error.contains(option));
+        }
+        let error = error(&format!("{option} = \"30\""));
+        assert!(error.contains("invalid duration \"30\""), "{error}");
+    }
+}
+
+#[test]
+fn durations_are_read_back_exactly() {
+    for duration in [
+        Duration::ZERO,
+        Duration::from_nanos(1),
+        Duration::from_micros(1_500),
+        Duration::new(400 * 86_400 + 3_661, 999_999_999),
+        3_650 * DAY,
+    ] {
+        let config = config().idle(duration).refresh_interval(duration);
+        assert_eq!(toml(&toml::to_string(&config).unwrap()), config);
+    }
+}
+
+#[test]
+fn unknown_options_are_refused_by_name() {
+    assert!(error("idel = \"30m\"").contains("unknown field `idel`"));
+    assert!(error("[cookie]\nsamesite = \"lax\"").contains("unknown field `samesite`"));
+    assert!(error("cookie_name = \"sid\"").contains("unknown field `cookie_name`"));
+    assert!(error("persistence = \"session\"").contains("`browser-session`"));
+}
+
+#[test]
+fn null_leaves_the_default_where_there_is_one_to_leave() {
+    let written = json!({
+        "refresh_interval": null, "namespace": null,
+        "cookie": {"name": null, "domain": null},
+    });
+    assert_eq!(
+        serde_json::from_value::<SessionConfig>(written).unwrap(),
+        config()
+    );
+    let error = serde_json::from_value::<SessionConfig>(json!({"absolute": null}));
+    assert!(error.unwrap_err().to_string().contains("or \"off\""));
+}

@@ -1,0 +1,236 @@
+//! What cannot work is refused when the layer is built.
+
+use std::time::Duration;
+
+use super::cookie::{CookieConfig, NamePrefix, SameSite};
+use super::durations::Human;
+use super::{ConfigError, SessionConfig};
+use crate::record::Record;
+use crate::token::Token;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+/// Beyond it a duration is a slip of the pen, or of the unit.
+const TEN_YEARS: Duration = Duration::from_secs(3_650 * 24 * 60 * 60);
+/// Room for what a record holds beside the data.
+const RECORD_OVERHEAD: usize = 4_096;
+/// ASVS 5.0, 3.3.5. Browsers count name and value only; proxies count the line.
+const MAX_COOKIE_LEN: usize = 4_096;
+/// RFC 6265bis, section 5.6: a longer attribute is ignored.
+const MAX_ATTRIBUTE_LEN: usize = 1_024;
+/// RFC 1035, section 2.3.4, without the root.
+const MAX_DOMAIN_LEN: usize = 253;
+const MAX_NAMESPACE_LEN: usize = 64;
+/// What can stand around the name, the token, the path and the domain of a `Set-Cookie` line.
+const FIXED_LEN: usize = "=; HttpOnly; SameSite=Strict; Partitioned; Secure; Path=; Domain=; \
+    Max-Age=34560000; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+    .len();
+
+impl SessionConfig {
+    /// Refuses what cannot work; what remains is at most weak.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        self.validate_limits()?;
+        self.cookie.validate()?;
+        self.validate_namespace()
+    }
+
+    fn validate_limits(&self) -> Result<(), ConfigError> {
+        within("idle", self.idle, MILLISECOND)?;
+        if let Some(absolute) = self.absolute {
+            within("absolute", absolute, MILLISECOND)?;
+        }
+        within("store_timeout", self.store_timeout, MILLISECOND)?;
+        if let Some(interval) = self.refresh_interval {
+            within("refresh_interval", interval, Duration::ZERO)?;
+            if interval >= self.idle {
+                return Err(ConfigError::new(
+                    "refresh_interval",
+                    format!(
+                        "{} is not less than the idle limit of {}: sessions would end while they are used; leave it \
+                         out, or set a twentieth of the idle limit",
+                        Human(interval),
+                        Human(self.idle)
+                    ),
+                ));
+            }
+        }
+        let largest = Record::MAX_LEN - RECORD_OVERHEAD;
+        if !(2..=largest).contains(&self.max_data_size) {
+            return Err(ConfigError::new(
+                "max_data_size",
+                format!(
+                    "{} bytes; set something between 2 and {largest}",
+                    self.max_data_size
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn validate_namespace(&self) -> Result<(), ConfigError> {
+        let namespace = self.resolved_namespace();
+        let problem = if self.namespace.is_none() && namespace.len() > MAX_NAMESPACE_LEN {
+            "the cookie's name is too long to be the namespace as well"
+        } else if namespace.is_empty() {
+            "it is empty"
+        } else if namespace.len() > MAX_NAMESPACE_LEN {
+            "it is too long"
+        } else if !is_token(&namespace) {
+            // `:` ends the namespace in a store's key, and `{…}` chooses the slot in a Redis Cluster.
+            "it holds a character that it cannot"
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError::new(
+            "namespace",
+            format!(
+                "{problem}; it is part of the store's keys: write 1 to {MAX_NAMESPACE_LEN} letters, digits or any of \
+                 !#$%&'*+-.^_`|~"
+            ),
+        ))
+    }
+}
+
+impl CookieConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.validate_attributes()?;
+        self.validate_name()?;
+        if let Some(domain) = &self.domain {
+            let problem = domain_problem(domain);
+            problem.map_or(Ok(()), |problem| {
+                Err(ConfigError::new("cookie.domain", problem))
+            })?;
+        }
+        let problem = path_problem(&self.path);
+        problem.map_or(Ok(()), |problem| {
+            Err(ConfigError::new("cookie.path", problem))
+        })?;
+
+        let domain = self.domain.as_ref().map_or(0, String::len);
+        let len = self.full_name().len() + Token::LEN + self.path.len() + domain + FIXED_LEN;
+        if len > MAX_COOKIE_LEN {
+            return Err(ConfigError::new(
+                "cookie.name",
+                format!(
+                    "with its attributes the cookie may come to {len} bytes, and must not exceed {MAX_COOKIE_LEN}; \
+                     shorten its name"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn validate_attributes(&self) -> Result<(), ConfigError> {
+        if self.same_site == SameSite::None && !self.secure {
+            return Err(ConfigError::new(
+                "cookie.same_site",
+                "browsers refuse SameSite=None without Secure; turn `cookie.secure` on, or use Lax",
+            ));
+        }
+        if self.partitioned && !self.secure {
+            return Err(ConfigError::new(
+                "cookie.partitioned",
+                "browsers refuse Partitioned without Secure; turn `cookie.secure` on",
+            ));
+        }
+        if self.partitioned && self.same_site != SameSite::None {
+            return Err(ConfigError::new(
+                "cookie.partitioned",
+                "a partitioned cookie is for pages embedded in other sites, which get none that is SameSite=Lax or \
+                 Strict; set `cookie.same_site` to none, or leave `cookie.partitioned` off",
+            ));
+        }
+        Ok(())
+    }
+
+    fn validate_name(&self) -> Result<(), ConfigError> {
+        let name = self.full_name();
+        if self.name.as_ref().is_some_and(String::is_empty) || !is_token(&name) {
+            return Err(ConfigError::new(
+                "cookie.name",
+                "a cookie's name is made of letters, digits and !#$%&'*+-.^_`|~ (RFC 6265bis, 4.1.1)",
+            ));
+        }
+        match NamePrefix::of(&name) {
+            Some(prefix) if !prefix.allows(self) => Err(ConfigError::new(
+                "cookie.name",
+                format!(
+                    "browsers refuse a cookie whose name begins with {} (in any case) unless it has {}; change the \
+                     attributes, or leave the prefix out of the name",
+                    prefix.text(),
+                    prefix.demands()
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn within(option: &'static str, duration: Duration, at_least: Duration) -> Result<(), ConfigError> {
+    if (at_least..=TEN_YEARS).contains(&duration) {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        option,
+        format!(
+            "{} is out of range; set something between {} and ten years",
+            Human(duration),
+            Human(at_least)
+        ),
+    ))
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// Narrower than the grammar, which takes anything but `;`: what no browser would accept is refused here.
+fn domain_problem(domain: &str) -> Option<&'static str> {
+    let labels = || domain.split('.');
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    Some(if domain.is_empty() {
+        "it is empty; leave it out, and the cookie is for the very host that set it"
+    } else if domain.starts_with('.') {
+        "the leading dot has no meaning any more (RFC 6265bis, 5.6.3); leave it out, subdomains are included anyway"
+    } else if domain.len() > MAX_DOMAIN_LEN || !labels().all(is_label) {
+        "it is not the name of a host: letters, digits and hyphens between dots, no scheme, no port, no dot at the \
+         end; write other scripts in their xn-- form"
+    } else if labels().next_back().is_some_and(is_number) {
+        "browsers take no IP address as a domain; leave it out, and the cookie is for the very host that set it"
+    } else if labels().count() == 1 {
+        "browsers take no single word as a domain; leave it out, and the cookie is for the very host that set it"
+    } else {
+        return None;
+    })
+}
+
+fn path_problem(path: &str) -> Option<&'static str> {
+    if !path.starts_with('/') {
+        // RFC 6265bis, section 5.6.4.
+        Some(
+            "it does not begin with /, and browsers would put another in its place; write / for the whole host",
+        )
+    } else if path.len() > MAX_ATTRIBUTE_LEN {
+        Some("it is longer than 1,024 bytes, and browsers would ignore it")
+    } else if !path
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b';')
+    {
+        Some(
+            "it holds a character that no cookie's path can: write it as in a URL, percent-encoded",
+        )
+    } else {
+        None
+    }
+}

@@ -1,0 +1,4 @@
+mod reading;
+mod writing;
+
+const ONE: &str = "AAAAAAAAAAAAAAAAAAAAaaaaaaaaaaaaaaaaaaaaaaaa";

@@ -1,0 +1,138 @@
+//! What all requests of one layer share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::card::Card;
+use crate::clock::Clock;
+use crate::config::{ConfigError, SessionConfig};
+use crate::cookie::CookieTemplate;
+use crate::event::Event;
+use crate::record::{Record, Revision};
+use crate::store::{AnyStore, BoundedStore, RecordKey, StoreError};
+use crate::token::{Random, RandomError, SessionId, Token, VerifierHash, VerifierHasher};
+
+/// The layer's configuration, in the form in which requests need it.
+pub(crate) struct Desk {
+    pub(crate) config: SessionConfig,
+    pub(crate) cookie: CookieTemplate,
+    pub(crate) store: BoundedStore,
+    pub(crate) clock: Clock,
+    pub(crate) in_flight: InFlight,
+    random: Random,
+    hasher: VerifierHasher,
+    namespace: Arc<str>,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        store: AnyStore,
+        config: SessionConfig,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let store = BoundedStore::new(store, config.store_timeout);
+        let namespace: Arc<str> = config.resolved_namespace().into();
+        Ok(Self {
+            cookie: CookieTemplate::new(&config),
+            hasher: VerifierHasher::new(store.prefix(), &namespace),
+            config,
+            store,
+            clock,
+            in_flight: InFlight::default(),
+            random,
+            namespace,
+        })
+    }
+
+    pub(crate) fn key(&self, id: SessionId) -> RecordKey {
+        RecordKey::new(self.namespace.clone(), id)
+    }
+
+    pub(crate) fn hash(&self, token: &Token) -> VerifierHash {
+        self.hasher.hash(token)
+    }
+
+    pub(crate) fn new_token(&self) -> Result<Token, RandomError> {
+        Token::generate(&self.random)
+    }
+
+    pub(crate) fn rotated_token(&self, id: SessionId) -> Result<Token, RandomError> {
+        Token::rotated(id, &self.random)
+    }
+
+    pub(crate) fn new_revision(&self) -> Result<Revision, RandomError> {
+        Revision::generate(&self.random)
+    }
+
+    /// Looks a token up and judges it: one store call.
+    pub(crate) async fn examine(&self, token: &Token) -> Result<Card, StoreError> {
+        let id = token.selector();
+        let proof = self.hash(token);
+        let loaded = match self.store.load(&self.key(id)).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                Event::StoreFailed("load", &error).emit();
+                return Err(error);
+            }
+        };
+        let card = Card::judge(token, proof, loaded, &self.config, self.clock.now());
+        if let Some(event) = Event::of_card(&card, id) {
+            event.emit();
+        }
+        Ok(card)
+    }
+
+    pub(crate) fn lifetime<'a>(&'a self, record: &Record) -> crate::lifetime::Lifetime<'a> {
+        crate::lifetime::Lifetime::new(&self.config, record.header(), self.clock.now())
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk")
+            .field("store", &self.store)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Counts the commits that are under way, so that a server can wait for them before it stops.
+#[derive(Default)]
+pub(crate) struct InFlight {
+    commits: AtomicUsize,
+    none: Notify,
+}
+
+impl InFlight {
+    pub(crate) fn enter(&self) -> InFlightGuard<'_> {
+        self.commits.fetch_add(1, Ordering::AcqRel);
+        InFlightGuard(self)
+    }
+
+    /// Waits until no commit is under way.
+    pub(crate) async fn none(&self) {
+        loop {
+            let none = self.none.notified();
+            if self.commits.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            none.await;
+        }
+    }
+}
+
+/// One commit, counted while this lives.
+pub(crate) struct InFlightGuard<'a>(&'a InFlight);
+
+impl Drop for InFlightGuard<'_> {
+    fn drop(&mut self) {
+        if self.0.commits.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none.notify_waiters();
+        }
+    }
+}

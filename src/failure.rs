@@ -1,0 +1,80 @@
+//! What a client is told when its session could not be committed.
+
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::error::SessionError;
+
+/// Why a response is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The request carries two different session cookies, one of them planted: 400.
+    Ambiguous,
+    /// Another request rotated or ended the session meanwhile: 409. The client may try again.
+    Interrupted,
+    /// The store failed, or did not answer in time: 503. The client may try again.
+    Unavailable,
+}
+
+impl Failure {
+    /// The status to answer with.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Ambiguous => StatusCode::BAD_REQUEST,
+            Self::Interrupted => StatusCode::CONFLICT,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    pub(crate) fn of(error: &SessionError) -> Self {
+        match error {
+            SessionError::Ambiguous => Self::Ambiguous,
+            // What does not fit the newer record lost against it.
+            SessionError::Interrupted | SessionError::TooLarge { .. } => Self::Interrupted,
+            _ => Self::Unavailable,
+        }
+    }
+
+    /// Gives a response this failure's status, and `Retry-After` where that helps.
+    pub(crate) fn mark<B>(self, response: &mut Response<B>) {
+        *response.status_mut() = self.status();
+        if self == Self::Unavailable {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+    }
+}
+
+/// Makes the response to a [`Failure`]: a closure, or [`DefaultFailureResponse`].
+pub trait FailureResponse<B>: Clone {
+    /// The response. The layer adds `Vary`, and nothing else.
+    fn failure_response(&mut self, failure: Failure) -> Response<B>;
+}
+
+impl<F, B> FailureResponse<B> for F
+where
+    F: FnMut(Failure) -> Response<B> + Clone,
+{
+    fn failure_response(&mut self, failure: Failure) -> Response<B> {
+        self(failure)
+    }
+}
+
+/// The failure's status, with an empty body; 503 with `Retry-After: 1`.
+///
+/// The response body must be `Default`: that of axum, tonic and `http-body-util` is; that of `TraceLayer` is not, so tracing
+/// goes outside the session layer.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct DefaultFailureResponse;
+
+impl<B: Default> FailureResponse<B> for DefaultFailureResponse {
+    fn failure_response(&mut self, failure: Failure) -> Response<B> {
+        let mut response = Response::new(B::default());
+        failure.mark(&mut response);
+        response
+    }
+}

@@ -1,0 +1,92 @@
+//! Names of values in a session.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// The name of a value together with its type, so that both are written once.
+///
+/// ```
+/// use tower_keycard::Key;
+///
+/// const CART: Key<Vec<u32>> = Key::new("cart");
+/// # async fn handler(session: tower_keycard::Session) -> Result<(), tower_keycard::SessionError> {
+/// let cart = session.get(CART)?.unwrap_or_default();
+/// # Ok(())
+/// # }
+/// ```
+pub struct Key<T> {
+    name: Cow<'static, str>,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> Key<T> {
+    /// A key for values of type `T`.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            value: PhantomData,
+        }
+    }
+
+    /// A key whose name is made at run time.
+    #[must_use]
+    pub const fn from_string(name: String) -> Self {
+        Self {
+            name: Cow::Owned(name),
+            value: PhantomData,
+        }
+    }
+}
+
+impl<T> Clone for Key<T> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            value: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Key<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.name).finish()
+    }
+}
+
+/// What names a value of type `T`: a typed [`Key`], or plain text for any type.
+pub trait SessionKey<T> {
+    /// The name.
+    fn name(&self) -> &str;
+}
+
+impl<T> SessionKey<T> for Key<T> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl<T> SessionKey<T> for &Key<T> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl<T> SessionKey<T> for &str {
+    fn name(&self) -> &str {
+        self
+    }
+}
+
+impl<T> SessionKey<T> for String {
+    fn name(&self) -> &str {
+        self
+    }
+}
+
+impl<T> SessionKey<T> for &String {
+    fn name(&self) -> &str {
+        self
+    }
+}

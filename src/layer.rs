@@ -1,0 +1,193 @@
+//! The layer: configuration in, services out.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use crate::clock::Clock;
+use crate::config::{ConfigError, SessionConfig, Weakness, session_options};
+use crate::desk::Desk;
+use crate::failure::DefaultFailureResponse;
+use crate::service::SessionService;
+use crate::session::Main;
+use crate::store::{AnyStore, SessionStore};
+use crate::token::Random;
+
+/// Gives every request of a service its [`Session`](crate::Session).
+///
+/// ```
+/// use tower_keycard::{MemoryStore, SessionLayer};
+///
+/// let layer = SessionLayer::new(MemoryStore::new()); // hardened with no further word
+/// ```
+///
+/// The response body must be `Default`, or [`failure_response`](SessionLayerBuilder::failure_response) be set. Clones are
+/// the same layer.
+pub struct SessionLayer<M = Main, F = DefaultFailureResponse> {
+    desk: Arc<Desk>,
+    failure_response: F,
+    marker: PhantomData<fn() -> M>,
+}
+
+impl SessionLayer {
+    /// A layer with the default, hardened configuration.
+    pub fn new(store: impl SessionStore) -> Self {
+        let builder = Self::builder(store);
+        let desk = Desk::new(builder.store, builder.config, builder.clock, builder.random);
+        let desk = desk.expect("the default configuration is valid, and a test says so");
+        Self::from_desk(desk, builder.failure_response)
+    }
+
+    /// A layer that is to be configured.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_keycard::{MemoryStore, SessionLayer};
+    ///
+    /// # fn main() -> Result<(), tower_keycard::ConfigError> {
+    /// let layer = SessionLayer::builder(MemoryStore::new())
+    ///     .idle(Duration::from_secs(30 * 60))
+    ///     .save_every_request(true)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(store: impl SessionStore) -> SessionLayerBuilder {
+        SessionLayerBuilder {
+            store: AnyStore::new(store),
+            config: SessionConfig::default(),
+            clock: Clock::system(),
+            random: Random::default(),
+            failure_response: DefaultFailureResponse,
+        }
+    }
+}
+
+impl<M, F> SessionLayer<M, F> {
+    fn from_desk(desk: Desk, failure_response: F) -> Self {
+        for weakness in desk.config.check() {
+            log_weakness(&weakness);
+        }
+        Self {
+            desk: Arc::new(desk),
+            failure_response,
+            marker: PhantomData,
+        }
+    }
+
+    /// The same layer for [`Session<N>`](crate::Session): several layers around one service are told apart by a type.
+    #[must_use]
+    pub fn marked<N>(self) -> SessionLayer<N, F> {
+        SessionLayer {
+            desk: self.desk,
+            failure_response: self.failure_response,
+            marker: PhantomData,
+        }
+    }
+
+    /// Waits until no commit is under way, also none that a client left behind. To be called when the server has stopped
+    /// taking requests, before the runtime ends.
+    pub async fn drain(&self) {
+        self.desk.in_flight.none().await;
+    }
+}
+
+fn log_weakness(weakness: &Weakness) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(target: "tower_keycard", event = "weak_setting", id = weakness.id(), "{weakness}");
+    #[cfg(not(feature = "tracing"))]
+    let _ = weakness;
+}
+
+impl<M, F: Clone> Clone for SessionLayer<M, F> {
+    fn clone(&self) -> Self {
+        Self {
+            desk: self.desk.clone(),
+            failure_response: self.failure_response.clone(),
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<M, F> fmt::Debug for SessionLayer<M, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer")
+            .field("desk", &self.desk)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, M, F: Clone> Layer<S> for SessionLayer<M, F> {
+    type Service = SessionService<S, M, F>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionService::new(inner, self.desk.clone(), self.failure_response.clone())
+    }
+}
+
+/// A [`SessionLayer`] that is being configured.
+pub struct SessionLayerBuilder<F = DefaultFailureResponse> {
+    store: AnyStore,
+    config: SessionConfig,
+    clock: Clock,
+    random: Random,
+    failure_response: F,
+}
+
+session_options!(impl<F> SessionLayerBuilder<F>, config);
+
+impl<F> SessionLayerBuilder<F> {
+    /// Takes a whole configuration, as read from a file; options set before are dropped.
+    #[must_use]
+    pub fn config(mut self, config: SessionConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Where the time comes from, if not from the system.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where randomness comes from, if not from the system: `fill` fills the bytes, or says `false`.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn random(mut self, fill: impl Fn(&mut [u8]) -> bool + Send + Sync + 'static) -> Self {
+        self.random = Random::Function(Arc::new(fill));
+        self
+    }
+
+    /// What a client is told when its session could not be committed; by default a status and an empty body.
+    pub fn failure_response<R>(self, failure_response: R) -> SessionLayerBuilder<R> {
+        SessionLayerBuilder {
+            store: self.store,
+            config: self.config,
+            clock: self.clock,
+            random: self.random,
+            failure_response,
+        }
+    }
+
+    /// Builds the layer. What is legal but weak is logged, once, here.
+    ///
+    /// # Errors
+    ///
+    /// What is configured is contradictory, or a browser would refuse it.
+    pub fn build(self) -> Result<SessionLayer<Main, F>, ConfigError> {
+        let desk = Desk::new(self.store, self.config, self.clock, self.random)?;
+        Ok(SessionLayer::from_desk(desk, self.failure_response))
+    }
+}
+
+impl<F> fmt::Debug for SessionLayerBuilder<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayerBuilder")
+            .field("store", &self.store)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,196 @@
+//! How long records are kept.
+
+use std::time::{Duration, Instant};
+
+use super::cases::{LONG, LONGER_THAN_SHORT, SHORT, ensure, is_absent};
+use super::{Context, Harness, Verdict, sample_key, sample_record, sample_revision_of};
+use crate::store::SessionStore;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How much less than what it was given a store may say is left, on a slow machine.
+const SLACK: Duration = Duration::from_secs(15);
+
+pub(super) async fn an_expired_record_is_never_returned<H: Harness>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let (key, record) = (sample_key(), sample_record("{}"));
+    cx.created(&key, &record, SHORT).await?;
+    cx.pass(LONGER_THAN_SHORT).await?;
+    cx.holds_nothing(&key).await
+}
+
+pub(super) async fn replace_of_an_expired_record_creates_nothing<H: Harness>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let (key, record) = (sample_key(), sample_record("{}"));
+    let next = sample_revision_of(&record, "{}");
+    cx.created(&key, &record, SHORT).await?;
+    cx.pass(LONGER_THAN_SHORT).await?;
+    is_absent(&cx.conflict(&key, record.revision(), &next, LONG).await?)?;
+    cx.holds_nothing(&key).await
+}
+
+pub(super) async fn touch_of_an_expired_record_creates_nothing<H: Harness>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let (key, record) = (sample_key(), sample_record("{}"));
+    cx.created(&key, &record, SHORT).await?;
+    cx.pass(LONGER_THAN_SHORT).await?;
+    let touched = cx.touch(&key, record.revision(), LONG).await?;
+    ensure!(!touched, "touch found a record that has expired");
+    cx.holds_nothing(&key).await
+}
+
+pub(super) async fn create_takes_the_place_of_an_expired_record<H: Harness>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let (key, expired, record) = (sample_key(), sample_record("{}"), sample_record("{}"));
+    cx.created(&key, &expired, SHORT).await?;
+    cx.pass(LONGER_THAN_SHORT).await?;
+    cx.created(&key, &record, LONG).await?;
+    cx.holds(&key, &record).await.map(drop)
+}
+
+pub(super) async fn the_remaining_time_is_what_was_given_less_what_passed<H: Harness>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let near = |remaining: Duration, given: Duration| {
+        ensure!(
+            remaining <= given && remaining + SLACK >= given,
+            "{remaining:?} remain of {given:?}"
+        );
+        Ok(())
+    };
+    let (key, first) = (sample_key(), sample_record("{}"));
+    let second = sample_revision_of(&first, "{}");
+    cx.created(&key, &first, LONG).await?;
+    near(cx.holds(&key, &first).await?, LONG)?;
+    cx.pass(SHORT).await?;
+    near(cx.holds(&key, &first).await?, LONG - SHORT)?;
+    cx.replaced(&key, first.revision(), &second, LONG * 3)
+        .await?;
+    near(cx.holds(&key, &second).await?, LONG * 3)?;
+    cx.touch(&key, second.revision(), LONG * 2).await?;
+    near(cx.holds(&key, &second).await?, LONG * 2)
+}
+
+pub(super) async fn replace_gives_a_longer_life<H: Harness>(cx: &Context<'_, H>) -> Verdict {
+    let (key, first) = (sample_key(), sample_record("{}"));
+    let second = sample_revision_of(&first, "{}");
+    cx.created(&key, &first, SHORT).await?;
+    cx.replaced(&key, first.revision(), &second, LONG).await?;
+    cx.pass(LONGER_THAN_SHORT).await?;
+    cx.holds(&key, &second).await.map(drop)
+}
+
+pub(super) async fn replace_gives_a_shorter_life<H: Harness>(cx: &Context<'_, H>) -> Verdict {
+    let (key, first) = (sample_key(), sample_record("{}"));
+    let second = sample_revision_of(&first, "{}");
+    cx.created(&key, &first, LONG).await?;
+    cx.replaced(&key, first.revision(), &second, SHORT).await?;
+    cx.pass(LONGER_THAN_SHORT).await?;
+    cx.holds_nothing(&key).await
+}
+
+pub(super) async fn touch_gives_a_longer_life<H: Harness>(cx: &Context<'_, H>) -> Verdict {
+    let (key, record) = (sample_key(), sample_record("{}"));
+    cx.created(&key, &record, SHORT).await?;
+    let touched = cx.touch(&key, record.revision(), LONG).await?;
+    ensure!(touched, "touch did not find the revision that is there");
+    cx.pass(LONGER_THAN_SHORT).await?;
+    cx.holds(&key, &record).await.map(drop)
+}
+
+pub(super) async fn touch_gives_a_shorter_life<H: Harness>(cx: &Context<'_, H>) -> Verdict {
+    let (key, record) = (sample_key(), sample_record("{}"));
+    cx.created(&key, &record, LONG).await?;
+    let touched = cx.touch(&key, record.revision(), SHORT).await?;
+    ensure!(touched, "touch did not find the revision that is there");
+    cx.pass(LONGER_THAN_SHORT).await?;
+    cx.holds_nothing(&key).await
+}
+
+pub(super) async fn a_conflict_leaves_the_expiry_alone<H: Harness>(cx: &Context<'_, H>) -> Verdict {
+    let (key, first) = (sample_key(), sample_record("{}"));
+    let second = sample_revision_of(&first, "{}");
+    let rival = sample_revision_of(&first, "{}");
+    cx.created(&key, &first, LONG).await?;
+    cx.replaced(&key, first.revision(), &second, LONG).await?;
+    cx.conflict(&key, first.revision(), &rival, SHORT).await?;
+    // A replace that is sent again has done its work: if a touch came in between, that is the later word.
+    cx.replaced(&key, first.revision(), &second, SHORT).await?;
+    cx.pass(LONGER_THAN_SHORT).await?;
+    cx.holds(&key, &second).await.map(drop)
+}
+
+pub(super) async fn lifetimes_are_not_rounded_to_seconds<H: Harness>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let (half, one_and_a_half) = (Duration::from_millis(500), Duration::from_millis(1500));
+    let (down, up) = (sample_key(), sample_key());
+    let record = sample_record("{}");
+    let created = Instant::now();
+    cx.created(&down, &record, one_and_a_half).await?;
+    cx.created(&up, &record, half).await?;
+    cx.pass(half + Duration::from_millis(150)).await?;
+    cx.holds_nothing(&up).await?;
+    cx.pass(half).await?;
+    let loaded = cx.load(&down).await?;
+    // Where time is real, the machine may have paused for longer than the record lives.
+    if created.elapsed() < one_and_a_half {
+        super::cases::is_record(&loaded, &record)?;
+    }
+    cx.pass(half).await?;
+    cx.holds_nothing(&down).await
+}
+
+pub(super) async fn very_long_lifetimes_are_kept<H: Harness>(cx: &Context<'_, H>) -> Verdict {
+    let year = 400 * DAY;
+    for ttl in [
+        year,
+        Duration::from_secs(u64::from(u32::MAX)),
+        Duration::MAX,
+    ] {
+        let (key, first) = (sample_key(), sample_record("{}"));
+        let second = sample_revision_of(&first, "{}");
+        let least = |remaining: Duration| {
+            ensure!(remaining + SLACK >= year, "of {ttl:?} remain {remaining:?}");
+            ensure!(remaining <= ttl, "of {ttl:?} remain {remaining:?}");
+            Ok(())
+        };
+        cx.created(&key, &first, ttl).await?;
+        least(cx.holds(&key, &first).await?)?;
+        cx.replaced(&key, first.revision(), &second, ttl).await?;
+        least(cx.holds(&key, &second).await?)?;
+        let touched = cx.touch(&key, second.revision(), ttl).await?;
+        ensure!(touched, "touch did not find the revision that is there");
+        least(cx.holds(&key, &second).await?)?;
+    }
+    Ok(())
+}
+
+/// A store may refuse it. But a zero must not turn into "without expiry", as it does in some interfaces.
+pub(super) async fn a_lifetime_of_nothing_is_not_for_ever<H: Harness>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    for ttl in [Duration::ZERO, Duration::from_nanos(1)] {
+        let first = sample_record("{}");
+        let second = sample_revision_of(&first, "{}");
+        let (created, replaced, touched) = (sample_key(), sample_key(), sample_key());
+        cx.created(&replaced, &first, SHORT).await?;
+        cx.created(&touched, &first, SHORT).await?;
+        let store = &cx.store;
+        store.create(&created, &first, ttl).await.ok();
+        store
+            .replace(&replaced, first.revision(), &second, ttl)
+            .await
+            .ok();
+        store.touch(&touched, first.revision(), ttl).await.ok();
+        cx.pass(LONGER_THAN_SHORT).await?;
+        for key in [&created, &replaced, &touched] {
+            cx.holds_nothing(key).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Records to try a store with.
+
+use std::time::SystemTime;
+
+use crate::data::Data;
+use crate::record::{Header, Record, Revision};
+use crate::store::RecordKey;
+use crate::token::{Random, Token, VerifierHash};
+
+/// A key that nobody else has, in the namespace `id`.
+///
+/// # Panics
+///
+/// If the system has no random numbers.
+#[must_use]
+pub fn sample_key() -> RecordKey {
+    let token = Token::generate(&Random::System).expect("random numbers");
+    RecordKey::new("id", token.selector())
+}
+
+/// A record of a session with this data, a JSON object. It belongs to the user `alice`.
+///
+/// # Panics
+///
+/// If `json` is not an object, or the system has no random numbers.
+#[must_use]
+pub fn sample_record(json: &str) -> Record {
+    let mut verifier = [0; 32];
+    Random::System.fill(&mut verifier).expect("random numbers");
+    let mut header = Header::new(revision(), VerifierHash(verifier), SystemTime::now().into());
+    header.user = Some("alice".into());
+    Record::new(header, data(json))
+}
+
+/// The record that a write of this data on top of `record` makes: a new revision, which remembers those before it.
+///
+/// # Panics
+///
+/// If `json` is not an object, or the system has no random numbers.
+#[must_use]
+pub fn sample_revision_of(record: &Record, json: &str) -> Record {
+    let mut header = record.header().clone();
+    header.revise(revision());
+    Record::new(header, data(json))
+}
+
+pub(super) fn data(json: &str) -> Data {
+    Data::parse(json.to_owned(), Record::MAX_DEPTH).expect("a JSON object")
+}
+
+fn revision() -> Revision {
+    Revision::generate(&Random::System).expect("random numbers")
+}

@@ -1,0 +1,317 @@
+//! One connection to one server, which mends itself.
+//!
+//! All calls share it: they are written one after the other and answered in that order, so that thousands of them wait for
+//! their answers at the same time. An attempt to connect is shared too, and is not given up with the call that began it.
+//!
+//! A connection is let go, for the next call to make a new one, when
+//!
+//! - it is closed or broken: that is noticed when it happens, not by the next call;
+//! - a call has had no answer in time, or was given up after a while, so that it may be half open. Calls still waiting on it may well be answered;
+//! - the server has become read-only: after a fail-over, the same name leads to another one.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, PushInfo, PushKind, RedisError,
+};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::failure::NoConnection;
+use super::version;
+use crate::store::StoreError;
+
+/// How long to wait before the second try of an attempt to connect; and how long an attempt that failed, or a connection to
+/// a server that is read-only, stands before another is made. Calls that come meanwhile fail at once.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A call that is given up after it has waited this long for an answer says that the connection may be half open.
+const SUSPICIOUS: Duration = Duration::from_millis(100);
+
+/// How many commands may queue for the connection's task before a call waits for a place. Places are allocated as needed.
+const QUEUE: usize = 1024;
+
+/// How many bytes are gathered before they must be written.
+const WRITE_BUFFER: usize = 64 * 1024;
+
+/// The connection, if there is one, and the way to another.
+pub(super) struct Link(Arc<Shared>);
+
+struct Shared {
+    client: Client,
+    address: String,
+    connect_timeout: Duration,
+    state: Mutex<State>,
+}
+
+enum State {
+    /// The next call connects.
+    Idle,
+    /// An attempt is under way; closed without an outcome if it was lost together with its runtime.
+    Connecting(watch::Receiver<Outcome>),
+    Connected(Connected),
+    /// The last attempt failed.
+    Down {
+        since: Instant,
+        error: StoreError,
+    },
+}
+
+/// How a call gets its connection.
+enum Way {
+    Connected(Connected),
+    Attempt(watch::Receiver<Outcome>),
+}
+
+type Outcome = Option<Result<Connected, StoreError>>;
+
+/// A connection, and what is known about it.
+#[derive(Clone)]
+struct Connected {
+    connection: MultiplexedConnection,
+    since: Instant,
+    /// Set when the connection was closed; also what tells one connection from another.
+    closed: Arc<AtomicBool>,
+}
+
+impl Link {
+    pub(super) fn new(client: Client, address: String, connect_timeout: Duration) -> Self {
+        Self(Arc::new(Shared {
+            client,
+            address,
+            connect_timeout,
+            state: Mutex::new(State::Idle),
+        }))
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.0.address
+    }
+
+    /// The connection for one call, made if there is none. An error means that nothing was sent.
+    pub(super) async fn lease(&self, deadline: Instant) -> Result<Lease<'_>, StoreError> {
+        loop {
+            let mut attempt = match self.0.way()? {
+                Way::Connected(connected) => return Ok(Lease::new(self, connected)),
+                Way::Attempt(attempt) => attempt,
+            };
+            match timeout_at(deadline, attempt.wait_for(Option::is_some)).await {
+                Ok(Ok(outcome)) => {
+                    if let Some(outcome) = &*outcome {
+                        return outcome.clone().map(|connected| Lease::new(self, connected));
+                    }
+                }
+                // The runtime that the attempt ran on is gone, as between two tests. Not so this one's.
+                Ok(Err(_)) => {}
+                Err(_) => return Err(self.0.timed_out()),
+            }
+        }
+    }
+}
+
+/// The connection in the hands of one call, which says in the end what to think of it.
+pub(super) struct Lease<'a> {
+    link: &'a Link,
+    connected: Connected,
+    taken: Instant,
+    answered: bool,
+}
+
+impl<'a> Lease<'a> {
+    fn new(link: &'a Link, connected: Connected) -> Self {
+        Self {
+            link,
+            connected,
+            taken: Instant::now(),
+            answered: false,
+        }
+    }
+
+    pub(super) fn connection(&mut self) -> &mut MultiplexedConnection {
+        &mut self.connected.connection
+    }
+
+    /// The server answered.
+    pub(super) fn answered(&mut self) {
+        self.answered = true;
+    }
+
+    /// The server answered that it is read-only: let it go, but not more often than a name can be expected to change.
+    pub(super) fn read_only(&mut self) {
+        self.answered = true;
+        if self.connected.since.elapsed() >= PAUSE {
+            self.link.0.discard(&self.connected);
+        }
+    }
+
+    /// No answer, or the connection broke: whatever happened, it is not to be used again.
+    pub(super) fn failed(&mut self) {
+        self.link.0.discard(&self.connected);
+        self.answered = true;
+    }
+}
+
+impl Drop for Lease<'_> {
+    /// A caller with a deadline shorter than ours gives up without a word. If it has waited for long, that is one.
+    fn drop(&mut self) {
+        if !self.answered && self.taken.elapsed() >= SUSPICIOUS {
+            self.link.0.discard(&self.connected);
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code that could panic runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a connection go, if it is still the one in use.
+    fn discard(&self, failed: &Connected) {
+        let mut state = self.state();
+        if matches!(&*state, State::Connected(current) if Arc::ptr_eq(&current.closed, &failed.closed))
+        {
+            let old = std::mem::replace(&mut *state, State::Idle);
+            drop(state);
+            // Outside the lock: the last clone of a connection ends its task.
+            drop(old);
+        }
+    }
+
+    fn timed_out(&self) -> StoreError {
+        let address = self.address.clone();
+        NoConnection::TimedOut { address }.into_error()
+    }
+
+    /// The connection, or the one attempt that is under way, which this call may begin.
+    fn way(self: &Arc<Self>) -> Result<Way, StoreError> {
+        let mut state = self.state();
+        match &*state {
+            State::Connected(connected) if !connected.closed.load(Ordering::Acquire) => {
+                return Ok(Way::Connected(connected.clone()));
+            }
+            // An error means that it is closed.
+            State::Connecting(attempt) if attempt.has_changed().is_ok() => {
+                return Ok(Way::Attempt(attempt.clone()));
+            }
+            State::Down { since, error } if since.elapsed() < PAUSE => return Err(error.clone()),
+            _ => {}
+        }
+        let (outcome, attempt) = watch::channel(None);
+        let old = std::mem::replace(&mut *state, State::Connecting(attempt.clone()));
+        drop(state);
+        drop(old);
+        tokio::spawn(Arc::clone(self).attempt(outcome));
+        Ok(Way::Attempt(attempt))
+    }
+
+    /// Connects, on a task of its own.
+    async fn attempt(self: Arc<Self>, outcome: watch::Sender<Outcome>) {
+        let result = self.connect_twice().await;
+        *self.state() = match &result {
+            Ok(connected) => State::Connected(connected.clone()),
+            Err(error) => State::Down {
+                since: Instant::now(),
+                error: error.clone(),
+            },
+        };
+        // Nobody need be waiting.
+        outcome.send_replace(Some(result));
+    }
+
+    /// Two tries within the connect timeout: a server that is just being replaced is often back at once.
+    async fn connect_twice(&self) -> Result<Connected, StoreError> {
+        let deadline = Instant::now() + self.connect_timeout;
+        let tries = async {
+            match self.connect().await {
+                Err(NoConnection::Unreachable { .. }) => {
+                    sleep(PAUSE).await;
+                    self.connect().await
+                }
+                result => result,
+            }
+        };
+        match timeout_at(deadline, tries).await {
+            Ok(result) => result.map_err(NoConnection::into_error),
+            Err(_) => Err(self.timed_out()),
+        }
+    }
+
+    async fn connect(&self) -> Result<Connected, NoConnection> {
+        let failed = |error| NoConnection::from_error(&self.address, error);
+        let closed = Arc::new(AtomicBool::new(false));
+        let notice = Arc::clone(&closed);
+        let config = unbounded()
+            .set_pipeline_buffer_size(QUEUE)
+            .set_write_backpressure_boundary(WRITE_BUFFER)
+            .set_push_sender(move |push: PushInfo| {
+                if push.kind == PushKind::Disconnection {
+                    notice.store(true, Ordering::Release);
+                }
+                Ok::<(), redis::aio::SendError>(())
+            });
+        let mut connection = match self.open(&self.client, &config).await {
+            Ok(connection) => connection,
+            Err(error) if knows_no_hello(&error) => return Err(self.too_old(error).await),
+            Err(error) => return Err(failed(error)),
+        };
+        let hello = connection
+            .send_packed_command(&version::hello())
+            .await
+            .map_err(failed)?;
+        version::check_hello(&hello).map_err(|version| NoConnection::TooOld {
+            address: self.address.clone(),
+            version,
+        })?;
+        Ok(Connected {
+            connection,
+            since: Instant::now(),
+            closed,
+        })
+    }
+
+    async fn open(
+        &self,
+        client: &Client,
+        config: &AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        client
+            .get_multiplexed_async_connection_with_config(config)
+            .await
+    }
+
+    /// Asks a server that does not know `HELLO` what it is, in the older protocol.
+    async fn too_old(&self, error: RedisError) -> NoConnection {
+        let info = self.client.get_connection_info();
+        let settings = info.redis_settings().clone();
+        let asked = async {
+            let info = info
+                .clone()
+                .set_redis_settings(settings.set_protocol(ProtocolVersion::RESP2));
+            let mut connection = self.open(&Client::open(info)?, &unbounded()).await?;
+            connection.send_packed_command(&version::info()).await
+        };
+        match asked.await.ok().as_ref().and_then(version::in_info) {
+            Some(version) => NoConnection::TooOld {
+                address: self.address.clone(),
+                version: version.to_owned(),
+            },
+            None => NoConnection::from_error(&self.address, error),
+        }
+    }
+}
+
+/// No time-outs of the connection's own: an attempt and a call each have one deadline for all that they do.
+fn unbounded() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None)
+}
+
+fn knows_no_hello(error: &RedisError) -> bool {
+    let unknown = |detail: &str| detail.starts_with("unknown command");
+    error.kind() == ErrorKind::RESP3NotSupported || error.detail().is_some_and(unknown)
+}

@@ -1,0 +1,231 @@
+//! Chromium without a window, driven by the W3C WebDriver protocol through `chromedriver`.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The key under which the protocol names an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A person's browser, with a new profile; it and its driver end when this goes out of scope.
+#[derive(Debug)]
+pub(crate) struct Browser {
+    driver: Child,
+    port: u16,
+    session: String,
+    // Dropped after `drop` has ended the browser that writes to it.
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts a browser that was never anywhere.
+    pub(crate) fn start() -> Self {
+        let program = std::env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into());
+        let mut driver = Command::new(&program)
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error} (see scripts/test)"));
+
+        let output = BufReader::new(driver.stdout.take().unwrap());
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                // ChromeDriver was started successfully on port 41234.
+                let port = line.split("successfully on port ").nth(1);
+                if let Some(port) = port.and_then(|port| port.trim_end_matches('.').parse().ok()) {
+                    let _ = sender.send(port);
+                }
+            }
+        });
+        let profile = TempDir::new().unwrap();
+        let mut this = Self {
+            driver,
+            port: 0,
+            session: String::new(),
+            _profile: profile,
+        };
+        this.port = receiver
+            .recv_timeout(PATIENCE)
+            .expect("chromedriver does not say its port");
+
+        let mut options = json!({ "args": [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-proxy-server",
+            format!("--user-data-dir={}", this._profile.path().display()),
+        ]});
+        if let Ok(chromium) = std::env::var("CHROMIUM") {
+            options["binary"] = chromium.into();
+        }
+        let started = this.send(
+            "POST",
+            "/session",
+            &json!({ "capabilities": { "alwaysMatch": {
+                "goog:chromeOptions": options,
+                // How long a search for an element waits for it to appear: this is what the tests wait on.
+                "timeouts": { "implicit": 20_000, "pageLoad": 60_000, "script": 20_000 },
+            }}}),
+        );
+        this.session = started["sessionId"].as_str().unwrap().to_owned();
+        this
+    }
+
+    /// Goes to an address.
+    pub(crate) fn open(&self, url: &str) {
+        self.post("url", &json!({ "url": url }));
+    }
+
+    /// Reloads the page.
+    pub(crate) fn reload(&self) {
+        self.post("refresh", &json!({}));
+    }
+
+    /// The address shown.
+    pub(crate) fn address(&self) -> String {
+        self.get("url").as_str().unwrap().to_owned()
+    }
+
+    /// The visible text of the first element that fits the selector, once there is one.
+    pub(crate) fn text(&self, selector: &str) -> String {
+        let element = self.find(selector);
+        self.get(&format!("element/{element}/text"))
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// Types into a field.
+    pub(crate) fn fill(&self, selector: &str, text: &str) {
+        let element = self.find(selector);
+        self.post(
+            &format!("element/{element}/value"),
+            &json!({ "text": text }),
+        );
+    }
+
+    /// Clicks on an element, and waits for the page it leads to.
+    pub(crate) fn click(&self, selector: &str) {
+        let element = self.find(selector);
+        self.post(&format!("element/{element}/click"), &json!({}));
+    }
+
+    /// What a script on the page gets.
+    pub(crate) fn script(&self, script: &str) -> Value {
+        self.post("execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// The cookies for the page shown, as the browser keeps them.
+    pub(crate) fn cookies(&self) -> Vec<Value> {
+        self.get("cookie").as_array().unwrap().clone()
+    }
+
+    /// Puts a cookie into the browser for the page shown.
+    pub(crate) fn set_cookie(&self, cookie: &Value) {
+        self.post("cookie", &json!({ "cookie": cookie }));
+    }
+
+    fn find(&self, selector: &str) -> String {
+        let found = self.post(
+            "element",
+            &json!({ "using": "css selector", "value": selector }),
+        );
+        found[ELEMENT].as_str().unwrap().to_owned()
+    }
+
+    fn get(&self, command: &str) -> Value {
+        self.send(
+            "GET",
+            &format!("/session/{}/{command}", self.session),
+            &Value::Null,
+        )
+    }
+
+    fn post(&self, command: &str, body: &Value) -> Value {
+        self.send(
+            "POST",
+            &format!("/session/{}/{command}", self.session),
+            body,
+        )
+    }
+
+    fn send(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, reply) = exchange(self.port, method, path, body)
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        assert_eq!(
+            status, 200,
+            "{method} {path} {body}: {}",
+            reply["value"]["message"]
+        );
+        reply["value"].clone()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The driver ends its browsers when it is asked to stop; killed, it would leave them behind.
+        if exchange(self.port, "GET", "/shutdown", &Value::Null).is_err() {
+            let _ = self.driver.kill();
+        }
+        let _ = self.driver.wait();
+    }
+}
+
+/// One HTTP request to the driver.
+fn exchange(port: u16, method: &str, path: &str, body: &Value) -> std::io::Result<(u16, Value)> {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(2 * PATIENCE))?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len(),
+    )?;
+
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let status = line
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
+    let mut length = 0;
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+    }
+    let mut reply = vec![0; length];
+    reader.read_exact(&mut reply)?;
+    Ok((
+        status,
+        serde_json::from_slice(&reply).unwrap_or(Value::Null),
+    ))
+}

@@ -520,7 +520,7 @@ mod tests {
 
             // Removing what was not there is no change, so it is not replayed either: that is the one difference.
             let removes_nothing = {
-                let mut seen = base.clone();
+                let mut seen = base;
                 steps.iter().any(|step| {
                     let missing = matches!(step, Step::Remove(key) if !seen.contains_key(key));
                     seen = model(&seen, std::slice::from_ref(step));

@@ -118,7 +118,7 @@ impl Visit {
             }
             Ok(())
         };
-        self.loaded.get_or_try_init(load).await.map(|()| ())
+        self.loaded.get_or_try_init(load).await.copied()
     }
 
     /// Reads the session anew, drops what was not saved, and lets a sealed session be written again.

@@ -2,6 +2,12 @@
 
 use super::support::redis_server::RedisServer;
 use super::*;
+use tower_keycard::store::RedisConfig;
+
+/// For calls that come in thousands, on a machine that runs other tests too.
+fn patient(server: &RedisServer) -> RedisConfig {
+    RedisConfig::new(server.url()).response_timeout(Duration::from_secs(30))
+}
 
 #[tokio::test]
 async fn a_full_server_refuses_new_records_and_goes_on_serving_the_old() {
@@ -71,7 +77,7 @@ async fn a_server_that_became_a_replica_refuses_writes_and_is_left_as_soon_as_an
 #[tokio::test]
 async fn thousands_of_calls_at_once_share_one_connection_and_each_gets_its_own_answer() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = RedisStore::connect(patient(&server)).await.unwrap();
     let calls: Vec<_> = (0..2_000)
         .map(|number| {
             let store = store.clone();
@@ -96,7 +102,7 @@ async fn thousands_of_calls_at_once_share_one_connection_and_each_gets_its_own_a
 #[tokio::test]
 async fn the_answer_to_a_call_that_was_given_up_goes_to_no_other() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = RedisStore::connect(patient(&server)).await.unwrap();
     for number in 0..50 {
         let record = Record::sample(&format!(r#"{{"n":{number}}}"#), None);
         store.create(&key(number), &record, LONG).await.unwrap();
@@ -127,5 +133,63 @@ async fn the_answer_to_a_call_that_was_given_up_goes_to_no_other() {
         .collect();
     for call in calls {
         call.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_a_long_script_keeps_busy_is_unavailable_and_nothing_was_changed() {
+    let server = RedisServer::with(&["--lua-time-limit", "1"]);
+    let store = RedisStore::connect(server.url()).await.unwrap();
+    let record = created(&store, &key(1)).await;
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.cli(&["EVAL", "while true do end", "0"]));
+        while !server.cli(&["PING"]).starts_with("BUSY") {}
+        let runtime = tokio::runtime::Handle::current();
+        let failed = tokio::task::block_in_place(|| {
+            runtime.block_on(async {
+                [
+                    store.load(&key(1)).await.unwrap_err(),
+                    store.create(&key(2), &record, LONG).await.unwrap_err(),
+                    store
+                        .touch(&key(1), record.revision(), LONG)
+                        .await
+                        .unwrap_err(),
+                    store.delete(&key(1)).await.unwrap_err(),
+                ]
+            })
+        });
+        assert_eq!(server.cli(&["SCRIPT", "KILL"]), "OK");
+        for error in failed {
+            assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error:?}");
+        }
+    });
+    loaded(&store, &key(1)).await;
+}
+
+#[tokio::test]
+async fn no_key_or_record_gets_into_the_error_of_a_server_that_repeats_what_it_does_not_know() {
+    let without = ["GET", "EVALSHA", "EVAL"].map(|name| ["--rename-command", name, ""]);
+    let server = RedisServer::with(&without.concat());
+    let store = RedisStore::connect(server.url()).await.unwrap();
+    let record = created(&store, &key(1)).await;
+    let next = record.revised("{}");
+    let load = store.load(&key(1)).await.unwrap_err();
+    assert_eq!(load.kind(), StoreErrorKind::Refused);
+    // The server repeats the bytes of the revision too, which are no text: that may not even be a reply.
+    let replace = store
+        .replace(&key(1), record.revision(), &next, LONG)
+        .await
+        .unwrap_err();
+    let touch = store
+        .touch(&key(1), record.revision(), LONG)
+        .await
+        .unwrap_err();
+    for error in [load, replace, touch] {
+        let cause = std::error::Error::source(&error).unwrap();
+        let shown = format!("{error} {error:?} {cause}");
+        assert!(
+            !shown.contains("keycard:") && !shown.contains(r#""n""#),
+            "{shown}"
+        );
     }
 }

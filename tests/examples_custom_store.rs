@@ -1,6 +1,6 @@
 //! The store of `examples/custom_store.rs` keeps the contract.
 
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code)] // `main`.
 #[path = "../examples/custom_store.rs"]
 mod custom_store;
 

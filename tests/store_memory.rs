@@ -1,7 +1,7 @@
 //! `MemoryStore` keeps the store contract, and the suite that says so notices when a store does not.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tower_keycard::store::conformance::{self, CASES, ManualTime, Outcome, sample_record};
@@ -83,7 +83,7 @@ impl Clone for Careless {
     fn clone(&self) -> Self {
         let mut map = self.map.clone();
         if self.is(Breach::ClonesAreCopies) {
-            let copy = map.lock().unwrap().clone();
+            let copy = self.map().clone();
             map = Arc::new(Mutex::new(copy));
         }
         let (breach, clock) = (self.breach, self.clock.clone());
@@ -94,6 +94,11 @@ impl Clone for Careless {
 impl Careless {
     fn is(&self, breach: Breach) -> bool {
         self.breach == Some(breach)
+    }
+
+    fn map(&self) -> MutexGuard<'_, Map> {
+        // A store that is to panic must not fail every case after that.
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn key(&self, key: &RecordKey) -> (String, SessionId) {
@@ -125,7 +130,7 @@ impl Careless {
             "too long"
         );
         if self.is(Breach::WholeSeconds) {
-            ttl = Duration::from_secs(ttl.as_secs_f64().round() as u64);
+            ttl = Duration::from_secs(ttl.saturating_add(Duration::from_millis(500)).as_secs());
         }
         if self.is(Breach::NothingIsForEver) && ttl.as_millis() == 0 {
             ttl = Duration::MAX;
@@ -156,7 +161,7 @@ impl SessionStore for Careless {
     fn prefix(&self) -> &str {
         match self.breach {
             Some(Breach::NoPrefix) => "",
-            Some(Breach::PrefixChanges) if !self.map.lock().unwrap().is_empty() => "another:",
+            Some(Breach::PrefixChanges) if !self.map().is_empty() => "another:",
             _ => "careless:",
         }
     }
@@ -165,7 +170,7 @@ impl SessionStore for Careless {
         if self.is(Breach::NeverAnswers) {
             std::future::pending::<()>().await;
         }
-        Ok(self.look(&self.map.lock().unwrap(), key))
+        Ok(self.look(&self.map(), key))
     }
 
     async fn create(
@@ -174,14 +179,14 @@ impl SessionStore for Careless {
         record: &Record,
         ttl: Duration,
     ) -> Result<Created, StoreError> {
-        let found = self.look(&self.map.lock().unwrap(), key);
+        let found = self.look(&self.map(), key);
         let free = match found {
             Loaded::Absent => true,
             Loaded::Tombstone => self.is(Breach::CreateOverwritesTombstones),
             _ => self.is(Breach::CreateOverwrites),
         };
         self.pause(Breach::CreateIsNotAtomic).await;
-        let mut map = self.map.lock().unwrap();
+        let mut map = self.map();
         if !self.is(Breach::CreateIsNotAtomic)
             && matches!(found, Loaded::Absent)
             && !matches!(self.look(&map, key), Loaded::Absent)
@@ -202,9 +207,9 @@ impl SessionStore for Careless {
         record: &Record,
         ttl: Duration,
     ) -> Result<Replaced, StoreError> {
-        let early = self.look(&self.map.lock().unwrap(), key);
+        let early = self.look(&self.map(), key);
         self.pause(Breach::ReplaceIsNotAtomic).await;
-        let mut map = self.map.lock().unwrap();
+        let mut map = self.map();
         let found = match self.breach {
             Some(Breach::ReplaceIsNotAtomic) => early,
             _ => self.look(&map, key),
@@ -229,12 +234,13 @@ impl SessionStore for Careless {
             _ => self.is(Breach::ReplaceCreates),
         };
         if here {
-            let before = map.get(&self.key(key)).map(|(_, until)| *until);
+            let ttl = match &found {
+                Loaded::Record { remaining, .. } if self.is(Breach::ReplaceKeepsTheExpiry) => {
+                    *remaining
+                }
+                _ => ttl,
+            };
             self.put(&mut map, key, Some(record), ttl);
-            if self.is(Breach::ReplaceKeepsTheExpiry) {
-                map.entry(self.key(key))
-                    .and_modify(|kept| kept.1 = before.unwrap());
-            }
             Ok(Replaced::Replaced)
         } else if self.is(Breach::ConflictHandsBackNothing) {
             Ok(Replaced::Conflict(Loaded::Absent))
@@ -249,7 +255,7 @@ impl SessionStore for Careless {
         expected: Revision,
         ttl: Duration,
     ) -> Result<bool, StoreError> {
-        let mut map = self.map.lock().unwrap();
+        let mut map = self.map();
         let kept = match self.look(&map, key) {
             Loaded::Record { record, remaining } => Some((record, remaining)),
             _ if self.is(Breach::TouchBringsBackWhatExpired) => {
@@ -271,7 +277,7 @@ impl SessionStore for Careless {
     }
 
     async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
-        let mut map = self.map.lock().unwrap();
+        let mut map = self.map();
         let remaining = match self.look(&map, key) {
             Loaded::Record { remaining, .. } => Some(remaining),
             _ => None,

@@ -1,10 +1,10 @@
 //! `MemoryStore` keeps the store contract, and the suite that says so notices when a store does not.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tower_keycard::store::conformance::{self, CASES, ManualTime, Outcome, sample_record};
+use tower_keycard::store::conformance::{self, CASES, Harness, ManualTime, Outcome, sample_record};
 use tower_keycard::store::fault::FaultStore;
 use tower_keycard::store::{
     AnyStore, Created, Loaded, MemoryStore, Record, RecordKey, Replaced, Revision, SessionId,
@@ -66,6 +66,10 @@ enum Breach {
     PrefixChanges,
     ClonesAreCopies,
     TooSmall,
+    AbsentIsATombstone,
+    TouchCreates,
+    UnreadableIsAbsent,
+    UnreadableCannotBeDeleted,
     TextOnly,
     NeverAnswers,
 }
@@ -77,7 +81,7 @@ struct Careless {
     map: Arc<Mutex<Map>>,
 }
 
-type Map = HashMap<(String, SessionId), (Option<Record>, Timestamp)>;
+type Map = HashMap<(String, SessionId), (Vec<u8>, Timestamp)>;
 
 impl Clone for Careless {
     fn clone(&self) -> Self {
@@ -113,11 +117,16 @@ impl Careless {
         let now = self.clock.now();
         match map.get(&self.key(key)) {
             Some((_, until)) if *until <= now && !self.is(Breach::ReturnsExpired) => Loaded::Absent,
-            Some((Some(record), until)) => Loaded::Record {
-                record: record.clone(),
-                remaining: until.since(now),
+            Some((bytes, _)) if bytes == Record::TOMBSTONE => Loaded::Tombstone,
+            Some((bytes, until)) => match Record::decode(bytes.clone()) {
+                Ok(record) => Loaded::Record {
+                    record,
+                    remaining: until.since(now),
+                },
+                Err(_) if self.is(Breach::UnreadableIsAbsent) => Loaded::Absent,
+                Err(error) => Loaded::Unreadable(error),
             },
-            Some((None, _)) => Loaded::Tombstone,
+            None if self.is(Breach::AbsentIsATombstone) => Loaded::Tombstone,
             None => Loaded::Absent,
         }
     }
@@ -135,18 +144,14 @@ impl Careless {
         if self.is(Breach::NothingIsForEver) && ttl.as_millis() == 0 {
             ttl = Duration::MAX;
         }
-        let mut record = record.cloned();
-        if let Some(kept) = &record {
-            let mut bytes = kept.encode();
-            if self.is(Breach::TextOnly) {
-                bytes = String::from_utf8_lossy(&bytes).into_owned().into_bytes();
-            }
-            if self.is(Breach::TooSmall) {
-                bytes.truncate(64 * 1024);
-            }
-            record = Some(Record::decode(bytes).unwrap_or_else(|_| sample_record("{}")));
+        let mut bytes = record.map_or_else(|| Record::TOMBSTONE.to_vec(), Record::encode);
+        if self.is(Breach::TextOnly) {
+            bytes = String::from_utf8_lossy(&bytes).into_owned().into_bytes();
         }
-        map.insert(self.key(key), (record, self.clock.now().plus(ttl)));
+        if self.is(Breach::TooSmall) {
+            bytes.truncate(64 * 1024);
+        }
+        map.insert(self.key(key), (bytes, self.clock.now().plus(ttl)));
     }
 
     /// Gives way to others between the look and the change.
@@ -260,7 +265,12 @@ impl SessionStore for Careless {
             Loaded::Record { record, remaining } => Some((record, remaining)),
             _ if self.is(Breach::TouchBringsBackWhatExpired) => {
                 let kept = map.get(&self.key(key));
-                kept.and_then(|(record, _)| Some((record.clone()?, Duration::ZERO)))
+                let record = kept.and_then(|(bytes, _)| Record::decode(bytes.clone()).ok());
+                record.map(|record| (record, Duration::ZERO))
+            }
+            Loaded::Absent if self.is(Breach::TouchCreates) => {
+                self.put(&mut map, key, Some(&sample_record("{}")), ttl);
+                None
             }
             _ => None,
         };
@@ -282,7 +292,9 @@ impl SessionStore for Careless {
             Loaded::Record { remaining, .. } => Some(remaining),
             _ => None,
         };
+        let unreadable = matches!(self.look(&map, key), Loaded::Unreadable(_));
         match self.breach {
+            Some(Breach::UnreadableCannotBeDeleted) if unreadable => {}
             Some(Breach::NoTombstone) => {
                 map.remove(&self.key(key));
             }
@@ -298,22 +310,54 @@ impl SessionStore for Careless {
     }
 }
 
+/// Careless stores, and their clock.
+struct CarelessHarness {
+    breach: Option<Breach>,
+    clock: Clock,
+    map: Arc<Mutex<Map>>,
+}
+
+impl CarelessHarness {
+    fn new(breach: Option<Breach>) -> Self {
+        let clock = Clock::manual(Timestamp::from_millis(1_800_000_000_000));
+        let map = Arc::default();
+        Self { breach, clock, map }
+    }
+}
+
+impl Harness for CarelessHarness {
+    type Store = Careless;
+
+    async fn store(&self) -> Careless {
+        Careless {
+            breach: self.breach,
+            clock: self.clock.clone(),
+            map: match self.breach {
+                Some(Breach::OneForAll) => self.map.clone(),
+                _ => Arc::default(),
+            },
+        }
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    async fn plant(&self, store: &Careless, key: &RecordKey, bytes: &[u8]) -> bool {
+        let until = self.clock.now().plus(Duration::from_secs(600));
+        store.map().insert(store.key(key), (bytes.to_vec(), until));
+        true
+    }
+}
+
 async fn failed_cases(breach: Option<Breach>) -> Vec<&'static str> {
-    let shared = Arc::<Mutex<Map>>::default();
-    let harness = ManualTime::new(async |clock| Careless {
-        breach,
-        clock,
-        map: match breach {
-            Some(Breach::OneForAll) => shared.clone(),
-            _ => Arc::default(),
-        },
-    });
+    let harness = CarelessHarness::new(breach);
     let mut failed = Vec::new();
     for name in CASES {
         match conformance::case(&harness, name).await {
             Outcome::Failed(_) => failed.push(*name),
-            Outcome::Passed | Outcome::Skipped(_) => {}
-            outcome => panic!("{outcome:?}"),
+            Outcome::Passed => {}
+            outcome => panic!("{name}: {outcome:?}"),
         }
     }
     failed
@@ -424,11 +468,32 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
         (Breach::ClonesAreCopies, "clones_are_the_same_store"),
         (Breach::TooSmall, "the_largest_record_is_kept"),
         (Breach::TextOnly, "every_byte_is_kept"),
+        (Breach::AbsentIsATombstone, "an_absent_record_is_absent"),
+        (
+            Breach::TouchCreates,
+            "touch_of_an_absent_record_creates_nothing",
+        ),
+        (
+            Breach::UnreadableIsAbsent,
+            "what_cannot_be_read_is_left_as_it_is",
+        ),
+        (
+            Breach::UnreadableCannotBeDeleted,
+            "what_cannot_be_read_can_be_deleted",
+        ),
     ];
+    let mut noticed = BTreeSet::new();
     for (breach, case) in breaches {
         let failed = failed_cases(Some(breach)).await;
         assert!(failed.contains(&case), "{breach:?} failed {failed:?}");
+        noticed.extend(failed);
     }
+    // A case that no store fails proves nothing.
+    let idle: Vec<_> = CASES
+        .iter()
+        .filter(|case| !noticed.contains(*case))
+        .collect();
+    assert!(idle.is_empty(), "{idle:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -439,10 +504,14 @@ async fn a_call_that_does_not_end_fails_its_case() {
 
 #[tokio::test]
 async fn a_report_lists_what_failed() {
+    // It takes no raw bytes.
+    let store = CarelessHarness::new(Some(Breach::NoTombstone))
+        .store()
+        .await;
     let harness = ManualTime::new(async |clock| Careless {
-        breach: Some(Breach::NoTombstone),
         clock,
         map: Arc::default(),
+        ..store.clone()
     });
     let report = conformance::suite(&harness).await;
     assert!(!report.is_ok());

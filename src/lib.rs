@@ -128,4 +128,6 @@ pub use self::record::Expiry;
 pub use self::service::SessionService;
 pub use self::session::{Main, Session};
 pub use self::store::{AnyStore, MemoryStore};
+#[cfg(feature = "redis")]
+pub use self::store::{RedisConfig, RedisStore};
 pub use self::token::SessionId;

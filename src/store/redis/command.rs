@@ -120,6 +120,7 @@ fn start(name: &str, arguments: usize, size: usize) -> Cmd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::conformance::sample_record;
 
     #[test]
     fn a_time_to_live_is_never_zero_nor_more_than_the_server_takes() {
@@ -138,7 +139,7 @@ mod tests {
             record: &record_key,
         };
         assert_eq!(key.to_string().len(), key.len());
-        let record = Record::sample("{}", None);
+        let record = sample_record("{}");
         let mut command = create(key, &record, Duration::MAX);
         let used: usize = command
             .args_iter()

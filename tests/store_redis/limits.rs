@@ -38,6 +38,15 @@ async fn a_full_server_refuses_new_records_and_goes_on_serving_the_old() {
     }
     assert_eq!(loaded(&store, &key(1)).await.0.revision(), next.revision());
 
+    // Nobody is kept logged in because there is no room for a tombstone: it takes the record's.
+    store.delete(&key(1)).await.unwrap();
+    store.delete(&key(3)).await.unwrap();
+    let deleted = store.load(&key(1)).await.unwrap();
+    assert!(matches!(deleted, Loaded::Tombstone), "{deleted:?}");
+    let life = server.cli(&["PTTL", &format!("keycard:{}", key(1))]);
+    assert!((50_000..=60_000).contains(&life.parse().unwrap()), "{life}");
+    assert_eq!(server.cli(&["DBSIZE"]), "1");
+
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
     store.create(&key(2), &record, LONG).await.unwrap();
 }

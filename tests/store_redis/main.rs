@@ -1,1 +1,47 @@
-fn main() {}
+//! `RedisStore` against real servers, which every test starts for itself and stops again.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod commands;
+mod connecting;
+mod contract;
+mod limits;
+mod outages;
+#[cfg(feature = "redis-1")]
+mod own_connection;
+#[cfg(feature = "redis-tls")]
+mod tls;
+
+use std::time::Duration;
+
+use tower_keycard::store::{
+    Created, Loaded, Record, RecordKey, RedisStore, Replaced, SessionStore, StoreErrorKind,
+};
+
+/// As long as no test takes.
+const LONG: Duration = Duration::from_secs(600);
+
+/// A key that is the same for the same number and differs for any other.
+fn key(number: u32) -> RecordKey {
+    RecordKey::new("__Host-id", format!("{number:A>20}").parse().unwrap())
+}
+
+async fn created(store: &impl SessionStore, key: &RecordKey) -> Record {
+    let record = Record::sample(r#"{"n":1}"#, None);
+    let created = store.create(key, &record, LONG).await.unwrap();
+    assert_eq!(created, Created::Created);
+    record
+}
+
+/// The record and its remaining life; panics if there is none.
+async fn loaded(store: &impl SessionStore, key: &RecordKey) -> (Record, Duration) {
+    match store.load(key).await.unwrap() {
+        Loaded::Record { record, remaining } => (record, remaining),
+        other => panic!("no record: {other:?}"),
+    }
+}
+
+fn is_replaced(replaced: &Replaced) -> bool {
+    matches!(replaced, Replaced::Replaced)
+}

@@ -24,8 +24,8 @@ use super::failure::NoConnection;
 use super::version;
 use crate::store::StoreError;
 
-/// How long to wait before the second try of an attempt to connect; and how long an attempt that failed, or a connection to
-/// a server that is read-only, stands before another is made. Calls that come meanwhile fail at once.
+/// How long to wait before the second try of an attempt to connect, from the beginning of an attempt that failed to that of
+/// the next, and before a connection to a server that is read-only is replaced. A call that comes too soon fails at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A call that is given up after it has waited this long for an answer says that the connection may be half open.
@@ -53,9 +53,9 @@ enum State {
     /// An attempt is under way; closed without an outcome if it was lost together with its runtime.
     Connecting(watch::Receiver<Outcome>),
     Connected(Connected),
-    /// The last attempt failed.
+    /// The last attempt failed, which began then.
     Down {
-        since: Instant,
+        begun: Instant,
         error: StoreError,
     },
 }
@@ -197,7 +197,7 @@ impl Shared {
             State::Connecting(attempt) if attempt.has_changed().is_ok() => {
                 return Ok(Way::Attempt(attempt.clone()));
             }
-            State::Down { since, error } if since.elapsed() < PAUSE => return Err(error.clone()),
+            State::Down { begun, error } if begun.elapsed() < PAUSE => return Err(error.clone()),
             _ => {}
         }
         let (outcome, attempt) = watch::channel(None);
@@ -210,11 +210,12 @@ impl Shared {
 
     /// Connects, on a task of its own.
     async fn attempt(self: Arc<Self>, outcome: watch::Sender<Outcome>) {
-        let result = self.connect_twice().await;
+        let begun = Instant::now();
+        let result = self.connect_twice(begun).await;
         *self.state() = match &result {
             Ok(connected) => State::Connected(connected.clone()),
             Err(error) => State::Down {
-                since: Instant::now(),
+                begun,
                 error: error.clone(),
             },
         };
@@ -223,8 +224,8 @@ impl Shared {
     }
 
     /// Two tries within the connect timeout: a server that is just being replaced is often back at once.
-    async fn connect_twice(&self) -> Result<Connected, StoreError> {
-        let deadline = Instant::now() + self.connect_timeout;
+    async fn connect_twice(&self, begun: Instant) -> Result<Connected, StoreError> {
+        let deadline = begun + self.connect_timeout;
         let tries = async {
             match self.connect().await {
                 Err(NoConnection::Unreachable { .. }) => {

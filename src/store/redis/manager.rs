@@ -49,32 +49,36 @@ impl Manager {
         .map_err(not_sent)
     }
 
-    /// Asks once who the server is; an answer is needed before anything else is sent.
+    /// Asks who the server is, once, before anything else is sent to it.
     async fn check(&self, deadline: Instant) -> Result<(), Failure> {
         if self.checked.load(Ordering::Relaxed) {
             return Ok(());
         }
         let address = || "the application's connection".to_owned();
-        let mut connection = self.connection.clone();
-        let hello = within(deadline, connection.send_packed_command(&version::hello()))
-            .await
-            .map_err(|failure| {
-                let cause = match failure {
-                    Failure::Lost(error) => NoConnection::from_error(&address(), error),
-                    _ => NoConnection::TimedOut { address: address() },
-                };
-                // Whatever became of the question, the command itself was not sent.
-                Failure::NotSent(cause.into_error())
-            })?;
-        let version = match &hello {
-            // Only Redis before 6.0 does not know the command.
-            Value::ServerError(_) => Err("nothing, and does not know HELLO".to_owned()),
-            hello => version::check_hello(hello),
+        // Whatever became of the question, the command itself was not sent.
+        let unanswered = |failure| {
+            let cause = match failure {
+                Failure::Lost(error) => NoConnection::from_error(&address(), error),
+                _ => NoConnection::TimedOut { address: address() },
+            };
+            Failure::NotSent(cause.into_error())
         };
-        version.map_err(|version| {
+        let too_old = |version| {
             let address = address();
             Failure::NotSent(NoConnection::TooOld { address, version }.into_error())
-        })?;
+        };
+        let mut connection = self.connection.clone();
+        let hello = version::hello();
+        let reply = within(deadline, connection.send_packed_command(&hello)).await;
+        let reply = reply.map_err(unanswered)?;
+        if matches!(reply, Value::ServerError(_)) {
+            let info = version::info();
+            let reply = within(deadline, connection.send_packed_command(&info)).await;
+            let reply = reply.map_err(unanswered)?;
+            let version = version::in_info(&reply).unwrap_or("that it does not know HELLO");
+            return Err(too_old(version.to_owned()));
+        }
+        version::check_hello(&reply).map_err(too_old)?;
         self.checked.store(true, Ordering::Relaxed);
         Ok(())
     }

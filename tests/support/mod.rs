@@ -1,0 +1,25 @@
+//! What the tests of stores have in common.
+
+// Each binary of tests uses a part of it.
+#![allow(dead_code)]
+
+pub(crate) mod fake_server;
+pub(crate) mod redis_server;
+
+use std::time::{Duration, Instant};
+
+/// Asks again and again until there is an answer; says how long that took.
+pub(crate) async fn eventually<T>(
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Option<T>,
+) -> (T, Duration) {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return (answer, start.elapsed());
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "never: {what}");
+        // Not to wait for something to have happened, only to leave it the processor.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}

@@ -146,7 +146,7 @@ pub(crate) fn read(headers: &HeaderMap, name: &str) -> Presented {
     read_lines(lines.map(HeaderValue::as_bytes), name.as_bytes())
 }
 
-fn read_lines<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Presented {
+pub(crate) fn read_lines<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Presented {
     let mut card: Option<Token> = None;
     let mut malformed = false;
     for pair in lines.flat_map(|line| line.split(|byte| *byte == b';')) {

@@ -15,6 +15,9 @@ mod event;
 #[cfg(feature = "axum")]
 mod extract;
 mod failure;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod future;
 mod headers;
 mod intent;

@@ -1,5 +1,91 @@
-//! Sessions for Axum and any Tower HTTP service.
+//! Sessions for Axum and any Tower HTTP service: log a user in safely with one line, and never think about cookies again.
+//!
+//! A session is a hotel key card: it opens one room, it expires, the desk can cancel it at any moment, and a new one is cut
+//! whenever the guest changes. [`SessionLayer`] is the desk.
+//!
+#![cfg_attr(feature = "axum", doc = "```")]
+#![cfg_attr(not(feature = "axum"), doc = "```text")]
+//! use axum::{Router, http::StatusCode, routing::{get, post}};
+//! use tower_keycard::{Key, MemoryStore, Session, SessionError, SessionLayer};
+//!
+//! const CART: Key<Vec<u32>> = Key::new("cart"); // a typed key; plain text works everywhere too
+//!
+//! async fn add(session: Session) -> Result<String, SessionError> {
+//!     let cart = session.update(CART, |cart| {
+//!         let mut cart = cart.unwrap_or_default();
+//!         cart.push(7);
+//!         cart
+//!     })?; // no item is ever lost, whatever other requests do
+//!     Ok(format!("{} in the cart", cart.len()))
+//! }
+//!
+//! async fn login(session: Session) -> Result<StatusCode, SessionError> {
+//!     // … after the password has been checked:
+//!     session.login("alice")?; // a new token, the old one is dead; the cart stays
+//!     Ok(StatusCode::NO_CONTENT)
+//! }
+//!
+//! async fn logout(session: Session) -> Result<StatusCode, SessionError> {
+//!     session.logout()?;
+//!     Ok(StatusCode::NO_CONTENT)
+//! }
+//!
+//! let app: Router = Router::new()
+//!     .route("/cart", get(add))
+//!     .route("/login", post(login))
+//!     .route("/logout", post(logout))
+//!     .layer(SessionLayer::new(MemoryStore::new()));
+//! ```
+//!
+//! # What happens to a request
+//!
+//! The layer reads the token from the `Cookie` headers and puts a lazy handle into the request's extensions. A request that
+//! never asks for its [`Session`] costs no store call. One that reads it costs one round trip; what it changes is queued, and
+//! committed in one conditional store call before the response is released. What a response does to the session is decided
+//! by a pure function, the decision table:
+//!
+//! | the request came with \ and wants to | read | write | log in | log out |
+//! |---|---|---|---|---|
+//! | no cookie | – | create, set cookie | create, set cookie | – |
+//! | a cookie that opens nothing | remove cookie | create under a new token, set | the same | remove cookie |
+//! | a cookie rotated out, or whose session ended, in the last minute | – | 409 | create under a new token, set | delete, remove cookie |
+//! | two different session cookies | no session | 400 | 400 | 400 |
+//! | a valid cookie | slide the idle limit if due | replace | rotate, set cookie | delete, remove cookie |
+//!
+//! After a 5xx, an error or a panic of the handler nothing is stored; a logout is carried out all the same. A store that fails
+//! is answered with 503, never with an empty session.
+//!
+//! # Where to go from here
+//!
+//! | | |
+//! |---|---|
+//! | what a handler can do | [`Session`] |
+//! | limits, cookies, presets; Django's settings | [`config`], [`SessionConfig`] |
+//! | where sessions are kept, and how to keep them elsewhere | [`store`]: [`MemoryStore`], `RedisStore` (feature `redis`), [`SessionStore`](store::SessionStore) |
+//! | what a client is told when a commit fails | [`FailureResponse`] |
+//! | several sessions in one application | [`Session`](Session#several-sessions-in-one-application) |
+//!
+//! # Features
+//!
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `axum` | yes | `Session` and `Option<Session>` as arguments of axum 0.8 handlers |
+//! | `tracing` | yes | what happened to sessions, as `tracing` events of target `tower_keycard` |
+//! | `redis` | | `RedisStore`, connected from a URL |
+//! | `redis-tls` | | `rediss://`, by rustls |
+//! | `redis-1` | | `RedisStore` over a connection of the `redis` crate, major version 1 |
+//! | `testing` | | the store contract as a suite, a store that fails on command, clocks that stand still |
+//!
+//! # Cancellation, streams, shutdown
+//!
+//! A client that hangs up interrupts no commit: it either never began or is finished by the tokio runtime. Once the response
+//! has begun the session is sealed; [`Session::reload`] opens it for a stream or a WebSocket, [`Session::save`] commits. Call
+//! [`SessionLayer::drain`] at shutdown.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod card;
 mod changes;
@@ -45,4 +131,6 @@ pub use self::record::Expiry;
 pub use self::service::SessionService;
 pub use self::session::{Main, Session};
 pub use self::store::{AnyStore, MemoryStore};
+#[cfg(feature = "redis")]
+pub use self::store::{RedisConfig, RedisStore};
 pub use self::token::SessionId;

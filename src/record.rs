@@ -2,7 +2,7 @@
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
-//! | 0 | 1 | format: 1; 0 is a tombstone, and nothing else follows it |
+//! | 0 | 1 | format: 1, up to 15 for later ones; 0 is a tombstone, and nothing else follows it |
 //! | 1 | 8 | revision: random, new with every write; what compare-and-swap compares |
 //! | 9 | 16 | the two revisions before it (zeros: none) |
 //! | 25 | 32 | hash of the verifier |
@@ -162,6 +162,8 @@ impl Record {
     pub const REVISIONS: usize = 3;
 
     const FORMAT: u8 = 1;
+    /// Later formats are to be found here; text, which somebody else may have put there, begins behind.
+    const LAST_FORMAT: u8 = 15;
 
     pub(crate) fn new(header: Header, data: Data) -> Self {
         Self(Arc::new(Inner { header, data }))
@@ -306,7 +308,7 @@ impl Record {
         let mut rest = Reader(&bytes);
         match rest.byte()? {
             Self::FORMAT => {}
-            newer if newer > Self::FORMAT => return Err(DecodeError::FutureFormat),
+            2..=Self::LAST_FORMAT => return Err(DecodeError::FutureFormat),
             _ => return Err(DecodeError::Corrupt),
         }
         let revision = Revision(rest.array()?);
@@ -519,6 +521,10 @@ mod tests {
         );
         bytes[0] = 0;
         assert_eq!(Record::decode(bytes).unwrap_err(), DecodeError::Corrupt);
+        assert_eq!(
+            Record::decode(br#"{"user":"alice"}"#.to_vec()).unwrap_err(),
+            DecodeError::Corrupt
+        );
         assert_eq!(
             Record::decode(Record::TOMBSTONE.to_vec()).unwrap_err(),
             DecodeError::Corrupt

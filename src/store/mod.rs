@@ -12,10 +12,11 @@
 //!    resurrected, by nobody, late or early.
 //! 2. [`replace`](SessionStore::replace) is atomic: of two writers at the same revision exactly one wins, and the other is
 //!    handed the winner's record. A replace that finds its own new revision already there, or among the few
-//!    [before it](Record::includes), has succeeded: a client library may have sent it twice.
+//!    [before it](Record::includes), has succeeded, and changes nothing more: a client library may have sent it twice.
 //! 3. [`create`](SessionStore::create) never overwrites; a tombstone counts as present.
 //! 4. An expired record is never returned, even when it is still there.
-//! 5. Times are relative: a store is told how long to keep a record, never what time it is.
+//! 5. Times are relative: a store is told how long to keep a record, never what time it is. A longer time than it can keep
+//!    is cut, to 400 days at least; none at all never means for ever.
 //! 6. Every call comes to an end by itself. One whose outcome is not known answers
 //!    [`StoreErrorKind::OutcomeUnknown`], not [`StoreErrorKind::Unavailable`].
 
@@ -58,7 +59,7 @@ pub trait SessionStore: Send + Sync + 'static {
     /// The record (or its tombstone), and how long the store will still keep it. One round trip; nothing is written.
     fn load(&self, key: &RecordKey) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
 
-    /// Inserts a record where there is none; a tombstone counts as present.
+    /// Inserts a record where there is none; a tombstone counts as present, and a record that has expired does not.
     fn create(
         &self,
         key: &RecordKey,
@@ -75,7 +76,8 @@ pub trait SessionStore: Send + Sync + 'static {
         ttl: Duration,
     ) -> impl Future<Output = Result<Replaced, StoreError>> + Send;
 
-    /// Moves the expiry of a record that is still at the `expected` revision, and says whether it was.
+    /// Moves the expiry of a record that is still at the `expected` revision, and says whether it was. One that merely
+    /// [includes](Record::includes) that revision is not.
     fn touch(
         &self,
         key: &RecordKey,
@@ -83,7 +85,8 @@ pub trait SessionStore: Send + Sync + 'static {
         ttl: Duration,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Removes the record, present or not, and leaves a tombstone for [`TOMBSTONE_LIFETIME`].
+    /// Removes the record, present or not, and leaves a tombstone for [`TOMBSTONE_LIFETIME`], however short the record's
+    /// own life was. Only where there was no record may a store that is full leave none.
     fn delete(&self, key: &RecordKey) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 

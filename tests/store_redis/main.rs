@@ -1,5 +1,8 @@
 //! `RedisStore` against real servers, which every test starts for itself and stops again.
 
+// Helpers are tests too, which clippy.toml does not know.
+#![allow(clippy::unwrap_used)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -2,8 +2,6 @@
 //!
 //! A cluster, or a primary found by sentinels, is another kind of backend: it answers the same two questions.
 
-use std::future::Future;
-
 use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::time::{Instant, timeout_at};
 

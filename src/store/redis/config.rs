@@ -124,7 +124,7 @@ impl RedisConfig {
         self
     }
 
-    /// How long a call of the store may take at most, whatever it has to wait for.
+    /// How long a call of the store may take at most, whatever it has to wait for; at most an hour.
     #[must_use]
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
@@ -205,6 +205,9 @@ pub(super) struct Checked {
     pub(super) response_timeout: Duration,
 }
 
+/// Longer is a mistake, and may be more than the clock can count to.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
 pub(super) fn check_prefix(prefix: String) -> Result<Box<str>, RedisStoreError> {
     if prefix.is_empty() {
         return Err(RedisStoreError::config(
@@ -217,6 +220,11 @@ pub(super) fn check_prefix(prefix: String) -> Result<Box<str>, RedisStoreError> 
 pub(super) fn check_timeout(name: &str, timeout: Duration) -> Result<(), RedisStoreError> {
     if timeout.is_zero() {
         return Err(RedisStoreError::config(format!("{name} is zero")));
+    }
+    if timeout > LONGEST_TIMEOUT {
+        return Err(RedisStoreError::config(format!(
+            "{name} is longer than an hour"
+        )));
     }
     Ok(())
 }
@@ -361,13 +369,16 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_prefix_and_zero_timeouts_are_refused() {
+    fn an_empty_prefix_and_timeouts_of_nothing_or_for_ever_are_refused() {
         let config = RedisConfig::new("redis://localhost");
         assert!(problem(config.clone().prefix("")).contains("prefix is empty"));
         assert!(
             problem(config.clone().connect_timeout(Duration::ZERO)).contains("connect_timeout")
         );
-        assert!(problem(config.response_timeout(Duration::ZERO)).contains("response_timeout"));
+        assert!(
+            problem(config.clone().response_timeout(Duration::ZERO)).contains("response_timeout")
+        );
+        assert!(problem(config.response_timeout(Duration::MAX)).contains("an hour"));
     }
 
     #[test]

@@ -93,7 +93,8 @@ impl Link {
 
     /// The connection for one call, made if there is none. An error means that nothing was sent.
     pub(super) async fn lease(&self, deadline: Instant) -> Result<Lease<'_>, StoreError> {
-        loop {
+        // A second attempt, because the runtime that the first one ran on may be gone, as between two tests.
+        for _ in 0..2 {
             let mut attempt = match self.0.way()? {
                 Way::Connected(connected) => return Ok(Lease::new(self, connected)),
                 Way::Attempt(attempt) => attempt,
@@ -104,11 +105,11 @@ impl Link {
                         return outcome.clone().map(|connected| Lease::new(self, connected));
                     }
                 }
-                // The runtime that the attempt ran on is gone, as between two tests. Not so this one's.
                 Ok(Err(_)) => {}
-                Err(_) => return Err(self.0.timed_out()),
+                Err(_) => break,
             }
         }
+        Err(self.0.timed_out())
     }
 }
 

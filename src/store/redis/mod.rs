@@ -156,7 +156,7 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// An empty prefix, or no time to answer.
+    /// An empty prefix, or a `response_timeout` of zero or of more than an hour.
     #[cfg(feature = "redis-1")]
     pub fn from_connection_manager(
         connection: redis::aio::ConnectionManager,

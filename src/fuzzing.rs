@@ -229,7 +229,10 @@ pub fn config<E>(
     let begins = |value: &[u8]| [template.name().as_bytes(), b"=", value].concat();
     for (line, value) in [
         (template.set(&token, None), &[b'A'; Token::LEN][..]),
-        (template.set(&token, Some(Duration::MAX)), &[b'A'; Token::LEN]),
+        (
+            template.set(&token, Some(Duration::MAX)),
+            &[b'A'; Token::LEN],
+        ),
         (template.set(&token, Some(hour)), &[b'A'; Token::LEN]),
         (template.remove(), b""),
     ] {

@@ -101,10 +101,10 @@ mod event;
 #[cfg(feature = "axum")]
 mod extract;
 mod failure;
+mod future;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod future;
 mod headers;
 mod intent;
 mod key;

@@ -11,8 +11,10 @@ use crate::error::SessionError;
 /// Keys that begin with this are kept by this crate itself; a login drops them, an application cannot write them.
 pub(crate) const RESERVED: &str = "_keycard.";
 
-/// Computes a key's new value from its present one, as JSON. It may run again on a newer record.
-pub(crate) type Update = Arc<dyn Fn(Option<&str>) -> Result<Arc<str>, SessionError> + Send + Sync>;
+/// Computes a key's new value from its present one, both as JSON. It may run again on a newer record.
+pub(crate) trait Update: Send + Sync {
+    fn run(&self, present: Option<&str>) -> Result<String, SessionError>;
+}
 
 /// Which of the record's keys stay.
 #[derive(Clone, Debug, Default)]
@@ -36,18 +38,23 @@ impl Keep {
 /// What happened to one key.
 #[derive(Clone)]
 enum Change {
-    Set(Arc<str>),
+    Set(String),
     Removed,
-    Updated {
-        functions: Vec<Update>,
-        value: Arc<str>,
-    },
+    Updated(Updated),
+}
+
+/// A key's updates, in the order in which they were asked for, and what they came to on the record at hand.
+#[derive(Clone)]
+struct Updated {
+    first: Arc<dyn Update>,
+    then: Vec<Arc<dyn Update>>,
+    value: String,
 }
 
 impl Change {
-    fn value(&self) -> Option<&Arc<str>> {
+    fn value(&self) -> Option<&str> {
         match self {
-            Self::Set(value) | Self::Updated { value, .. } => Some(value),
+            Self::Set(value) | Self::Updated(Updated { value, .. }) => Some(value),
             Self::Removed => None,
         }
     }
@@ -89,7 +96,7 @@ impl Changes {
     }
 
     /// What stands under `key`, if this request wrote there; otherwise the record has the word.
-    pub(crate) fn written(&self, key: &str) -> Option<Option<&Arc<str>>> {
+    pub(crate) fn written(&self, key: &str) -> Option<Option<&str>> {
         self.place(key)
             .ok()
             .map(|place| self.changes[place].1.value())
@@ -98,7 +105,7 @@ impl Changes {
     /// The value under `key` as this request sees it.
     pub(crate) fn get<'a>(&'a self, data: Option<&'a Data>, key: &str) -> Option<&'a str> {
         match self.written(key) {
-            Some(value) => value.map(AsRef::as_ref),
+            Some(value) => value,
             None => self.base(data, key),
         }
     }
@@ -161,7 +168,7 @@ impl Changes {
         }
     }
 
-    pub(crate) fn set(&mut self, data: Option<&Data>, key: &str, value: Arc<str>) -> Displaced {
+    pub(crate) fn set(&mut self, data: Option<&Data>, key: &str, value: String) -> Displaced {
         self.put(data, key, Change::Set(value))
     }
 
@@ -173,27 +180,33 @@ impl Changes {
         (true, self.put(data, key, Change::Removed))
     }
 
-    /// Writes the `value` that `function` made of the one that stands under `key` now.
+    /// Writes the `value` that `update` made of the one that stands under `key` now.
     pub(crate) fn update(
         &mut self,
         data: Option<&Data>,
         key: &str,
-        function: Update,
-        value: Arc<str>,
+        update: Arc<dyn Update>,
+        value: String,
     ) -> Displaced {
-        let change = match self.place(key).map(|place| &mut self.changes[place].1) {
-            Ok(Change::Updated { functions, .. }) => {
-                let mut functions = std::mem::take(functions);
-                functions.push(function);
-                Change::Updated { functions, value }
+        let written = self.place(key).map(|place| &mut self.changes[place].1);
+        let change = match written {
+            Ok(Change::Updated(updated)) => {
+                let mut then = std::mem::take(&mut updated.then);
+                then.push(update);
+                Change::Updated(Updated {
+                    first: updated.first.clone(),
+                    then,
+                    value,
+                })
             }
             // What this request set, removed or cleared depends on no record, nor does what is made of it.
             Ok(_) => Change::Set(value),
             Err(_) if !self.keep.keeps(key) => Change::Set(value),
-            Err(_) => Change::Updated {
-                functions: vec![function],
+            Err(_) => Change::Updated(Updated {
+                first: update,
+                then: Vec::new(),
                 value,
-            },
+            }),
         };
         self.put(data, key, change)
     }
@@ -255,7 +268,7 @@ impl Changes {
         !self
             .changes
             .iter()
-            .any(|(_, change)| matches!(change, Change::Updated { .. }))
+            .any(|(_, change)| matches!(change, Change::Updated(_)))
     }
 
     /// The data with these changes, as this request sees it.
@@ -264,7 +277,8 @@ impl Changes {
         if len > max_len {
             return Err(ReplayError::TooLarge);
         }
-        Data::build(len, self.view(data)).map_err(|_| ReplayError::TooLarge)
+        let entries = data.map_or(0, Data::len) + self.changes.len();
+        Data::build(len, entries, self.view(data)).map_err(|_| ReplayError::TooLarge)
     }
 
     /// The same changes made to a newer record: updates run again on the values that stand there now.
@@ -274,15 +288,15 @@ impl Changes {
             ..self.clone()
         };
         for (key, change) in &mut rebased.changes {
-            if let Change::Updated { functions, value } = change {
-                let mut present: Option<Arc<str>> = None;
-                for function in functions {
-                    let before = present.as_deref().or_else(|| self.base(data, key));
-                    present = Some(function(before).map_err(ReplayError::Update)?);
+            if let Change::Updated(updated) = change {
+                let mut value = updated
+                    .first
+                    .run(self.base(data, key))
+                    .map_err(ReplayError::Update)?;
+                for update in &updated.then {
+                    value = update.run(Some(&value)).map_err(ReplayError::Update)?;
                 }
-                if let Some(present) = present {
-                    *value = present;
-                }
+                updated.value = value;
             }
         }
         Ok(rebased)
@@ -298,7 +312,7 @@ struct Merge<K: Iterator, W: Iterator> {
 impl<'a, K, W> Iterator for Merge<K, W>
 where
     K: Iterator<Item = (&'a str, &'a str)>,
-    W: Iterator<Item = (&'a str, Option<&'a Arc<str>>)>,
+    W: Iterator<Item = (&'a str, Option<&'a str>)>,
 {
     type Item = (&'a str, &'a str);
 
@@ -350,17 +364,19 @@ mod tests {
             .to_owned()
     }
 
-    fn add(amount: i64) -> Update {
-        Arc::new(move |value| {
-            let before: i64 = value.map_or(0, |value| value.parse().unwrap());
-            Ok((before + amount).to_string().into())
-        })
+    struct Add(i64);
+
+    impl Update for Add {
+        fn run(&self, present: Option<&str>) -> Result<String, SessionError> {
+            let before: i64 = present.map_or(0, |value| value.parse().unwrap());
+            Ok((before + self.0).to_string())
+        }
     }
 
-    /// As `Session::update` does it: run the function, then queue it with its value.
+    /// As `Session::update` does it: run it, then queue it with its value.
     fn increment(changes: &mut Changes, base: &Data, key: &str, amount: i64) {
-        let value = add(amount)(changes.get(Some(base), key)).ok().unwrap();
-        drop(changes.update(Some(base), key, add(amount), value));
+        let value = Add(amount).run(changes.get(Some(base), key)).unwrap();
+        drop(changes.update(Some(base), key, Arc::new(Add(amount)), value));
     }
 
     #[test]
@@ -442,9 +458,14 @@ mod tests {
 
     #[test]
     fn a_failing_update_is_told() {
-        let failing: Update = Arc::new(|_| Err(SessionError::Sealed));
+        struct Failing;
+        impl Update for Failing {
+            fn run(&self, _: Option<&str>) -> Result<String, SessionError> {
+                Err(SessionError::Sealed)
+            }
+        }
         let mut changes = Changes::default();
-        drop(changes.update(None, "n", failing, "1".into()));
+        drop(changes.update(None, "n", Arc::new(Failing), "1".into()));
         let rebased = changes.rebased(Some(&data("{}")));
         assert!(matches!(
             rebased,
@@ -506,7 +527,7 @@ mod tests {
                 assert_eq!(foretold, applied(&with, &stored).len());
                 match step {
                     Step::Set(key, value) => {
-                        drop(changes.set(Some(&stored), key, value.to_string().into()));
+                        drop(changes.set(Some(&stored), key, value.to_string()));
                     }
                     Step::Remove(key) => drop(changes.remove(Some(&stored), key)),
                     Step::Add(key, value) => increment(&mut changes, &stored, key, *value),

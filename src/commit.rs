@@ -1,5 +1,6 @@
 //! Carries out a plan against the store: conflicts, retries, unknown outcomes. Merging lives here, once, and in no store.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -231,7 +232,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
         (held.token.clone(), None)
     };
     let mut base = held.record;
-    let mut changes = intent.changes.clone();
+    let mut changes = Cow::Borrowed(&intent.changes);
     let mut unanswered: Vec<Revision> = Vec::new();
     let mut patience = Patience::new();
     while patience.lasts() {
@@ -316,7 +317,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
                 return Err(gave_up());
             }
             Event::Conflict(id).emit();
-            changes = rebased(&intent.changes, &present)?;
+            changes = Cow::Owned(rebased(&intent.changes, &present)?);
             base = present;
         }
     }

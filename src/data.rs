@@ -76,7 +76,7 @@ impl Entry {
 /// A JSON object as text, and the index of its keys, sorted.
 pub(crate) struct Data {
     json: String,
-    index: Box<[Entry]>,
+    index: Vec<Entry>,
 }
 
 /// The bytes are not a JSON object as this crate writes it.
@@ -89,7 +89,7 @@ impl Data {
     pub(crate) fn empty() -> Self {
         Self {
             json: "{}".to_owned(),
-            index: Box::default(),
+            index: Vec::new(),
         }
     }
 
@@ -128,18 +128,19 @@ impl Data {
                 return Err(NotData);
             }
         }
-        let index = index.into_boxed_slice();
         Ok(Self { json, index })
     }
 
-    /// Writes an object from keys (in their JSON form) and values (JSON), which come in the order of the keys.
+    /// Writes an object from keys (in their JSON form) and values (JSON), which come in the order of the keys. How long it
+    /// will be, and of how many entries, saves an allocation where it is known.
     pub(crate) fn build<'a>(
         len: usize,
+        entries: usize,
         pairs: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, NotData> {
         let at = |place: usize| u32::try_from(place).map_err(|_| NotData);
         let mut json = String::with_capacity(len);
-        let mut index = Vec::new();
+        let mut index = Vec::with_capacity(entries);
         json.push('{');
         for (key, value) in pairs {
             if json.len() > 1 {
@@ -160,10 +161,7 @@ impl Data {
         }
         json.push('}');
         at(json.len())?;
-        Ok(Self {
-            json,
-            index: index.into_boxed_slice(),
-        })
+        Ok(Self { json, index })
     }
 
     /// The whole object as JSON.
@@ -313,7 +311,7 @@ mod tests {
         ) {
             let values: Vec<(String, String)> =
                 values.into_iter().map(|(key, value)| (key, value.to_string())).collect();
-            let data = Data::build(0, values.iter().map(|(k, v)| (k.as_str(), v.as_str()))).unwrap();
+            let data = Data::build(0, 0, values.iter().map(|(k, v)| (k.as_str(), v.as_str()))).unwrap();
             let read = parse(data.json()).unwrap();
             assert!(read.pairs().eq(data.pairs()));
             for (key, value) in &values {

@@ -144,7 +144,7 @@ impl<M: 'static> Session<M> {
 
 /// A value's JSON, held without a lock.
 enum Raw {
-    Written(Arc<str>),
+    Written(String),
     Stored(Record),
 }
 
@@ -160,7 +160,7 @@ impl Raw {
 impl State {
     fn raw(&self, key: &str) -> Option<Raw> {
         if let Some(written) = self.intent.changes.written(key) {
-            return written.cloned().map(Raw::Written);
+            return written.map(|value| Raw::Written(value.to_owned()));
         }
         self.intent.changes.get(self.intent.base(&self.card), key)?;
         Some(Raw::Stored(self.card.held()?.record.clone()))
@@ -252,19 +252,22 @@ impl<M> Session<M> {
     /// # Errors
     ///
     /// The value there is no `T`, or as for [`insert`](Session::insert).
-    pub fn update<T: Serialize + DeserializeOwned>(
+    pub fn update<T>(
         &self,
         key: impl SessionKey<T>,
         change: impl Fn(Option<T>) -> T + Send + Sync + 'static,
-    ) -> Result<T, SessionError> {
+    ) -> Result<T, SessionError>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
         let name = key.name().to_owned();
         check_key(&name)?;
-        let text = data::key_text(&name).into_owned();
-        let change = Arc::new(change);
-        let again: Update = {
-            let (name, change) = (name.clone(), change.clone());
-            Arc::new(move |json| encode(&name, &change(decode(&name, json)?)))
-        };
+        let update = Arc::new(Updater {
+            name,
+            change,
+            value: PhantomData,
+        });
+        let text = data::key_text(&update.name);
         loop {
             // The application's code runs on a copy, without the lock; what it saw must still be there afterwards.
             let seen = {
@@ -273,8 +276,7 @@ impl<M> Session<M> {
                 state.raw(&text)
             };
             let before = seen.as_ref().and_then(|raw| raw.as_json(&text));
-            let value = change(decode(&name, before)?);
-            let json = encode(&name, &value)?;
+            let (value, json) = update.compute(before)?;
             let mut state = self.visit.state();
             state.writable()?;
             let unchanged = {
@@ -286,7 +288,7 @@ impl<M> Session<M> {
             }
             self.check_room(&mut state, &text, &json)?;
             let (changes, base) = state.changes();
-            let displaced = changes.update(base, &text, again, json);
+            let displaced = changes.update(base, &text, update.clone(), json);
             drop(state);
             drop(displaced);
             return Ok(value);
@@ -496,12 +498,11 @@ impl<M> Session<M> {
     /// As for [`logout`](Session::logout).
     pub fn flush(&self) -> Result<(), SessionError> {
         let mut state = self.visit.state();
-        if state.saving {
-            return Err(SessionError::Saving);
-        }
         if state.phase == Phase::Sealed {
             return Err(SessionError::Sealed);
         }
+        // A save under way goes on; the commit that ends what it stored comes after it.
+        state.saving = false;
         let ended = Intent {
             ended: Ended::Asked,
             ..Intent::default()
@@ -625,6 +626,31 @@ impl<M> Session<M> {
     }
 }
 
+/// What an application's closure does to one value, so that it can be done again.
+struct Updater<T, F> {
+    name: String,
+    change: F,
+    value: PhantomData<fn(T) -> T>,
+}
+
+impl<T: Serialize + DeserializeOwned, F: Fn(Option<T>) -> T> Updater<T, F> {
+    fn compute(&self, present: Option<&str>) -> Result<(T, String), SessionError> {
+        let value = (self.change)(decode(&self.name, present)?);
+        let json = encode(&self.name, &value)?;
+        Ok((value, json))
+    }
+}
+
+impl<T, F> Update for Updater<T, F>
+where
+    T: Serialize + DeserializeOwned,
+    F: Fn(Option<T>) -> T + Send + Sync,
+{
+    fn run(&self, present: Option<&str>) -> Result<String, SessionError> {
+        self.compute(present).map(|(_, json)| json)
+    }
+}
+
 impl From<Duration> for Expiry {
     fn from(idle: Duration) -> Self {
         Self::Idle(idle)
@@ -656,12 +682,9 @@ fn decode<T: DeserializeOwned>(name: &str, json: Option<&str>) -> Result<Option<
     json.map(decode).transpose()
 }
 
-fn encode<T: Serialize>(name: &str, value: &T) -> Result<Arc<str>, SessionError> {
-    match serde_json::to_string(value) {
-        Ok(json) => Ok(json.into()),
-        Err(source) => Err(SessionError::Encode {
-            key: name.to_owned(),
-            source: Arc::new(source),
-        }),
-    }
+fn encode<T: Serialize>(name: &str, value: &T) -> Result<String, SessionError> {
+    serde_json::to_string(value).map_err(|source| SessionError::Encode {
+        key: name.to_owned(),
+        source: Arc::new(source),
+    })
 }

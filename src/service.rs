@@ -72,6 +72,9 @@ where
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         let presented = cookie::read(request.headers(), self.desk.cookie.name());
+        if !matches!(presented, Presented::Nothing { .. }) {
+            cookie::hide(request.headers_mut());
+        }
         let withheld = is_withheld(&presented, self.desk.config.cookie.same_site, &request);
         let visit = Arc::new(Visit::new(self.desk.clone(), presented, withheld));
         request.extensions_mut().insert(Slot::<M> {

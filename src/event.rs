@@ -3,12 +3,18 @@
 //! With the feature `tracing` every event is a `tracing` event of target `tower_keycard`, with the field `event` naming it
 //! and `session` holding the public id where there is one. No event holds a token, a value, or a store's address.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::card::{Card, Late, Why};
 use crate::store::StoreError;
 use crate::token::SessionId;
 
 /// Something worth telling.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "tracing"),
+    expect(dead_code, reason = "without `tracing` nobody is told the particulars")
+)]
 pub(crate) enum Event<'a> {
     Created(SessionId),
     Rotated(SessionId),
@@ -49,8 +55,13 @@ impl<'a> Event<'a> {
         }
     }
 
-    #[cfg(feature = "tracing")]
+    /// Tells of it. Whoever listens is the application's: their panic stops neither a logout nor anything else.
     pub(crate) fn emit(self) {
+        let _panicked = catch_unwind(AssertUnwindSafe(|| self.tell()));
+    }
+
+    #[cfg(feature = "tracing")]
+    fn tell(self) {
         use tracing::{debug, error, info, warn};
 
         const TARGET: &str = "tower_keycard";
@@ -83,7 +94,7 @@ impl<'a> Event<'a> {
     }
 
     #[cfg(not(feature = "tracing"))]
-    pub(crate) fn emit(self) {
+    fn tell(self) {
         let _ = self;
     }
 }

@@ -11,10 +11,7 @@ use crate::token::SessionId;
 
 /// Something worth telling.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(
-    not(feature = "tracing"),
-    expect(dead_code, reason = "without `tracing` nobody is told the particulars")
-)]
+#[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "nobody is told"))]
 pub(crate) enum Event<'a> {
     Created(SessionId),
     Rotated(SessionId),

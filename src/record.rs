@@ -194,43 +194,6 @@ impl Record {
         self.0.data.json()
     }
 
-    /// A record to test a store with: created now, of nobody's verifier.
-    ///
-    /// # Panics
-    ///
-    /// If `data_json` is not a JSON object, or the system has no random bytes.
-    #[cfg(any(test, feature = "testing"))]
-    #[must_use]
-    pub fn sample(data_json: &str, user: Option<&str>) -> Self {
-        let now = crate::clock::Clock::system().now();
-        let mut header = Header::new(Self::sample_revision(), VerifierHash([0xA5; 32]), now);
-        header.user = user.map(Into::into);
-        Self::new(header, Self::sample_data(data_json))
-    }
-
-    /// This record with other data and a new revision on top of its own, to test a store with.
-    ///
-    /// # Panics
-    ///
-    /// As [`sample`](Record::sample).
-    #[cfg(any(test, feature = "testing"))]
-    #[must_use]
-    pub fn revised(&self, data_json: &str) -> Self {
-        let mut header = self.header().clone();
-        header.revise(Self::sample_revision());
-        Self::new(header, Self::sample_data(data_json))
-    }
-
-    #[cfg(any(test, feature = "testing"))]
-    fn sample_revision() -> Revision {
-        Revision::generate(&Random::default()).expect("the system has random bytes")
-    }
-
-    #[cfg(any(test, feature = "testing"))]
-    fn sample_data(json: &str) -> Data {
-        Data::parse(json.to_owned(), Self::MAX_DEPTH).expect("the data is a JSON object")
-    }
-
     pub(crate) fn header(&self) -> &Header {
         &self.0.header
     }

@@ -29,7 +29,7 @@ async fn every_call_sends_the_commands_that_are_documented_and_no_more() {
     loaded(&store, &key(1)).await;
     assert_eq!(monitor.commands(), [["GET", &name], ["PTTL", &name]]);
 
-    let next = record.revised("{}");
+    let next = sample_revision_of(&record, "{}");
     // The first time, the server does not know the script.
     store
         .replace(&key(1), record.revision(), &next, LONG)
@@ -40,7 +40,7 @@ async fn every_call_sends_the_commands_that_are_documented_and_no_more() {
         ["EVALSHA", "EVAL", "lua GETRANGE", "lua SET"]
     );
 
-    let last = next.revised("{}");
+    let last = sample_revision_of(&next, "{}");
     store
         .replace(&key(1), next.revision(), &last, LONG)
         .await
@@ -55,7 +55,12 @@ async fn every_call_sends_the_commands_that_are_documented_and_no_more() {
     assert_eq!(commands.len(), 3);
 
     store
-        .replace(&key(1), next.revision(), &last.revised("{}"), LONG)
+        .replace(
+            &key(1),
+            next.revision(),
+            &sample_revision_of(&last, "{}"),
+            LONG,
+        )
         .await
         .unwrap();
     assert_eq!(
@@ -98,7 +103,7 @@ async fn scripts_that_were_flushed_are_sent_again_once() {
     let mut record = created(&store, &key(1)).await;
     for _ in 0..2 {
         server.cli(&["SCRIPT", "FLUSH"]);
-        let next = record.revised("{}");
+        let next = sample_revision_of(&record, "{}");
         let replaced = store
             .replace(&key(1), record.revision(), &next, LONG)
             .await
@@ -119,7 +124,7 @@ async fn a_user_with_the_documented_rights_can_do_everything_in_its_prefix_and_n
         .password("password");
     let store = RedisStore::connect(config.clone()).await.unwrap();
     let record = created(&store, &key(1)).await;
-    let next = record.revised("{}");
+    let next = sample_revision_of(&record, "{}");
     assert!(is_replaced(
         &store
             .replace(&key(1), record.revision(), &next, LONG)
@@ -127,7 +132,12 @@ async fn a_user_with_the_documented_rights_can_do_everything_in_its_prefix_and_n
             .unwrap()
     ));
     let replaced = store
-        .replace(&key(1), record.revision(), &record.revised("{}"), LONG)
+        .replace(
+            &key(1),
+            record.revision(),
+            &sample_revision_of(&record, "{}"),
+            LONG,
+        )
         .await;
     assert!(matches!(
         replaced.unwrap(),

@@ -96,7 +96,7 @@ async fn a_redis_that_is_too_old_is_told_its_version_and_what_is_needed() {
         assert!(!shown.contains("s3cret"), "{shown}");
 
         let store = RedisStore::lazy(config).unwrap();
-        let record = Record::sample("{}", None);
+        let record = sample_record("{}");
         for _ in 0..2 {
             let errors = [
                 store.load(&key(1)).await.unwrap_err(),
@@ -142,7 +142,7 @@ fn a_store_outlives_the_runtime_that_its_connection_was_made_on() {
             .unwrap();
         runtime.block_on(async {
             let (record, _) = support::eventually("the store is back", async || {
-                let record = Record::sample("{}", None);
+                let record = sample_record("{}");
                 store
                     .create(&key(number), &record, LONG)
                     .await

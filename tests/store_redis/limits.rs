@@ -16,7 +16,7 @@ async fn a_full_server_refuses_new_records_and_goes_on_serving_the_old() {
     let record = created(&store, &key(1)).await;
     // So that the scripts are known and it is the memory that they fail for.
     assert!(store.touch(&key(1), record.revision(), LONG).await.unwrap());
-    let next = record.revised("{}");
+    let next = sample_revision_of(&record, "{}");
     assert!(is_replaced(
         &store
             .replace(&key(1), record.revision(), &next, LONG)
@@ -37,6 +37,15 @@ async fn a_full_server_refuses_new_records_and_goes_on_serving_the_old() {
         assert_eq!(error.to_string(), "the session store is full");
     }
     assert_eq!(loaded(&store, &key(1)).await.0.revision(), next.revision());
+
+    // Nobody is kept logged in because there is no room for a tombstone: it takes the record's.
+    store.delete(&key(1)).await.unwrap();
+    store.delete(&key(3)).await.unwrap();
+    let deleted = store.load(&key(1)).await.unwrap();
+    assert!(matches!(deleted, Loaded::Tombstone), "{deleted:?}");
+    let life = server.cli(&["PTTL", &format!("keycard:{}", key(1))]);
+    assert!((50_000..=60_000).contains(&life.parse().unwrap()), "{life}");
+    assert_eq!(server.cli(&["DBSIZE"]), "1");
 
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
     store.create(&key(2), &record, LONG).await.unwrap();
@@ -66,7 +75,12 @@ async fn a_server_that_became_a_replica_refuses_writes_and_is_left_as_soon_as_an
     .await;
     assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");
     let replaced = store
-        .replace(&key(1), record.revision(), &record.revised("{}"), LONG)
+        .replace(
+            &key(1),
+            record.revision(),
+            &sample_revision_of(&record, "{}"),
+            LONG,
+        )
         .await;
     assert_eq!(replaced.unwrap_err().kind(), StoreErrorKind::Refused);
     loaded(&store, &key(1)).await;
@@ -82,7 +96,7 @@ async fn thousands_of_calls_at_once_share_one_connection_and_each_gets_its_own_a
         .map(|number| {
             let store = store.clone();
             tokio::spawn(async move {
-                let record = Record::sample(&format!(r#"{{"n":{number}}}"#), None);
+                let record = sample_record(&format!(r#"{{"n":{number}}}"#));
                 store.create(&key(number), &record, LONG).await.unwrap();
                 assert_eq!(
                     loaded(&store, &key(number)).await.0.encode(),
@@ -104,7 +118,7 @@ async fn the_answer_to_a_call_that_was_given_up_goes_to_no_other() {
     let server = RedisServer::start();
     let store = RedisStore::connect(patient(&server)).await.unwrap();
     for number in 0..50 {
-        let record = Record::sample(&format!(r#"{{"n":{number}}}"#), None);
+        let record = sample_record(&format!(r#"{{"n":{number}}}"#));
         store.create(&key(number), &record, LONG).await.unwrap();
     }
     let calls: Vec<_> = (0..2_000_u32)
@@ -172,7 +186,7 @@ async fn no_key_or_record_gets_into_the_error_of_a_server_that_repeats_what_it_d
     let server = RedisServer::with(&without.concat());
     let store = RedisStore::connect(server.url()).await.unwrap();
     let record = created(&store, &key(1)).await;
-    let next = record.revised("{}");
+    let next = sample_revision_of(&record, "{}");
     let load = store.load(&key(1)).await.unwrap_err();
     assert_eq!(load.kind(), StoreErrorKind::Refused);
     // The server repeats the bytes of the revision too, which are no text: that may not even be a reply.

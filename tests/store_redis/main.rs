@@ -9,6 +9,7 @@ mod support;
 mod commands;
 mod connecting;
 mod contract;
+mod foreign;
 mod limits;
 mod outages;
 #[cfg(feature = "redis-1")]
@@ -18,6 +19,7 @@ mod tls;
 
 use std::time::Duration;
 
+use tower_keycard::store::conformance::{sample_record, sample_revision_of};
 use tower_keycard::store::{
     Created, Loaded, Record, RecordKey, RedisStore, Replaced, SessionStore, StoreErrorKind,
 };
@@ -31,7 +33,7 @@ fn key(number: u32) -> RecordKey {
 }
 
 async fn created(store: &impl SessionStore, key: &RecordKey) -> Record {
-    let record = Record::sample(r#"{"n":1}"#, None);
+    let record = sample_record(r#"{"n":1}"#);
     let created = store.create(key, &record, LONG).await.unwrap();
     assert_eq!(created, Created::Created);
     record

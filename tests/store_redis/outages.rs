@@ -18,7 +18,7 @@ fn config(url: impl Into<String>) -> RedisConfig {
 
 /// The error of each kind of call, none of which may take longer than its deadline.
 async fn failures(store: &RedisStore) -> Vec<(&'static str, StoreError)> {
-    let record = Record::sample("{}", None);
+    let record = sample_record("{}");
     let (key, revision) = (key(9), record.revision());
     let mut errors = Vec::new();
     macro_rules! fails {
@@ -139,7 +139,7 @@ async fn a_server_that_stands_still_is_given_up_on_time_and_found_again_when_it_
     created(&store, &key(1)).await;
     for _ in 0..2 {
         server.pause();
-        let record = Record::sample("{}", None);
+        let record = sample_record("{}");
         let start = Instant::now();
         let error = store.create(&key(2), &record, LONG).await.unwrap_err();
         assert_eq!(

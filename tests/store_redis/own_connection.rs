@@ -24,7 +24,7 @@ async fn it_serves_a_store_and_the_application_alike() {
     let timeout = Duration::from_millis(500);
     let store = RedisStore::from_connection_manager(connection.clone(), "own:", timeout).unwrap();
     let record = created(&store, &key(1)).await;
-    let next = record.revised("{}");
+    let next = sample_revision_of(&record, "{}");
     assert!(is_replaced(
         &store
             .replace(&key(1), record.revision(), &next, LONG)

@@ -3,7 +3,10 @@
 // Each binary of tests uses a part of it.
 #![allow(dead_code)]
 
+#[cfg(feature = "axum")]
+pub(crate) mod app;
 pub(crate) mod fake_server;
+pub(crate) mod proxy;
 pub(crate) mod redis_server;
 
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{Cmd, Pipeline, RedisWrite};
 
 use super::scripts::Lua;
-use crate::record::{Record, Revision};
+use crate::record::Record;
 use crate::store::{RecordKey, TOMBSTONE_LIFETIME};
 
 /// A hundred years in milliseconds: a server refuses an expiry that overflows once it has added the time of day.
@@ -76,9 +76,8 @@ pub(super) fn delete(key: Key<'_>) -> Cmd {
 pub(super) struct Run<'a> {
     pub(super) script: &'static Lua,
     pub(super) key: Key<'a>,
-    pub(super) expected: Revision,
-    /// The new record, if there is one.
-    pub(super) record: Option<&'a [u8]>,
+    /// What the script's text calls its arguments, but for the last of them, which is the life.
+    pub(super) args: &'a [&'a [u8]],
     pub(super) ttl: Duration,
 }
 
@@ -94,16 +93,14 @@ impl Run<'_> {
     }
 
     fn command(&self, name: &str, script: &str) -> Cmd {
-        let revision = self.expected.as_bytes();
-        let record = self.record.map_or(0, <[u8]>::len);
-        let size = script.len() + self.key.len() + revision.len() + record;
-        let mut command = start(name, 7, size);
+        let args: usize = self.args.iter().map(|arg| arg.len()).sum();
+        let size = script.len() + self.key.len() + args;
+        let mut command = start(name, 5 + self.args.len(), size);
         command.write_arg(script.as_bytes());
         command.write_arg(b"1");
         command.write_arg_fmt(self.key);
-        command.write_arg(revision);
-        if let Some(record) = self.record {
-            command.write_arg(record);
+        for arg in self.args {
+            command.write_arg(arg);
         }
         command.write_arg_fmt(millis(self.ttl));
         command
@@ -120,6 +117,7 @@ fn start(name: &str, arguments: usize, size: usize) -> Cmd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::conformance::sample_record;
 
     #[test]
     fn a_time_to_live_is_never_zero_nor_more_than_the_server_takes() {
@@ -138,7 +136,7 @@ mod tests {
             record: &record_key,
         };
         assert_eq!(key.to_string().len(), key.len());
-        let record = Record::sample("{}", None);
+        let record = sample_record("{}");
         let mut command = create(key, &record, Duration::MAX);
         let used: usize = command
             .args_iter()

@@ -74,7 +74,7 @@ impl std::error::Error for Failure {
 }
 
 /// What an error reply means. All of them say that nothing was changed: the server checks before it runs a command, and
-/// in the scripts the one command that writes is the last.
+/// in the scripts whatever may be refused comes before anything is changed.
 ///
 /// See the [list of them](https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors).
 fn kind_of(code: &str) -> StoreErrorKind {

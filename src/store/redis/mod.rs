@@ -30,6 +30,7 @@
 //! | [`touch`](SessionStore::touch) | `EVALSHA`: `GETRANGE`, then [`PEXPIRE`](https://redis.io/docs/latest/commands/pexpire/) |
 //! | [`delete`](SessionStore::delete) | `SET … PX 60000` of a tombstone |
 //!
+//! Where a full server refuses a tombstone, a script puts it in the record's place: nobody stays logged in for want of room.
 //! A server that does not know a script yet is sent its text by [`EVAL`](https://redis.io/docs/latest/commands/eval/), which
 //! is one round trip more, once after each of its restarts.
 //!
@@ -86,7 +87,10 @@ pub use self::config::RedisConfig;
 use self::failure::Failure;
 pub use self::failure::RedisStoreError;
 use self::link::Link;
-use super::{Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError};
+use super::{
+    Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    TOMBSTONE_LIFETIME,
+};
 
 /// Keeps sessions in Redis or Valkey. Clones are the same store, and share its connection.
 ///
@@ -190,8 +194,8 @@ impl RedisStore {
         Instant::now() + self.0.response_timeout
     }
 
-    async fn run(&self, script: Run<'_>) -> Result<Value, Failure> {
-        let (backend, deadline) = (&self.0.backend, self.deadline());
+    async fn run(&self, script: Run<'_>, deadline: Instant) -> Result<Value, Failure> {
+        let backend = &self.0.backend;
         let reply = backend.one(&script.by_hash(), deadline).await?;
         match &reply {
             // It did nothing, so it can be asked again.
@@ -241,11 +245,10 @@ impl SessionStore for RedisStore {
         let script = Run {
             script: &scripts::REPLACE,
             key: self.key(key),
-            expected,
-            record: Some(&record),
+            args: &[expected.as_bytes(), &record],
             ttl,
         };
-        let reply = self.run(script).await;
+        let reply = self.run(script, self.deadline()).await;
         reply.and_then(reply::replaced).map_err(Failure::of_a_write)
     }
 
@@ -258,17 +261,25 @@ impl SessionStore for RedisStore {
         let script = Run {
             script: &scripts::TOUCH,
             key: self.key(key),
-            expected,
-            record: None,
+            args: &[expected.as_bytes()],
             ttl,
         };
-        let reply = self.run(script).await;
+        let reply = self.run(script, self.deadline()).await;
         reply.and_then(reply::touched).map_err(Failure::of_a_write)
     }
 
     async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
-        let command = command::delete(self.key(key));
-        let reply = self.0.backend.one(&command, self.deadline()).await;
+        let (key, deadline) = (self.key(key), self.deadline());
+        let mut reply = self.0.backend.one(&command::delete(key), deadline).await;
+        if matches!(&reply, Ok(Value::ServerError(error)) if error.code() == "OOM") {
+            let script = Run {
+                script: &scripts::BURY,
+                key,
+                args: &[Record::TOMBSTONE],
+                ttl: TOMBSTONE_LIFETIME,
+            };
+            reply = self.run(script, deadline).await;
+        }
         reply.and_then(reply::deleted).map_err(Failure::of_a_write)
     }
 }

@@ -84,9 +84,10 @@ pub(super) fn deleted(reply: Value) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::conformance::sample_record;
 
     fn record() -> Value {
-        Value::BulkString(Record::sample("{}", None).encode())
+        Value::BulkString(sample_record("{}").encode())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The two scripts: what the server decides by itself, between reading a record and writing it.
+//! The scripts: what the server decides by itself, between reading a record and writing it.
 
 use std::sync::LazyLock;
 
@@ -10,6 +10,8 @@ use crate::record::Record;
 pub(super) static REPLACE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("replace.lua")));
 /// Moves the expiry of a record that is still at the expected revision.
 pub(super) static TOUCH: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("touch.lua")));
+/// Puts a tombstone over a record on a server that is full.
+pub(super) static BURY: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("bury.lua")));
 
 // The scripts name these places as numbers.
 const _: () = assert!(Record::REVISION_OFFSET == 1 && Record::REVISIONS == 3);

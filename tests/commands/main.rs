@@ -1,0 +1,259 @@
+//! What the store costs: each kind of request, from the router to a real server, as the commands that are executed there
+//! and the round trips that they take.
+
+// Helpers are tests too, which clippy.toml does not know.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::time::Duration;
+
+use support::app::App;
+use support::proxy::Proxy;
+use support::redis_server::{Monitor, RedisServer};
+use tower_keycard::store::RedisStore;
+use tower_keycard::{SessionLayer, SessionLayerBuilder};
+
+/// The idle limit, in milliseconds.
+const IDLE: u64 = 24 * 60 * 60 * 1000;
+
+/// An application, its server, and what passes between them.
+struct Stack {
+    app: App,
+    server: RedisServer,
+    monitor: Monitor,
+    proxy: Proxy,
+}
+
+impl Stack {
+    async fn start() -> Self {
+        Self::with(|layer| layer).await
+    }
+
+    async fn with(configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder) -> Self {
+        let server = RedisServer::start();
+        let proxy = Proxy::to(server.port()).await;
+        let store = RedisStore::connect(proxy.url()).await.unwrap();
+        let layer = configure(SessionLayer::builder(store)).build().unwrap();
+        let app = App::new(layer);
+        // The server learns the scripts.
+        let card = app.logged_in("alice").await;
+        app.get("/write", Some(&card)).await;
+        server.cli(&["PEXPIRE", &key(&card), "1000000"]);
+        app.get("/read", Some(&card)).await;
+        let monitor = server.monitor();
+        let mut this = Self {
+            app,
+            monitor,
+            server,
+            proxy,
+        };
+        this.cost();
+        this
+    }
+
+    /// The card of somebody who has logged in, which is not counted.
+    async fn visitor(&mut self) -> String {
+        let card = self.app.logged_in("alice").await;
+        self.cost();
+        card
+    }
+
+    /// The commands since the last time, and the round trips that they took.
+    fn cost(&mut self) -> (Vec<String>, u32) {
+        let commands = self.monitor.commands();
+        let commands = commands.iter().map(|words| shown(words)).collect();
+        (commands, self.proxy.round_trips())
+    }
+
+    /// Asserts what has been executed since the last time, in how many round trips.
+    #[track_caller]
+    fn costs(&mut self, round_trips: u32, commands: &[&[String]]) {
+        let (executed, taken) = self.cost();
+        assert_eq!(executed, commands.concat());
+        assert_eq!(taken, round_trips, "round trips of {commands:?}");
+    }
+}
+
+/// The session's key on the server.
+fn key(card: &str) -> String {
+    format!("keycard:__Host-id:{}", &card[..20])
+}
+
+/// A command on one line, without what is different each time: the record, its revision, a script's hash.
+fn shown(words: &[String]) -> String {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["lua", name, key, ..] => format!("lua {name} {key}"),
+        ["EVALSHA", _script, "1", key, .., life] => format!("EVALSHA {key} {life}"),
+        ["SET", key, record, ref options @ ..] if record.len() > 60 => {
+            format!("SET {key} record {}", options.join(" "))
+        }
+        _ => words.join(" "),
+    }
+}
+
+/// What `GET PTTL`, in one round trip, is shown as.
+fn load(key: &str) -> [String; 2] {
+    [format!("GET {key}"), format!("PTTL {key}")]
+}
+
+fn create(key: &str) -> [String; 1] {
+    [format!("SET {key} record NX PX {IDLE}")]
+}
+
+fn replace(key: &str) -> [String; 3] {
+    [
+        format!("EVALSHA {key} {IDLE}"),
+        format!("lua GETRANGE {key}"),
+        format!("lua SET {key}"),
+    ]
+}
+
+fn touch(key: &str) -> [String; 3] {
+    [
+        format!("EVALSHA {key} {IDLE}"),
+        format!("lua GETRANGE {key}"),
+        format!("lua PEXPIRE {key}"),
+    ]
+}
+
+fn delete(key: &str) -> [String; 1] {
+    [format!("SET {key} \\x00 PX 60000")]
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_ask_for_its_session_costs_nothing() {
+    let mut stack = Stack::start().await;
+    let card = stack.visitor().await;
+    for card in [None, Some(&card[..]), Some("not a card")] {
+        let answer = stack.app.get("/untouched", card).await;
+        assert_eq!(answer.body, "untouched");
+        stack.costs(0, &[]);
+    }
+}
+
+#[tokio::test]
+async fn a_read_is_a_get_and_a_pttl_in_one_round_trip() {
+    let mut stack = Stack::start().await;
+    let card = stack.visitor().await;
+    assert_eq!(stack.app.get("/read", Some(&card)).await.body, "alice");
+    stack.costs(1, &[&load(&key(&card))]);
+}
+
+#[tokio::test]
+async fn a_visitor_without_a_card_who_reads_costs_nothing() {
+    let mut stack = Stack::start().await;
+    assert_eq!(stack.app.get("/read", None).await.body, "nobody");
+    stack.costs(0, &[]);
+}
+
+#[tokio::test]
+async fn a_new_session_is_one_set_that_overwrites_nothing() {
+    let mut stack = Stack::start().await;
+    let answer = stack.app.get("/write", None).await;
+    stack.costs(1, &[&create(&key(answer.card()))]);
+}
+
+#[tokio::test]
+async fn a_modification_is_a_load_and_one_compare_and_swap() {
+    let mut stack = Stack::start().await;
+    let card = stack.visitor().await;
+    stack.app.get("/write", Some(&card)).await;
+    stack.costs(2, &[&load(&key(&card)), &replace(&key(&card))]);
+}
+
+#[tokio::test]
+async fn a_rotation_costs_what_a_modification_does() {
+    let mut stack = Stack::start().await;
+    let card = stack.visitor().await;
+    let answer = stack.app.get("/rotate", Some(&card)).await;
+    assert_eq!(key(answer.card()), key(&card));
+    stack.costs(2, &[&load(&key(&card)), &replace(&key(&card))]);
+}
+
+#[tokio::test]
+async fn a_login_on_a_session_costs_what_a_modification_does() {
+    let mut stack = Stack::start().await;
+    let card = stack.app.get("/write", None).await.card().to_owned();
+    stack.cost();
+    stack.app.get("/login/alice", Some(&card)).await;
+    stack.costs(2, &[&load(&key(&card)), &replace(&key(&card))]);
+}
+
+#[tokio::test]
+async fn a_login_without_a_session_is_one_set() {
+    let mut stack = Stack::start().await;
+    let answer = stack.app.get("/login/alice", None).await;
+    stack.costs(1, &[&create(&key(answer.card()))]);
+}
+
+#[tokio::test]
+async fn a_login_as_another_user_deletes_the_old_session_before_it_creates_the_new() {
+    let mut stack = Stack::start().await;
+    let card = stack.visitor().await;
+    let answer = stack.app.get("/login/bob", Some(&card)).await;
+    let (old, new) = (key(&card), key(answer.card()));
+    stack.costs(3, &[&load(&old), &delete(&old), &create(&new)]);
+}
+
+#[tokio::test]
+async fn a_logout_is_a_load_and_one_set_of_a_tombstone() {
+    let mut stack = Stack::start().await;
+    let card = stack.visitor().await;
+    stack.app.get("/logout", Some(&card)).await;
+    stack.costs(2, &[&load(&key(&card)), &delete(&key(&card))]);
+}
+
+#[tokio::test]
+async fn a_read_is_followed_by_a_touch_once_the_session_has_lost_a_refresh_interval() {
+    let mut stack = Stack::start().await;
+    let card = stack.visitor().await;
+    let key = key(&card);
+    for lost in [59_000, 61_000] {
+        let life = (IDLE - lost).to_string();
+        stack.server.cli(&["PEXPIRE", &key, &life]);
+        stack.cost();
+        assert_eq!(stack.app.get("/read", Some(&card)).await.body, "alice");
+        if lost < 60_000 {
+            stack.costs(1, &[&load(&key)]);
+        } else {
+            stack.costs(2, &[&load(&key), &touch(&key)]);
+        }
+    }
+    stack.app.get("/read", Some(&card)).await;
+    stack.costs(1, &[&load(&key)]);
+}
+
+#[tokio::test]
+async fn saving_every_request_adds_a_load_and_a_touch_to_one_that_does_not_ask() {
+    let mut stack = Stack::with(|layer| layer.save_every_request(true)).await;
+    let card = stack.visitor().await;
+    for _ in 0..2 {
+        stack.app.get("/untouched", Some(&card)).await;
+        stack.costs(2, &[&load(&key(&card)), &touch(&key(&card))]);
+    }
+    stack.app.get("/untouched", None).await;
+    stack.costs(0, &[]);
+}
+
+#[tokio::test]
+async fn saving_every_request_with_a_refresh_interval_adds_a_load_and_now_and_then_a_touch() {
+    let configure = |layer: SessionLayerBuilder| {
+        layer
+            .save_every_request(true)
+            .refresh_interval(Duration::from_secs(60))
+    };
+    let mut stack = Stack::with(configure).await;
+    let card = stack.visitor().await;
+    let key = key(&card);
+    stack.app.get("/untouched", Some(&card)).await;
+    stack.costs(1, &[&load(&key)]);
+    stack
+        .server
+        .cli(&["PEXPIRE", &key, &(IDLE - 61_000).to_string()]);
+    stack.cost();
+    stack.app.get("/untouched", Some(&card)).await;
+    stack.costs(2, &[&load(&key), &touch(&key)]);
+}

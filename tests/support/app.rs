@@ -1,0 +1,195 @@
+//! An application with a session, and visitors who do one thing each.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Request, header};
+use axum::routing::get;
+use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+use tower_keycard::{Session, SessionError, SessionLayer};
+
+/// The name of the session's cookie, where the layer is not told another.
+const COOKIE: &str = "__Host-id";
+
+/// An application that needs no socket.
+#[derive(Clone)]
+pub(crate) struct App {
+    router: Router,
+    pub(crate) gate: Gate,
+}
+
+/// What a visitor gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) cookie: Cookie,
+    /// Whose session the handler saw, if it ran and asked.
+    pub(crate) body: String,
+}
+
+/// What the answer says of the session's cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cookie {
+    Untouched,
+    Set(String),
+    Removed,
+}
+
+impl Answer {
+    /// The card that came with it; panics if none did.
+    pub(crate) fn card(&self) -> &str {
+        match &self.cookie {
+            Cookie::Set(card) => card,
+            _ => panic!("no card: {self:?}"),
+        }
+    }
+}
+
+impl App {
+    pub(crate) fn new(layer: SessionLayer) -> Self {
+        let gate = Gate::default();
+        let router = Router::new()
+            .route("/untouched", get(untouched))
+            .route("/read", get(read))
+            .route("/write", get(write))
+            .route("/rotate", get(rotate))
+            .route("/login/{user}", get(login))
+            .route("/logout", get(logout))
+            .layer(layer)
+            .with_state(gate.clone());
+        Self { router, gate }
+    }
+
+    /// A request with this card, or without any.
+    pub(crate) async fn get(&self, path: &str, card: Option<&str>) -> Answer {
+        let mut request = Request::get(path);
+        if let Some(card) = card {
+            request = request.header(header::COOKIE, format!("{COOKIE}={card}"));
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let cookie = cookie(response.headers());
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        Answer {
+            status,
+            cookie,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    /// The card of a user who has just logged in.
+    pub(crate) async fn logged_in(&self, user: &str) -> String {
+        let answer = self.get(&format!("/login/{user}"), None).await;
+        answer.card().to_owned()
+    }
+}
+
+fn cookie(headers: &HeaderMap) -> Cookie {
+    let lines: Vec<_> = headers.get_all(header::SET_COOKIE).iter().collect();
+    assert!(lines.len() <= 1, "{lines:?}");
+    let Some(line) = lines.first() else {
+        return Cookie::Untouched;
+    };
+    let line = line.to_str().unwrap();
+    let (name, rest) = line.split_once('=').unwrap();
+    assert_eq!(name, COOKIE);
+    match rest.split(';').next().unwrap() {
+        "" => Cookie::Removed,
+        card => Cookie::Set(card.to_owned()),
+    }
+}
+
+/// Where handlers wait before they answer, while it is closed.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<Inner>);
+
+struct Inner {
+    closed: AtomicBool,
+    waiting: Semaphore,
+    let_through: Semaphore,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            closed: AtomicBool::new(false),
+            waiting: Semaphore::new(0),
+            let_through: Semaphore::new(0),
+        }
+    }
+}
+
+impl Gate {
+    pub(crate) fn close(&self) {
+        self.0.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns when this many handlers wait.
+    pub(crate) async fn gathered(&self, handlers: u32) {
+        let waiting = self.0.waiting.acquire_many(handlers).await;
+        waiting.unwrap().forget();
+    }
+
+    /// Opens it, for those who wait as well.
+    pub(crate) fn open(&self, waiting: u32) {
+        self.0.closed.store(false, Ordering::SeqCst);
+        self.0.let_through.add_permits(waiting as usize);
+    }
+
+    async fn pass(&self) {
+        if self.0.closed.load(Ordering::SeqCst) {
+            self.0.waiting.add_permits(1);
+            self.0.let_through.acquire().await.unwrap().forget();
+        }
+    }
+}
+
+/// Whose session it is, as the handler saw it before it did anything.
+fn owner(session: &Session) -> String {
+    session.user().unwrap_or_else(|| "nobody".to_owned())
+}
+
+async fn untouched(State(gate): State<Gate>) -> &'static str {
+    gate.pass().await;
+    "untouched"
+}
+
+async fn read(State(gate): State<Gate>, session: Session) -> Result<String, SessionError> {
+    gate.pass().await;
+    Ok(owner(&session))
+}
+
+async fn write(State(gate): State<Gate>, session: Session) -> Result<String, SessionError> {
+    gate.pass().await;
+    session.update("count", |count: Option<u32>| count.unwrap_or(0) + 1)?;
+    Ok(owner(&session))
+}
+
+async fn rotate(State(gate): State<Gate>, session: Session) -> Result<String, SessionError> {
+    gate.pass().await;
+    session.cycle_id()?;
+    Ok(owner(&session))
+}
+
+async fn login(
+    State(gate): State<Gate>,
+    Path(user): Path<String>,
+    session: Session,
+) -> Result<String, SessionError> {
+    gate.pass().await;
+    session.login(user)?;
+    Ok(owner(&session))
+}
+
+async fn logout(State(gate): State<Gate>, session: Session) -> Result<String, SessionError> {
+    gate.pass().await;
+    let owner = owner(&session);
+    session.logout()?;
+    Ok(owner)
+}

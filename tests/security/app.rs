@@ -100,6 +100,7 @@ fn routes() -> Router {
         .route("/cycle", post(async |session: Session| session.cycle_id()))
         .route("/logout", post(async |session: Session| session.logout()))
         .route("/fail", post(fail))
+        .route("/save-and-read", post(save_and_read))
         .route("/logout-and-fail", post(logout_and_fail))
         .route("/logout-and-panic", post(logout_and_panic))
         .route(
@@ -141,6 +142,12 @@ async fn fail(session: Session) -> Result<StatusCode, SessionError> {
     session.insert("cart", "of a failed request")?;
     session.cycle_id()?;
     Ok(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+async fn save_and_read(session: Session) -> Result<String, SessionError> {
+    session.insert("cart", "saved")?;
+    session.save().await?;
+    read(session).await
 }
 
 async fn logout_and_fail(session: Session) -> Result<StatusCode, SessionError> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::Value;
+use tower_keycard::store::conformance::sample_revision_of;
 use tower_keycard::store::fault::{Fault, Operation};
 use tower_keycard::store::{AnyStore, Loaded, RecordKey, Replaced, SessionStore};
 use tower_keycard::{Clock, MemoryStore, SessionConfig, Timestamp};
@@ -91,7 +92,7 @@ async fn r04_a_terminated_session_stays_terminated() {
             assert_eq!(app.with_card(card.clone()).session().await["exists"], false);
         }
         // A write that was on its way when the session ended.
-        let late = record.revised("{}");
+        let late = sample_revision_of(&record, "{}");
         let replaced = store
             .replace(&key, record.revision(), &late, HOUR)
             .await

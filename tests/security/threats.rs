@@ -5,7 +5,7 @@ use serde_json::Value;
 use tower_http::csrf::CsrfLayer;
 use tower_keycard::MemoryStore;
 use tower_keycard::store::AnyStore;
-use tower_keycard::store::fault::Operation;
+use tower_keycard::store::fault::{Fault, Operation};
 
 use crate::app::{App, COOKIE_NAME, on_every_store, redis};
 use crate::leaks::dump::ask;
@@ -35,6 +35,27 @@ async fn threat_fixation_a_card_from_before_the_login_is_dead_after_it() {
         assert_eq!(victim.session().await["user"], "alice");
     })
     .await;
+}
+
+#[tokio::test]
+async fn threat_fixation_a_save_without_an_answer_does_not_show_what_a_login_made_of_the_session() {
+    let app = App::in_memory();
+    let mut attacker = app.browser();
+    attacker.does("/write/planted").await;
+    let mut victim = app.with_card(attacker.card());
+    // The attacker's write arrives, its answer does not; before it looks, the victim logs in.
+    app.faults.next(Operation::Replace, Fault::LostReply);
+    app.faults.next(Operation::Load, Fault::Pass);
+    app.faults.next(Operation::Load, Fault::Hold);
+    let save = tokio::spawn(async move { attacker.post("/save-and-read").await });
+    app.faults.until_waiting(1).await;
+    victim.does("/login/alice").await;
+    victim.does("/write/alices").await;
+    app.faults.release().await;
+    let reply = save.await.unwrap();
+    assert!(!reply.body.contains("alice"), "{reply:?}");
+    assert_eq!(reply.set_cookie(), None);
+    assert_eq!(victim.session().await["cart"], "alices");
 }
 
 #[tokio::test]

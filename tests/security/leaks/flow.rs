@@ -6,6 +6,7 @@ use std::fmt::{Debug, Display, Write};
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use tower::{Layer, Service};
+use tower_keycard::store::conformance::sample_revision_of;
 use tower_keycard::store::fault::{Fault, FaultStore, Operation};
 use tower_keycard::store::{
     AnyStore, Loaded, RecordKey, RedisConfig, RedisStore, Replaced, SessionStore,
@@ -222,7 +223,7 @@ async fn r11_no_public_type_prints_a_token() {
         };
         seen.debug(&(&record, record.revision(), &key, key.id()));
         seen.shown(&key);
-        let other = record.revised("{}");
+        let other = sample_revision_of(&record, "{}");
         let conflict = store
             .replace(&key, other.revision(), &other, std::time::Duration::MAX)
             .await;
@@ -344,7 +345,7 @@ async fn trouble(
     seen: &mut Seen,
 ) {
     let ttl = std::time::Duration::from_secs(60);
-    let other = record.revised("{}");
+    let other = sample_revision_of(record, "{}");
     let mut failures = 0;
     let mut note = |failure: Option<tower_keycard::store::StoreError>| {
         if let Some(error) = failure {

@@ -153,7 +153,16 @@ impl Visit {
             state.phase = Phase::Reopened;
         }
         state.failed = None;
-        let dropped = std::mem::take(&mut state.intent);
+        let ended = match state.intent.ended {
+            // Whoever logged out stays logged out.
+            Ended::Asked => Ended::Asked,
+            Ended::No | Ended::BySwitch => Ended::No,
+        };
+        let kept = Intent {
+            ended,
+            ..Intent::default()
+        };
+        let dropped = std::mem::replace(&mut state.intent, kept);
         drop(state);
         drop(dropped);
         Ok(())

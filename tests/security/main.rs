@@ -8,6 +8,7 @@ mod app;
 mod cookies;
 mod failures;
 mod forged_cookies;
+mod handles;
 mod leaks;
 mod lifetimes;
 mod sharing;

@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 use crate::card::Card;
 use crate::commit::{self, CookieChange};
 use crate::cookie::Presented;
-use crate::desk::Desk;
+use crate::desk::{Desk, InFlight};
 use crate::error::SessionError;
 use crate::event::Event;
 use crate::intent::Intent;
@@ -207,8 +207,20 @@ impl Visit {
     }
 
     /// Commits what was asked for. To be run to its end whatever becomes of the request.
-    pub(crate) async fn commit(self: Arc<Self>, outcome: Outcome) -> Result<(), SessionError> {
-        let _counted = self.desk.in_flight.enter();
+    ///
+    /// It counts as under way from this call on, not from when it is first polled.
+    pub(crate) fn commit(
+        self: Arc<Self>,
+        outcome: Outcome,
+    ) -> impl Future<Output = Result<(), SessionError>> + Send + 'static {
+        let counted = InFlight::enter(&self.desk);
+        async move {
+            let _counted = counted;
+            self.commit_in_turn(outcome).await
+        }
+    }
+
+    async fn commit_in_turn(self: Arc<Self>, outcome: Outcome) -> Result<(), SessionError> {
         let _turn = self.committing.lock().await;
         if self.must_load_first(outcome) && self.load_once().await.is_err() {
             // Nobody asked for the session: the request is answered without it.

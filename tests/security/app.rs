@@ -92,6 +92,7 @@ fn routes() -> Router {
         .route("/read", get(read))
         .route("/write/{value}", post(write))
         .route("/add", post(add))
+        .route("/visit", get(add))
         .route("/login/{user}", post(login))
         .route(
             "/reauthenticate",

@@ -3,9 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::Value;
 use tower_http::csrf::CsrfLayer;
-use tower_keycard::MemoryStore;
 use tower_keycard::store::AnyStore;
 use tower_keycard::store::fault::{Fault, Operation};
+use tower_keycard::{MemoryStore, SameSite};
 
 use crate::app::{App, COOKIE_NAME, on_every_store, redis};
 use crate::leaks::dump::ask;
@@ -120,6 +120,21 @@ async fn threat_a_forged_request_does_not_overwrite_the_browsers_cookie() {
         .await;
     assert_eq!((reply.status, reply.set_cookie()), (StatusCode::OK, None));
     assert!(store.is_empty());
+
+    // A Strict one it holds back from a link as well.
+    let strict = App::with(AnyStore::new(store.clone()), |layer| {
+        layer.same_site(SameSite::Strict)
+    });
+    for (site, stored) in [("cross-site", 0), ("same-origin", 1)] {
+        let reply = strict
+            .send("GET", "/visit", &[("sec-fetch-site", site.as_bytes())])
+            .await;
+        assert_eq!(
+            (reply.set_cookie().is_some(), store.len()),
+            (stored == 1, stored),
+            "{site}"
+        );
+    }
 }
 
 #[tokio::test]

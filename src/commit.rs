@@ -295,6 +295,10 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
         {
             // It arrived after all. Only the cookie of a new token is sent: whether an old one may be, nobody confirmed.
             let proof = new_proof.unwrap_or(held.proof);
+            if !present.header().verifier.same_as(&proof) {
+                // And somebody has rotated the session since: what it holds now is not for this card.
+                return Ok(Committed::unchanged(Card::Late(Late::Rotated(id))));
+            }
             let lifetime = Lifetime::new(&desk.config, present.header(), now);
             let held = Held {
                 token,

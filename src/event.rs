@@ -9,6 +9,7 @@ use crate::token::SessionId;
 
 /// Something worth telling.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "nobody is told"))]
 pub(crate) enum Event<'a> {
     Created(SessionId),
     Rotated(SessionId),

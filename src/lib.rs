@@ -82,6 +82,7 @@
 //! has begun the session is sealed; [`Session::reload`] opens it for a stream or a WebSocket, [`Session::save`] commits. Call
 //! [`SessionLayer::drain`] at shutdown.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::print_stdout))]
 
 #[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]

@@ -498,12 +498,11 @@ impl<M> Session<M> {
     /// As for [`logout`](Session::logout).
     pub fn flush(&self) -> Result<(), SessionError> {
         let mut state = self.visit.state();
-        if state.saving {
-            return Err(SessionError::Saving);
-        }
         if state.phase == Phase::Sealed {
             return Err(SessionError::Sealed);
         }
+        // A save under way goes on; the commit that ends what it stored comes after it.
+        state.saving = false;
         let ended = Intent {
             ended: Ended::Asked,
             ..Intent::default()

@@ -33,7 +33,7 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) card: Card,
     pub(crate) intent: Intent,
-    /// Whether an explicit save is under way.
+    /// Whether the intent is being stored. A flush meanwhile puts another intent in its place, and ends this.
     pub(crate) saving: bool,
     /// Why a save failed. The response then tells of it too: what was not stored is never lost silently.
     pub(crate) failed: Option<SessionError>,
@@ -61,6 +61,15 @@ pub(crate) struct Farewell {
 enum Next {
     Done(Result<(), SessionError>),
     Work(Card, Intent, Plan),
+}
+
+/// Says that the intent is no longer being stored, also when storing it panicked.
+struct Saving<'a>(&'a Visit);
+
+impl Drop for Saving<'_> {
+    fn drop(&mut self) {
+        self.0.state().saving = false;
+    }
 }
 
 impl Visit {
@@ -200,10 +209,10 @@ impl Visit {
             Next::Done(result) => return result,
             Next::Work(card, intent, plan) => (card, intent, plan),
         };
+        let _saving = Saving(&self);
         let result = commit::carry_out(&self.desk, card, intent, plan).await;
 
         let mut state = self.state();
-        state.saving = false;
         let dropped = match result {
             Ok(committed) => {
                 state.card = committed.card;
@@ -211,7 +220,11 @@ impl Visit {
                     state.cookie = committed.cookie;
                 }
                 state.failed = None;
-                std::mem::take(&mut state.intent)
+                if state.saving {
+                    std::mem::take(&mut state.intent)
+                } else {
+                    Intent::default()
+                }
             }
             Err(error) => {
                 state.failed = Some(error.clone());

@@ -28,8 +28,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
-use tower_keycard::store::AnyStore;
-use tower_keycard::{MemoryStore, Session, SessionError, SessionLayer};
+
+use tower_keycard::{AnyStore, MemoryStore, Session, SessionError, SessionLayer};
 
 use self::page::Notice;
 use self::users::Users;
@@ -105,7 +105,7 @@ async fn open(store: &str) -> Result<AnyStore, Box<dyn Error>> {
         "memory" => Ok(AnyStore::new(MemoryStore::new())),
         #[cfg(feature = "redis")]
         url => Ok(AnyStore::new(
-            tower_keycard::RedisStore::connect(url).await?,
+            tower_keycard::store::RedisStore::connect(url).await?,
         )),
         #[cfg(not(feature = "redis"))]
         _ => Err("this build keeps sessions in memory only: build with --features redis".into()),

@@ -87,12 +87,12 @@ impl Browser {
         this
     }
 
-    /// Goes to an address.
+    /// Goes to an address, and waits until the page is there.
     pub(crate) fn open(&self, url: &str) {
         self.post("url", &json!({ "url": url }));
     }
 
-    /// Reloads the page.
+    /// Reloads the page, and waits until it is there again.
     pub(crate) fn reload(&self) {
         self.post("refresh", &json!({}));
     }
@@ -120,7 +120,8 @@ impl Browser {
         );
     }
 
-    /// Clicks on an element, and waits for the page it leads to.
+    /// Clicks on an element. The old page may still be there when this returns: go on with an element that only the new one
+    /// has.
     pub(crate) fn click(&self, selector: &str) {
         let element = self.find(selector);
         self.post(&format!("element/{element}/click"), &json!({}));

@@ -106,9 +106,8 @@ impl Curl {
     }
 
     fn run(&self, arguments: &[&str]) -> Reply {
-        let curl = std::env::var("CURL").unwrap_or_else(|_| "curl".into());
         let jar = self.jar();
-        let output = Command::new(&curl)
+        let output = Command::new("curl")
             // --disable, which must come first: no ~/.curlrc.
             .args([
                 "--disable",
@@ -125,7 +124,7 @@ impl Curl {
             .arg(&jar)
             .args(arguments)
             .output()
-            .unwrap_or_else(|error| panic!("{curl}: {error} (see scripts/test)"));
+            .unwrap_or_else(|error| panic!("curl: {error} (see scripts/test)"));
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "curl {arguments:?}: {error}");
 

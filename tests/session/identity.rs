@@ -1,0 +1,194 @@
+//! Who the session belongs to, and when.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::SET_COOKIE;
+use tower_keycard::{Clock, Expiry, MemoryStore, SessionError, SessionLayer, Timestamp};
+
+use crate::support::Desk;
+
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn timed() -> (Desk, Clock) {
+    let clock = Clock::manual(START);
+    let store = MemoryStore::builder().clock(clock.clone()).build();
+    let layer = SessionLayer::builder(store)
+        .clock(clock.clone())
+        .build()
+        .unwrap();
+    (Desk::with(layer), clock)
+}
+
+#[tokio::test]
+async fn a_user_is_whatever_names_one_and_no_longer_than_255_bytes() {
+    let desk = Desk::new();
+    desk.visit(async |session| {
+        assert!(matches!(session.login(""), Err(SessionError::InvalidUser)));
+        assert!(matches!(
+            session.login("x".repeat(256)),
+            Err(SessionError::InvalidUser)
+        ));
+        assert_eq!(session.user(), None);
+        session.login(42_u64).unwrap();
+        assert_eq!(session.user().as_deref(), Some("42"));
+    })
+    .await;
+    desk.visit(async |session| assert_eq!(session.user().as_deref(), Some("42")))
+        .await;
+    let desk = Desk::new();
+    desk.visit(async |session| session.login("ü".repeat(127)))
+        .await;
+    desk.visit(async |session| assert_eq!(session.user(), Some("ü".repeat(127))))
+        .await;
+}
+
+#[tokio::test]
+async fn a_login_keeps_the_cart_and_a_keeping_login_only_what_it_names() {
+    let desk = Desk::new();
+    desk.visit(async |session| {
+        session.insert("cart", 1).unwrap();
+        session.insert("theme", "dark").unwrap();
+    })
+    .await;
+    let anonymous = desk.cookie();
+    desk.visit(async |session| {
+        session.insert("note", "now").unwrap();
+        session.login("alice").unwrap();
+        assert_eq!(session.keys(), ["cart", "note", "theme"]);
+    })
+    .await;
+    assert_ne!(desk.cookie(), anonymous);
+    desk.visit(async |session| {
+        session
+            .login_keeping("alice", &["cart", "missing"])
+            .unwrap();
+        assert_eq!(session.keys(), ["cart"]);
+        session.insert("fresh", 1).unwrap();
+    })
+    .await;
+    desk.visit(async |session| assert_eq!(session.keys(), ["cart", "fresh"]))
+        .await;
+}
+
+#[tokio::test]
+async fn a_login_as_somebody_else_leaves_nothing_of_the_old_session() {
+    let desk = Desk::new();
+    desk.visit(async |session| {
+        session.insert("secret", "of alice").unwrap();
+        session.login("alice").unwrap();
+    })
+    .await;
+    let id = desk.visit_id().await;
+    desk.visit(async |session| {
+        session.insert("also", "of alice").unwrap();
+        session.login("bob").unwrap();
+        assert!(session.is_empty() && session.id().is_none());
+        assert_eq!(session.user().as_deref(), Some("bob"));
+        session.insert("own", "of bob").unwrap();
+    })
+    .await;
+    desk.visit(async |session| assert_eq!(session.keys(), ["own"]))
+        .await;
+    assert_ne!(desk.visit_id().await, id);
+}
+
+#[tokio::test]
+async fn reauthentication_needs_a_user_moves_the_time_and_rotates() {
+    let (desk, clock) = timed();
+    desk.visit(async |session| {
+        assert!(matches!(
+            session.reauthenticate(),
+            Err(SessionError::NotLoggedIn)
+        ));
+        session.login("alice").unwrap();
+        assert_eq!(session.authenticated_at(), Some(SystemTime::from(START)));
+    })
+    .await;
+    let before = desk.cookie();
+    clock.advance(Duration::from_secs(600));
+    desk.visit(async |session| {
+        assert_eq!(session.authenticated_at(), Some(SystemTime::from(START)));
+        session.reauthenticate().unwrap();
+    })
+    .await;
+    assert_ne!(desk.cookie(), before);
+    desk.visit(async |session| {
+        let expected = START.plus(Duration::from_secs(600));
+        assert_eq!(session.authenticated_at(), Some(SystemTime::from(expected)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_id_is_there_once_the_session_is_and_survives_rotation() {
+    let desk = Desk::new();
+    desk.visit(async |session| {
+        session.insert("n", 1).unwrap();
+        assert!(session.id().is_none() && !session.exists());
+    })
+    .await;
+    let id = desk.visit_id().await;
+    assert!(id.is_some());
+    desk.visit(async |session| session.cycle_id()).await;
+    assert_eq!(desk.visit_id().await, id);
+    desk.visit(async |session| {
+        session.logout().unwrap();
+        assert!(session.id().is_none() && !session.exists() && session.user().is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_session_cycling_clearing_and_expiry_do_nothing() {
+    let desk = Desk::new();
+    let response = desk
+        .visit(async |session| {
+            session.cycle_id().unwrap();
+            session.clear().unwrap();
+            session.set_expiry(Duration::from_secs(60)).unwrap();
+            session.logout().unwrap();
+        })
+        .await;
+    assert!(!response.headers().contains_key(SET_COOKIE));
+}
+
+#[tokio::test]
+async fn an_expiry_is_told_before_and_after_it_is_stored() {
+    let (desk, clock) = timed();
+    let minute = Duration::from_secs(60);
+    let at = move |time: Timestamp| Some(SystemTime::from(time));
+    desk.visit(async |session| {
+        assert_eq!(session.expires_at(), None);
+        session.insert("n", 1).unwrap();
+    })
+    .await;
+    desk.visit(async move |session| {
+        assert_eq!(session.expires_at(), at(START.plus(1440 * minute)));
+        session.set_expiry(minute).unwrap();
+        assert_eq!(session.expires_at(), at(START.plus(minute)));
+    })
+    .await;
+    clock.advance(Duration::from_secs(30));
+    desk.visit(async move |session| {
+        assert_eq!(session.expires_at(), at(START.plus(minute + minute / 2)));
+        session.set_expiry(Expiry::Default).unwrap();
+    })
+    .await;
+    desk.visit(async move |session| {
+        let now = START.plus(minute / 2);
+        assert_eq!(session.expires_at(), at(now.plus(1440 * minute)));
+        let instant = SystemTime::from(now.plus(2 * minute));
+        session.set_expiry(instant).unwrap();
+        assert_eq!(session.expires_at(), Some(instant));
+    })
+    .await;
+}
+
+impl Desk {
+    async fn visit_id(&self) -> Option<tower_keycard::SessionId> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.visit(async move |session| sender.send(session.id()).unwrap())
+            .await;
+        receiver.await.unwrap()
+    }
+}

@@ -1,0 +1,8 @@
+//! What a handler can do with a session, without HTTP servers, browsers or axum: the layer around a plain Tower service.
+
+mod cancellation;
+mod identity;
+mod saving;
+mod support;
+mod tower_stack;
+mod values;

@@ -1,0 +1,105 @@
+//! A layer around one closure, and a browser that keeps one cookie.
+
+use std::convert::Infallible;
+use std::sync::Mutex;
+
+use http::header::{COOKIE, SET_COOKIE};
+use http::{Request, Response, StatusCode};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_keycard::{MemoryStore, Session, SessionError, SessionLayer};
+
+pub(crate) type Body = String;
+
+/// Answers one request by a handler that is given its session.
+pub(crate) struct Desk {
+    pub(crate) layer: SessionLayer,
+    cookie: Mutex<Option<String>>,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Self::with(SessionLayer::new(MemoryStore::new()))
+    }
+
+    pub(crate) fn with(layer: SessionLayer) -> Self {
+        Self {
+            layer,
+            cookie: Mutex::new(None),
+        }
+    }
+
+    /// A request with the cookie that is kept.
+    pub(crate) fn request(&self) -> Request<Body> {
+        let mut request = Request::new(Body::new());
+        if let Some(cookie) = &*self.cookie.lock().unwrap() {
+            request
+                .headers_mut()
+                .insert(COOKIE, cookie.parse().unwrap());
+        }
+        request
+    }
+
+    pub(crate) fn cookie(&self) -> Option<String> {
+        self.cookie.lock().unwrap().clone()
+    }
+
+    pub(crate) fn set_cookie(&self, cookie: Option<String>) {
+        *self.cookie.lock().unwrap() = cookie;
+    }
+
+    /// Sends a request through the layer, and keeps the cookie of the response.
+    pub(crate) async fn visit<F, T>(&self, handler: F) -> Response<Body>
+    where
+        F: AsyncFnOnce(Session) -> T,
+        T: IntoAnswer,
+    {
+        let mut handler = Some(handler);
+        let service = service_fn(|request: Request<Body>| {
+            let handler = handler.take().expect("one request");
+            async move {
+                let session = Session::load(request.extensions()).await.expect("a layer");
+                Ok::<_, Infallible>(handler(session).await.into_answer())
+            }
+        });
+        let mut service = self.layer.layer(service);
+        let response = service
+            .ready()
+            .await
+            .unwrap()
+            .call(self.request())
+            .await
+            .unwrap();
+        if let Some(cookie) = response.headers().get(SET_COOKIE) {
+            let cookie = cookie.to_str().unwrap().split(';').next().unwrap();
+            let is_set = !cookie.ends_with('=');
+            self.set_cookie(is_set.then(|| cookie.to_owned()));
+        }
+        response
+    }
+}
+
+/// What a handler may return.
+pub(crate) trait IntoAnswer {
+    fn into_answer(self) -> Response<Body>;
+}
+
+impl IntoAnswer for () {
+    fn into_answer(self) -> Response<Body> {
+        Response::new(Body::new())
+    }
+}
+
+impl IntoAnswer for StatusCode {
+    fn into_answer(self) -> Response<Body> {
+        let mut response = Response::new(Body::new());
+        *response.status_mut() = self;
+        response
+    }
+}
+
+impl IntoAnswer for Result<(), SessionError> {
+    fn into_answer(self) -> Response<Body> {
+        self.map_or(StatusCode::INTERNAL_SERVER_ERROR, |()| StatusCode::OK)
+            .into_answer()
+    }
+}

@@ -1,9 +1,10 @@
 //! Carries out a plan against the store: conflicts, retries, unknown outcomes. Merging lives here, once, and in no store.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderValue;
+use tokio::time::Instant;
 
 use crate::card::{Card, Held, Late};
 use crate::changes::{Changes, ReplayError};
@@ -14,10 +15,12 @@ use crate::intent::Intent;
 use crate::lifetime::Lifetime;
 use crate::plan::Plan;
 use crate::record::{Record, Revision};
-use crate::store::{Created, Loaded, Replaced, StoreError, StoreErrorKind};
+use crate::store::{
+    BoundedStore, Created, Loaded, RecordKey, Replaced, StoreError, StoreErrorKind,
+};
 use crate::token::{RandomError, SessionId};
 
-/// How often a commit is tried anew, and for how long.
+/// How often a commit that others get ahead of is tried anew, and for how long.
 const ATTEMPTS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -82,33 +85,69 @@ pub(crate) async fn carry_out(
 }
 
 /// Counts attempts, and the time they take together.
-struct Patience {
+struct Patience<'a> {
+    desk: &'a Desk,
     left: u32,
     since: Instant,
+    /// Whether a call was not answered. What became of it is found out in the time that it had itself: a client does not
+    /// wait for one time-out after the other.
+    unanswered: bool,
 }
 
-impl Patience {
-    fn new() -> Self {
+impl<'a> Patience<'a> {
+    fn new(desk: &'a Desk) -> Self {
         Self {
+            desk,
             left: ATTEMPTS,
             since: Instant::now(),
+            unanswered: false,
         }
+    }
+
+    /// What is left of the time.
+    fn time_left(&self) -> Duration {
+        let limit = if self.unanswered {
+            self.desk.config.store_timeout
+        } else {
+            PATIENCE
+        };
+        limit.saturating_sub(self.since.elapsed())
     }
 
     /// Whether there may be another attempt.
     fn lasts(&mut self) -> bool {
-        let lasts = self.left > 0 && (self.left == ATTEMPTS || self.since.elapsed() < PATIENCE);
+        let lasts = self.left > 0 && (self.left == ATTEMPTS || !self.time_left().is_zero());
         self.left = self.left.saturating_sub(1);
         lasts
     }
-}
 
-/// Tells of a store call that failed, and says whether its outcome is unknown rather than a failure.
-fn outcome_unknown(call: &'static str, error: StoreError) -> Result<(), SessionError> {
-    Event::StoreFailed(call, &error).emit();
-    match error.kind() {
-        StoreErrorKind::OutcomeUnknown => Ok(()),
-        _ => Err(error.into()),
+    /// The store, for one call.
+    fn store(&self) -> BoundedStore {
+        match self.unanswered {
+            true => self.desk.store.within_at_most(self.time_left()),
+            false => self.desk.store.clone(),
+        }
+    }
+
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, SessionError> {
+        self.store().load(key).await.map_err(|error| {
+            Event::StoreFailed("load", &error).emit();
+            error.into()
+        })
+    }
+
+    /// Tells of a store call that failed, and says whether its outcome is unknown, and can still be found out.
+    fn outcome_unknown(
+        &mut self,
+        call: &'static str,
+        error: StoreError,
+    ) -> Result<(), SessionError> {
+        Event::StoreFailed(call, &error).emit();
+        self.unanswered = true;
+        match error.kind() {
+            StoreErrorKind::OutcomeUnknown if !self.time_left().is_zero() => Ok(()),
+            _ => Err(error.into()),
+        }
     }
 }
 
@@ -154,15 +193,15 @@ async fn delete(desk: &Desk, card: &Card) -> Result<(), SessionError> {
         _ => return Ok(()),
     };
     let key = desk.key(id);
-    let mut patience = Patience::new();
+    let mut patience = Patience::new(desk);
     while patience.lasts() {
-        match desk.store.delete(&key).await {
+        match patience.store().delete(&key).await {
             Ok(()) => {
                 Event::Destroyed(id).emit();
                 return Ok(());
             }
             // To delete once more does no harm.
-            Err(error) => outcome_unknown("delete", error)?,
+            Err(error) => patience.outcome_unknown("delete", error)?,
         }
     }
     Err(gave_up())
@@ -174,7 +213,7 @@ async fn create(
     intent: &Intent,
     changes: &Changes,
 ) -> Result<Committed, SessionError> {
-    let mut patience = Patience::new();
+    let mut patience = Patience::new(desk);
     'token: while patience.lasts() {
         let token = desk.new_token()?;
         let (key, proof) = (desk.key(token.selector()), desk.hash(&token));
@@ -186,13 +225,13 @@ async fn create(
         let record = Record::new(header, data);
         let ttl = desk.lifetime(&record).time_to_live();
         loop {
-            match desk.store.create(&key, &record, ttl).await {
+            match patience.store().create(&key, &record, ttl).await {
                 Ok(Created::Created) => break,
                 // An id that is taken: by somebody else, or by our own call of a moment ago.
                 Ok(Created::Exists) => {}
-                Err(error) => outcome_unknown("create", error)?,
+                Err(error) => patience.outcome_unknown("create", error)?,
             }
-            match load(desk, &key).await? {
+            match patience.load(&key).await? {
                 Loaded::Record {
                     record: present, ..
                 } if present.includes(record.revision()) => break,
@@ -234,7 +273,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
     let mut base = held.record;
     let mut changes = Cow::Borrowed(&intent.changes);
     let mut unanswered: Vec<Revision> = Vec::new();
-    let mut patience = Patience::new();
+    let mut patience = Patience::new(desk);
     while patience.lasts() {
         let now = desk.clock.now();
         let revision = desk.new_revision()?;
@@ -249,8 +288,8 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             // The absolute limit passed while the request was under way.
             return interrupted(id);
         }
-        let present = match desk
-            .store
+        let present = match patience
+            .store()
             .replace(&key, base.revision(), &record, ttl)
             .await
         {
@@ -278,9 +317,9 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             }
             Ok(Replaced::Conflict(present)) => present,
             Err(error) => {
-                outcome_unknown("replace", error)?;
+                patience.outcome_unknown("replace", error)?;
                 unanswered.push(revision);
-                load(desk, &key).await?
+                patience.load(&key).await?
             }
         };
         let (present, remaining) = match present {
@@ -360,13 +399,6 @@ fn too_large(desk: &Desk, why: ReplayError) -> SessionError {
         },
         ReplayError::Update(error) => error,
     }
-}
-
-async fn load(desk: &Desk, key: &crate::store::RecordKey) -> Result<Loaded, SessionError> {
-    desk.store.load(key).await.map_err(|error| {
-        Event::StoreFailed("load", &error).emit();
-        error.into()
-    })
 }
 
 fn tell_capped(intent: &Intent, lifetime: &Lifetime<'_>, id: SessionId) {

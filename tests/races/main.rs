@@ -4,6 +4,7 @@ mod driver;
 mod facts;
 mod invariants;
 mod orders;
+mod regressions;
 mod schedule;
 mod schedules;
 mod script;

@@ -312,6 +312,13 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
         {
             // It arrived after all. Only the cookie of a new token is sent: whether an old one may be, nobody confirmed.
             let proof = new_proof.unwrap_or(held.proof);
+            if !present.header().verifier.same_as(&proof) {
+                // And then somebody took the session over: what they made of it is not this request's to see.
+                return Ok(Committed {
+                    card: Card::Late(Late::Rotated(id)),
+                    cookie: Cookie::Withdraw,
+                });
+            }
             let lifetime = Lifetime::new(&desk.config, present.header(), now);
             let held = Held {
                 token,

@@ -1,14 +1,23 @@
 //! Cases that the exploration found, each explored to its end.
 
 use crate::schedules::{Explorer, InMemory};
-use crate::script::Operation::{Append, Cycle, Login, Logout, Save};
-use crate::script::{Scene, Script, Start};
+use crate::script::Operation::{Append, Cycle, Insert, Login, Logout, Save};
+use crate::script::{Fault, Scene, Script, Start};
 
 /// Plays a scene in every schedule, in none of which anything may be wrong.
 fn exhaust(scene: &Scene) {
     Explorer::new(InMemory)
         .exhaust(scene)
         .unwrap_or_else(|fault| panic!("{fault}"));
+}
+
+#[test]
+fn a_save_whose_reply_was_lost_gives_no_way_into_what_another_request_rotated() {
+    let saves = Script::new(&[Append, Save, Insert("b")]).faults(&[Fault::None, Fault::ReplyLost]);
+    for other in [&[Cycle][..], &[Login("alice"), Append]] {
+        let scene = Scene::new(Start::Anonymous, vec![saves.clone(), Script::new(other)]);
+        exhaust(&scene);
+    }
 }
 
 #[test]

@@ -61,6 +61,14 @@ const INPUTS: &[Work] = &[
         decodes,
     ),
     (
+        "record/keys-in-disorder",
+        |len| {
+            let count = len / 12;
+            record(&keys((0..count).map(|number| number * 7_919 % count)))
+        },
+        decodes,
+    ),
+    (
         "record/brackets",
         |len| record(&format!("{{\"a\":[{}[]]}}", "[],".repeat(len / 3))),
         decodes,

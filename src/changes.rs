@@ -252,7 +252,7 @@ impl Changes {
                 && data
                     .into_iter()
                     .flat_map(Data::pairs)
-                    .any(|(key, _)| !self.keep.keeps(key))
+                    .any(|(key, _)| !self.keep.keeps(key) && self.written(key).is_none())
         };
         self.changes.iter().any(|(key, change)| {
             match (data.and_then(|data| data.get(key)), change.value()) {
@@ -507,6 +507,16 @@ mod tests {
             }
         }
         map
+    }
+
+    #[test]
+    fn what_was_cleared_and_written_again_as_it_was_is_no_change() {
+        let stored = data(r#"{"b":3}"#);
+        let mut changes = Changes::default();
+        drop(changes.clear());
+        assert!(changes.differ_from(Some(&stored)));
+        drop(changes.set(Some(&stored), "b", "3".into()));
+        assert!(!changes.differ_from(Some(&stored)));
     }
 
     proptest! {

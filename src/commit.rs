@@ -1,9 +1,10 @@
 //! Carries out a plan against the store: conflicts, retries, unknown outcomes. Merging lives here, once, and in no store.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderValue;
+use tokio::time::Instant;
 
 use crate::card::{Card, Held, Late};
 use crate::changes::{Changes, ReplayError};
@@ -14,23 +15,37 @@ use crate::intent::Intent;
 use crate::lifetime::Lifetime;
 use crate::plan::Plan;
 use crate::record::{Record, Revision};
-use crate::store::{Created, Loaded, Replaced, StoreError, StoreErrorKind};
+use crate::store::{
+    BoundedStore, Created, Loaded, RecordKey, Replaced, StoreError, StoreErrorKind,
+};
 use crate::token::{RandomError, SessionId};
 
-/// How often a commit is tried anew, and for how long.
+/// How often a commit that others get ahead of is tried anew, and for how long.
 const ATTEMPTS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What became of a session.
 pub(crate) struct Committed {
     pub(crate) card: Card,
-    pub(crate) cookie: Option<CookieChange>,
+    pub(crate) cookie: Cookie,
 }
 
 impl Committed {
     pub(crate) fn unchanged(card: Card) -> Self {
-        Self { card, cookie: None }
+        Self {
+            card,
+            cookie: Cookie::Keep,
+        }
     }
+}
+
+/// What a commit means for the cookie that the response is to carry, perhaps from a save before it.
+#[derive(Debug)]
+pub(crate) enum Cookie {
+    Keep,
+    Send(CookieChange),
+    /// Somebody else wrote since: the card may be dead by now, and the browser may have a newer one.
+    Withdraw,
 }
 
 /// What the browser is to do with its cookie.
@@ -61,7 +76,7 @@ pub(crate) async fn carry_out(
             delete(desk, &card).await?;
             Ok(Committed {
                 card: Card::Absent,
-                cookie: Some(CookieChange::Remove),
+                cookie: Cookie::Send(CookieChange::Remove),
             })
         }
         (Plan::DeleteThenCreate, card) => {
@@ -70,7 +85,7 @@ pub(crate) async fn carry_out(
         }
         (Plan::RemoveCookie, card) => Ok(Committed {
             card,
-            cookie: Some(CookieChange::Remove),
+            cookie: Cookie::Send(CookieChange::Remove),
         }),
         (Plan::Refuse, _) => Err(SessionError::Ambiguous),
         (Plan::Interrupt, _) => Err(SessionError::Interrupted),
@@ -82,33 +97,69 @@ pub(crate) async fn carry_out(
 }
 
 /// Counts attempts, and the time they take together.
-struct Patience {
+struct Patience<'a> {
+    desk: &'a Desk,
     left: u32,
     since: Instant,
+    /// Whether a call was not answered. What became of it is found out in the time that it had itself: a client does not
+    /// wait for one time-out after the other.
+    unanswered: bool,
 }
 
-impl Patience {
-    fn new() -> Self {
+impl<'a> Patience<'a> {
+    fn new(desk: &'a Desk) -> Self {
         Self {
+            desk,
             left: ATTEMPTS,
             since: Instant::now(),
+            unanswered: false,
         }
+    }
+
+    /// What is left of the time.
+    fn time_left(&self) -> Duration {
+        let limit = if self.unanswered {
+            self.desk.config.store_timeout
+        } else {
+            PATIENCE
+        };
+        limit.saturating_sub(self.since.elapsed())
     }
 
     /// Whether there may be another attempt.
     fn lasts(&mut self) -> bool {
-        let lasts = self.left > 0 && (self.left == ATTEMPTS || self.since.elapsed() < PATIENCE);
+        let lasts = self.left > 0 && (self.left == ATTEMPTS || !self.time_left().is_zero());
         self.left = self.left.saturating_sub(1);
         lasts
     }
-}
 
-/// Tells of a store call that failed, and says whether its outcome is unknown rather than a failure.
-fn outcome_unknown(call: &'static str, error: StoreError) -> Result<(), SessionError> {
-    Event::StoreFailed(call, &error).emit();
-    match error.kind() {
-        StoreErrorKind::OutcomeUnknown => Ok(()),
-        _ => Err(error.into()),
+    /// The store, for one call.
+    fn store(&self) -> BoundedStore {
+        match self.unanswered {
+            true => self.desk.store.within_at_most(self.time_left()),
+            false => self.desk.store.clone(),
+        }
+    }
+
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, SessionError> {
+        self.store().load(key).await.map_err(|error| {
+            Event::StoreFailed("load", &error).emit();
+            error.into()
+        })
+    }
+
+    /// Tells of a store call that failed, and says whether its outcome is unknown, and can still be found out.
+    fn outcome_unknown(
+        &mut self,
+        call: &'static str,
+        error: StoreError,
+    ) -> Result<(), SessionError> {
+        Event::StoreFailed(call, &error).emit();
+        self.unanswered = true;
+        match error.kind() {
+            StoreErrorKind::OutcomeUnknown if !self.time_left().is_zero() => Ok(()),
+            _ => Err(error.into()),
+        }
     }
 }
 
@@ -124,16 +175,16 @@ async fn touch(desk: &Desk, mut held: Held) -> Committed {
     }
     let ttl = lifetime.time_to_live();
     let key = desk.key(held.token.selector());
-    let mut cookie = None;
+    let mut cookie = Cookie::Keep;
     match desk.store.touch(&key, held.record.revision(), ttl).await {
         Ok(true) => {
             held.remaining = ttl;
             if lifetime.cookie_slides() {
-                cookie = Some(set_cookie(desk, &held, &lifetime));
+                cookie = set_cookie(desk, &held, &lifetime);
             }
         }
         // Somebody wrote meanwhile, and so slid the limit: whose card is the newer one is not ours to say.
-        Ok(false) => {}
+        Ok(false) => cookie = Cookie::Withdraw,
         Err(error) => Event::StoreFailed("touch", &error).emit(),
     }
     Committed {
@@ -142,8 +193,10 @@ async fn touch(desk: &Desk, mut held: Held) -> Committed {
     }
 }
 
-fn set_cookie(desk: &Desk, held: &Held, lifetime: &Lifetime<'_>) -> CookieChange {
-    CookieChange::Set(desk.cookie.set(&held.token, lifetime.max_age()))
+fn set_cookie(desk: &Desk, held: &Held, lifetime: &Lifetime<'_>) -> Cookie {
+    Cookie::Send(CookieChange::Set(
+        desk.cookie.set(&held.token, lifetime.max_age()),
+    ))
 }
 
 /// Deletes the session that a card opens, or has opened until a moment ago.
@@ -154,15 +207,15 @@ async fn delete(desk: &Desk, card: &Card) -> Result<(), SessionError> {
         _ => return Ok(()),
     };
     let key = desk.key(id);
-    let mut patience = Patience::new();
+    let mut patience = Patience::new(desk);
     while patience.lasts() {
-        match desk.store.delete(&key).await {
+        match patience.store().delete(&key).await {
             Ok(()) => {
                 Event::Destroyed(id).emit();
                 return Ok(());
             }
             // To delete once more does no harm.
-            Err(error) => outcome_unknown("delete", error)?,
+            Err(error) => patience.outcome_unknown("delete", error)?,
         }
     }
     Err(gave_up())
@@ -174,7 +227,7 @@ async fn create(
     intent: &Intent,
     changes: &Changes,
 ) -> Result<Committed, SessionError> {
-    let mut patience = Patience::new();
+    let mut patience = Patience::new(desk);
     'token: while patience.lasts() {
         let token = desk.new_token()?;
         let (key, proof) = (desk.key(token.selector()), desk.hash(&token));
@@ -186,13 +239,13 @@ async fn create(
         let record = Record::new(header, data);
         let ttl = desk.lifetime(&record).time_to_live();
         loop {
-            match desk.store.create(&key, &record, ttl).await {
+            match patience.store().create(&key, &record, ttl).await {
                 Ok(Created::Created) => break,
                 // An id that is taken: by somebody else, or by our own call of a moment ago.
                 Ok(Created::Exists) => {}
-                Err(error) => outcome_unknown("create", error)?,
+                Err(error) => patience.outcome_unknown("create", error)?,
             }
-            match load(desk, &key).await? {
+            match patience.load(&key).await? {
                 Loaded::Record {
                     record: present, ..
                 } if present.includes(record.revision()) => break,
@@ -210,7 +263,7 @@ async fn create(
             remaining: ttl,
             record: record.clone(),
         };
-        let cookie = Some(set_cookie(desk, &held, &lifetime));
+        let cookie = set_cookie(desk, &held, &lifetime);
         return Ok(Committed {
             card: Card::Valid(held),
             cookie,
@@ -234,7 +287,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
     let mut base = held.record;
     let mut changes = Cow::Borrowed(&intent.changes);
     let mut unanswered: Vec<Revision> = Vec::new();
-    let mut patience = Patience::new();
+    let mut patience = Patience::new(desk);
     while patience.lasts() {
         let now = desk.clock.now();
         let revision = desk.new_revision()?;
@@ -249,8 +302,8 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             // The absolute limit passed while the request was under way.
             return interrupted(id);
         }
-        let present = match desk
-            .store
+        let present = match patience
+            .store()
             .replace(&key, base.revision(), &record, ttl)
             .await
         {
@@ -270,7 +323,11 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
                     record,
                     remaining: ttl,
                 };
-                let cookie = send.then(|| set_cookie(desk, &held, &lifetime));
+                let cookie = if send {
+                    set_cookie(desk, &held, &lifetime)
+                } else {
+                    Cookie::Keep
+                };
                 return Ok(Committed {
                     card: Card::Valid(held),
                     cookie,
@@ -278,9 +335,9 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             }
             Ok(Replaced::Conflict(present)) => present,
             Err(error) => {
-                outcome_unknown("replace", error)?;
+                patience.outcome_unknown("replace", error)?;
                 unanswered.push(revision);
-                load(desk, &key).await?
+                patience.load(&key).await?
             }
         };
         let (present, remaining) = match present {
@@ -296,8 +353,11 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             // It arrived after all. Only the cookie of a new token is sent: whether an old one may be, nobody confirmed.
             let proof = new_proof.unwrap_or(held.proof);
             if !present.header().verifier.same_as(&proof) {
-                // And somebody has rotated the session since: what it holds now is not for this card.
-                return Ok(Committed::unchanged(Card::Late(Late::Rotated(id))));
+                // And then somebody took the session over: what they made of it is not this request's to see.
+                return Ok(Committed {
+                    card: Card::Late(Late::Rotated(id)),
+                    cookie: Cookie::Withdraw,
+                });
             }
             let lifetime = Lifetime::new(&desk.config, present.header(), now);
             let held = Held {
@@ -306,7 +366,10 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
                 remaining,
                 record: present.clone(),
             };
-            let cookie = new_proof.map(|_| set_cookie(desk, &held, &lifetime));
+            let cookie = match new_proof {
+                Some(_) => set_cookie(desk, &held, &lifetime),
+                None => Cookie::Keep,
+            };
             return Ok(Committed {
                 card: Card::Valid(held),
                 cookie,
@@ -360,13 +423,6 @@ fn too_large(desk: &Desk, why: ReplayError) -> SessionError {
         },
         ReplayError::Update(error) => error,
     }
-}
-
-async fn load(desk: &Desk, key: &crate::store::RecordKey) -> Result<Loaded, SessionError> {
-    desk.store.load(key).await.map_err(|error| {
-        Event::StoreFailed("load", &error).emit();
-        error.into()
-    })
 }
 
 fn tell_capped(intent: &Intent, lifetime: &Lifetime<'_>, id: SessionId) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 
 use crate::card::Card;
-use crate::commit::{self, CookieChange};
+use crate::commit::{self, Cookie, CookieChange};
 use crate::cookie::Presented;
 use crate::desk::{Desk, InFlight};
 use crate::error::SessionError;
@@ -148,6 +148,10 @@ impl Visit {
         let mut state = self.state();
         state.asked = true;
         if let Some(card) = card {
+            if card.held().is_none() {
+                // What an earlier save handed out is dead by now.
+                state.cookie = None;
+            }
             state.card = card;
         }
         if state.phase == Phase::Sealed {
@@ -238,8 +242,12 @@ impl Visit {
         let dropped = match result {
             Ok(committed) => {
                 state.card = committed.card;
-                if committed.cookie.is_some() && state.phase != Phase::Reopened {
-                    state.cookie = committed.cookie;
+                match committed.cookie {
+                    Cookie::Send(cookie) if state.phase != Phase::Reopened => {
+                        state.cookie = Some(cookie);
+                    }
+                    Cookie::Withdraw => state.cookie = None,
+                    Cookie::Send(_) | Cookie::Keep => {}
                 }
                 state.failed = None;
                 if state.saving {
@@ -249,6 +257,10 @@ impl Visit {
                 }
             }
             Err(error) => {
+                // What an earlier save handed out is dead by now.
+                if matches!(error, SessionError::Interrupted) {
+                    state.cookie = None;
+                }
                 state.failed = Some(error.clone());
                 return Err(error);
             }

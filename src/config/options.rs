@@ -72,7 +72,8 @@ macro_rules! session_options {
         }
 
         /// How long a call of the store may take: 500 milliseconds by default. After that the request is answered with
-        /// `503 Service Unavailable`. ASVS 5.0, 13.1.3.
+        /// `503 Service Unavailable`; it does not wait for a second time-out to find out what became of the first call.
+        /// ASVS 5.0, 13.1.3.
         #[must_use]
         pub fn store_timeout(mut self, timeout: ::std::time::Duration) -> Self {
             self$(.$field)?.store_timeout = timeout;

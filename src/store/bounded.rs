@@ -22,6 +22,11 @@ impl BoundedStore {
         Self { store, deadline }
     }
 
+    /// The same store, for one who has no more time than this.
+    pub(crate) fn within_at_most(&self, time: Duration) -> Self {
+        Self::new(self.store.clone(), self.deadline.min(time))
+    }
+
     pub(crate) fn prefix(&self) -> &str {
         self.store.prefix()
     }

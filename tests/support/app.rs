@@ -56,6 +56,7 @@ impl App {
         let router = Router::new()
             .route("/untouched", get(untouched))
             .route("/read", get(read))
+            .route("/count", get(count))
             .route("/write", get(write))
             .route("/rotate", get(rotate))
             .route("/login/{user}", get(login))
@@ -163,6 +164,11 @@ async fn untouched(State(gate): State<Gate>) -> &'static str {
 async fn read(State(gate): State<Gate>, session: Session) -> Result<String, SessionError> {
     gate.pass().await;
     Ok(owner(&session))
+}
+
+/// How often it was written.
+async fn count(session: Session) -> Result<String, SessionError> {
+    Ok(session.get::<u32>("count")?.unwrap_or(0).to_string())
 }
 
 async fn write(State(gate): State<Gate>, session: Session) -> Result<String, SessionError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::cell::{Moment, Request, observe};
+use super::cell::{Moment, Observed, Request, observe};
 use super::fault::Fault;
 
 /// How many servers run at the same time. Most of the time is spent waiting for one that does not answer.
@@ -16,7 +16,7 @@ const SERVERS: usize = 8;
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/faults.md");
 
 /// What came of it.
-type Cells = HashMap<(Fault, Moment), Vec<String>>;
+type Cells = HashMap<(Fault, Moment), Vec<Observed>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_visitors_get_in_trouble_is_what_the_documentation_says() {
@@ -62,6 +62,13 @@ async fn observe_all() -> Cells {
             Err(_) => failures += 1,
         }
     }
+    let all = || cells.values().flatten();
+    println!(
+        "{} cells: the slowest answer after {:?}, the slowest recovery after {:?}",
+        all().count(),
+        all().map(|seen| seen.taken).max(),
+        all().map(|seen| seen.recovery).max(),
+    );
     assert_eq!(failures, 0, "rows with something that must not be");
     cells
 }
@@ -86,8 +93,11 @@ fn table(page: &mut String, cells: &Cells, moment: Moment) {
     writeln!(page, "| fault | {} |", names.join(" | ")).unwrap();
     writeln!(page, "|---|{}", "---|".repeat(names.len())).unwrap();
     for fault in Fault::ALL {
-        let row = cells[&(fault, moment)].join(" | ");
-        writeln!(page, "| {} | {row} |", fault.text().0).unwrap();
+        write!(page, "| {} |", fault.text().0).unwrap();
+        for seen in &cells[&(fault, moment)] {
+            write!(page, " {} |", seen.cell).unwrap();
+        }
+        page.push('\n');
     }
 }
 

@@ -27,13 +27,25 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What became of a session.
 pub(crate) struct Committed {
     pub(crate) card: Card,
-    pub(crate) cookie: Option<CookieChange>,
+    pub(crate) cookie: Cookie,
 }
 
 impl Committed {
     pub(crate) fn unchanged(card: Card) -> Self {
-        Self { card, cookie: None }
+        Self {
+            card,
+            cookie: Cookie::Keep,
+        }
     }
+}
+
+/// What a commit means for the cookie that the response is to carry, perhaps from a save before it.
+#[derive(Debug)]
+pub(crate) enum Cookie {
+    Keep,
+    Send(CookieChange),
+    /// Somebody else wrote since: the card may be dead by now, and the browser may have a newer one.
+    Withdraw,
 }
 
 /// What the browser is to do with its cookie.
@@ -64,7 +76,7 @@ pub(crate) async fn carry_out(
             delete(desk, &card).await?;
             Ok(Committed {
                 card: Card::Absent,
-                cookie: Some(CookieChange::Remove),
+                cookie: Cookie::Send(CookieChange::Remove),
             })
         }
         (Plan::DeleteThenCreate, card) => {
@@ -73,7 +85,7 @@ pub(crate) async fn carry_out(
         }
         (Plan::RemoveCookie, card) => Ok(Committed {
             card,
-            cookie: Some(CookieChange::Remove),
+            cookie: Cookie::Send(CookieChange::Remove),
         }),
         (Plan::Refuse, _) => Err(SessionError::Ambiguous),
         (Plan::Interrupt, _) => Err(SessionError::Interrupted),
@@ -163,16 +175,16 @@ async fn touch(desk: &Desk, mut held: Held) -> Committed {
     }
     let ttl = lifetime.time_to_live();
     let key = desk.key(held.token.selector());
-    let mut cookie = None;
+    let mut cookie = Cookie::Keep;
     match desk.store.touch(&key, held.record.revision(), ttl).await {
         Ok(true) => {
             held.remaining = ttl;
             if lifetime.cookie_slides() {
-                cookie = Some(set_cookie(desk, &held, &lifetime));
+                cookie = set_cookie(desk, &held, &lifetime);
             }
         }
         // Somebody wrote meanwhile, and so slid the limit: whose card is the newer one is not ours to say.
-        Ok(false) => {}
+        Ok(false) => cookie = Cookie::Withdraw,
         Err(error) => Event::StoreFailed("touch", &error).emit(),
     }
     Committed {
@@ -181,8 +193,10 @@ async fn touch(desk: &Desk, mut held: Held) -> Committed {
     }
 }
 
-fn set_cookie(desk: &Desk, held: &Held, lifetime: &Lifetime<'_>) -> CookieChange {
-    CookieChange::Set(desk.cookie.set(&held.token, lifetime.max_age()))
+fn set_cookie(desk: &Desk, held: &Held, lifetime: &Lifetime<'_>) -> Cookie {
+    Cookie::Send(CookieChange::Set(
+        desk.cookie.set(&held.token, lifetime.max_age()),
+    ))
 }
 
 /// Deletes the session that a card opens, or has opened until a moment ago.
@@ -249,7 +263,7 @@ async fn create(
             remaining: ttl,
             record: record.clone(),
         };
-        let cookie = Some(set_cookie(desk, &held, &lifetime));
+        let cookie = set_cookie(desk, &held, &lifetime);
         return Ok(Committed {
             card: Card::Valid(held),
             cookie,
@@ -309,7 +323,11 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
                     record,
                     remaining: ttl,
                 };
-                let cookie = send.then(|| set_cookie(desk, &held, &lifetime));
+                let cookie = if send {
+                    set_cookie(desk, &held, &lifetime)
+                } else {
+                    Cookie::Keep
+                };
                 return Ok(Committed {
                     card: Card::Valid(held),
                     cookie,
@@ -334,6 +352,13 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
         {
             // It arrived after all. Only the cookie of a new token is sent: whether an old one may be, nobody confirmed.
             let proof = new_proof.unwrap_or(held.proof);
+            if !present.header().verifier.same_as(&proof) {
+                // And then somebody took the session over: what they made of it is not this request's to see.
+                return Ok(Committed {
+                    card: Card::Late(Late::Rotated(id)),
+                    cookie: Cookie::Withdraw,
+                });
+            }
             let lifetime = Lifetime::new(&desk.config, present.header(), now);
             let held = Held {
                 token,
@@ -341,7 +366,10 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
                 remaining,
                 record: present.clone(),
             };
-            let cookie = new_proof.map(|_| set_cookie(desk, &held, &lifetime));
+            let cookie = match new_proof {
+                Some(_) => set_cookie(desk, &held, &lifetime),
+                None => Cookie::Keep,
+            };
             return Ok(Committed {
                 card: Card::Valid(held),
                 cookie,

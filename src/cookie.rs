@@ -146,7 +146,16 @@ pub(crate) fn read(headers: &HeaderMap, name: &str) -> Presented {
     read_lines(lines.map(HeaderValue::as_bytes), name.as_bytes())
 }
 
-fn read_lines<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Presented {
+/// Keeps the token from being printed with the request's headers by whoever serves inside this layer.
+pub(crate) fn hide(headers: &mut HeaderMap) {
+    // Not by `entry`, which makes room for a header first.
+    let lines = headers.iter_mut().filter(|(name, _)| *name == COOKIE);
+    for (_, line) in lines {
+        line.set_sensitive(true);
+    }
+}
+
+pub(crate) fn read_lines<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Presented {
     let mut card: Option<Token> = None;
     let mut malformed = false;
     for pair in lines.flat_map(|line| line.split(|byte| *byte == b';')) {

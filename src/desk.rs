@@ -109,9 +109,9 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    pub(crate) fn enter(&self) -> InFlightGuard<'_> {
-        self.commits.fetch_add(1, Ordering::AcqRel);
-        InFlightGuard(self)
+    pub(crate) fn enter(desk: &Arc<Desk>) -> InFlightGuard {
+        desk.in_flight.commits.fetch_add(1, Ordering::AcqRel);
+        InFlightGuard(desk.clone())
     }
 
     /// Waits until no commit is under way.
@@ -127,12 +127,13 @@ impl InFlight {
 }
 
 /// One commit, counted while this lives.
-pub(crate) struct InFlightGuard<'a>(&'a InFlight);
+pub(crate) struct InFlightGuard(Arc<Desk>);
 
-impl Drop for InFlightGuard<'_> {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        if self.0.commits.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.none.notify_waiters();
+        let in_flight = &self.0.in_flight;
+        if in_flight.commits.fetch_sub(1, Ordering::AcqRel) == 1 {
+            in_flight.none.notify_waiters();
         }
     }
 }

@@ -3,6 +3,8 @@
 //! With the feature `tracing` every event is a `tracing` event of target `tower_keycard`, with the field `event` naming it
 //! and `session` holding the public id where there is one. No event holds a token, a value, or a store's address.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::card::{Card, Late, Why};
 use crate::store::StoreError;
 use crate::token::SessionId;
@@ -50,8 +52,13 @@ impl<'a> Event<'a> {
         }
     }
 
-    #[cfg(feature = "tracing")]
+    /// Tells of it. Whoever listens is the application's: their panic stops neither a logout nor anything else.
     pub(crate) fn emit(self) {
+        let _panicked = catch_unwind(AssertUnwindSafe(|| self.tell()));
+    }
+
+    #[cfg(feature = "tracing")]
+    fn tell(self) {
         use tracing::{debug, error, info, warn};
 
         const TARGET: &str = "tower_keycard";
@@ -84,7 +91,7 @@ impl<'a> Event<'a> {
     }
 
     #[cfg(not(feature = "tracing"))]
-    pub(crate) fn emit(self) {
+    fn tell(self) {
         let _ = self;
     }
 }

@@ -184,6 +184,8 @@ impl Drop for Finisher {
         if self.visit.is_to_end() {
             // Never polled, so the runtime gets it as it is dropped.
             drop(Completion::new(self.visit.clone().commit(Outcome::Failed)));
+        } else {
+            let _nothing = self.visit.commit_at_once(Outcome::Failed);
         }
     }
 }

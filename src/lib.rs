@@ -103,6 +103,9 @@ mod event;
 mod extract;
 mod failure;
 mod future;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod intent;
 mod key;

@@ -72,6 +72,9 @@ where
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         let presented = cookie::read(request.headers(), self.desk.cookie.name());
+        if !matches!(presented, Presented::Nothing { .. }) {
+            cookie::hide(request.headers_mut());
+        }
         let withheld = is_withheld(&presented, self.desk.config.cookie.same_site, &request);
         let visit = Arc::new(Visit::new(self.desk.clone(), presented, withheld));
         request.extensions_mut().insert(Slot::<M> {
@@ -88,12 +91,16 @@ where
     }
 }
 
-/// Whether the browser held our cookie back: SameSite keeps it from unsafe cross-site requests, whose answers may still set
-/// one (RFC 6265bis, section 5.6.7.1; Fetch Metadata for `Sec-Fetch-Site`).
+/// Whether the browser held our cookie back: SameSite keeps it from cross-site requests, from safe ones (a link followed
+/// here) only if it is Strict, and the answers may still set one (RFC 6265bis, section 5.6.7.1; Fetch Metadata for
+/// `Sec-Fetch-Site`).
 fn is_withheld<B>(presented: &Presented, same_site: SameSite, request: &Request<B>) -> bool {
     matches!(presented, Presented::Nothing { malformed: false })
-        && same_site != SameSite::None
-        && !request.method().is_safe()
+        && match same_site {
+            SameSite::None => false,
+            SameSite::Lax => !request.method().is_safe(),
+            SameSite::Strict => true,
+        }
         && request
             .headers()
             .get("sec-fetch-site")

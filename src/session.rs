@@ -613,7 +613,7 @@ impl<M> Session<M> {
         Completion::new(self.visit.clone().commit(Outcome::Answered)).await
     }
 
-    /// Reads the session anew; what was written and not saved is dropped.
+    /// Reads the session anew; what was written and not saved is dropped, but for a flush or logout, which stands.
     ///
     /// After the response's head (in a stream, SSE, a WebSocket) it opens the session again: values can be written and the
     /// session ended, and [`save`](Session::save) commits it. What would need a new cookie is [`SessionError::HeadSent`].

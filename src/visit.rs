@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 
 use crate::card::Card;
-use crate::commit::{self, CookieChange};
+use crate::commit::{self, Cookie, CookieChange};
 use crate::cookie::Presented;
-use crate::desk::Desk;
+use crate::desk::{Desk, InFlight};
 use crate::error::SessionError;
 use crate::event::Event;
 use crate::intent::Intent;
@@ -59,7 +59,8 @@ pub(crate) struct Farewell {
 
 /// What is left to do once the plan is made.
 enum Next {
-    Done(Result<(), SessionError>),
+    /// Nothing, and perhaps something to tell, once no lock is held.
+    Done(Result<(), SessionError>, Option<Event<'static>>),
     Work(Card, Intent, Plan),
 }
 
@@ -147,13 +148,26 @@ impl Visit {
         let mut state = self.state();
         state.asked = true;
         if let Some(card) = card {
+            if card.held().is_none() {
+                // What an earlier save handed out is dead by now.
+                state.cookie = None;
+            }
             state.card = card;
         }
         if state.phase == Phase::Sealed {
             state.phase = Phase::Reopened;
         }
         state.failed = None;
-        let dropped = std::mem::take(&mut state.intent);
+        let ended = match state.intent.ended {
+            // Whoever logged out stays logged out.
+            Ended::Asked => Ended::Asked,
+            Ended::No | Ended::BySwitch => Ended::No,
+        };
+        let kept = Intent {
+            ended,
+            ..Intent::default()
+        };
+        let dropped = std::mem::replace(&mut state.intent, kept);
         drop(state);
         drop(dropped);
         Ok(())
@@ -192,21 +206,33 @@ impl Visit {
             return None;
         }
         match self.next(outcome, true) {
-            Next::Done(result) => Some(result),
+            Next::Done(result, _) => Some(result),
             Next::Work(..) => None,
         }
     }
 
     /// Commits what was asked for. To be run to its end whatever becomes of the request.
-    pub(crate) async fn commit(self: Arc<Self>, outcome: Outcome) -> Result<(), SessionError> {
-        let _counted = self.desk.in_flight.enter();
+    ///
+    /// It counts as under way from this call on, not from when it is first polled.
+    pub(crate) fn commit(
+        self: Arc<Self>,
+        outcome: Outcome,
+    ) -> impl Future<Output = Result<(), SessionError>> + Send + 'static {
+        let counted = InFlight::enter(&self.desk);
+        async move {
+            let _counted = counted;
+            self.commit_in_turn(outcome).await
+        }
+    }
+
+    async fn commit_in_turn(self: Arc<Self>, outcome: Outcome) -> Result<(), SessionError> {
         let _turn = self.committing.lock().await;
         if self.must_load_first(outcome) && self.load_once().await.is_err() {
             // Nobody asked for the session: the request is answered without it.
             return Ok(());
         }
         let (card, intent, plan) = match self.next(outcome, false) {
-            Next::Done(result) => return result,
+            Next::Done(result, _) => return result,
             Next::Work(card, intent, plan) => (card, intent, plan),
         };
         let _saving = Saving(&self);
@@ -216,8 +242,12 @@ impl Visit {
         let dropped = match result {
             Ok(committed) => {
                 state.card = committed.card;
-                if committed.cookie.is_some() && state.phase != Phase::Reopened {
-                    state.cookie = committed.cookie;
+                match committed.cookie {
+                    Cookie::Send(cookie) if state.phase != Phase::Reopened => {
+                        state.cookie = Some(cookie);
+                    }
+                    Cookie::Withdraw => state.cookie = None,
+                    Cookie::Send(_) | Cookie::Keep => {}
                 }
                 state.failed = None;
                 if state.saving {
@@ -227,6 +257,10 @@ impl Visit {
                 }
             }
             Err(error) => {
+                // What an earlier save handed out is dead by now.
+                if matches!(error, SessionError::Interrupted) {
+                    state.cookie = None;
+                }
                 state.failed = Some(error.clone());
                 return Err(error);
             }
@@ -247,6 +281,21 @@ impl Visit {
     /// Makes the plan, and carries it out as far as no store call is needed (`only_look`: changes nothing otherwise).
     fn next(&self, outcome: Outcome, only_look: bool) -> Next {
         let mut state = self.state();
+        let next = self.decide(&mut state, outcome, only_look);
+        let dropped = match (&next, state.phase) {
+            // Nothing more comes of it; and a closure in it may hold this very session, which would never be freed.
+            (Next::Done(..), Phase::Sealed) => std::mem::take(&mut state.intent),
+            _ => Intent::default(),
+        };
+        drop(state);
+        drop(dropped);
+        if let Next::Done(_, Some(event)) = &next {
+            event.emit();
+        }
+        next
+    }
+
+    fn decide(&self, state: &mut State, outcome: Outcome, only_look: bool) -> Next {
         let State {
             asked,
             card,
@@ -256,13 +305,13 @@ impl Visit {
         if let (Some(error), false, Outcome::Answered) =
             (&state.failed, intent.ended == Ended::Asked, outcome)
         {
-            return Next::Done(Err(error.clone()));
+            return Next::Done(Err(error.clone()), None);
         }
         let wish = intent.wish(card, *asked);
         let every = self.desk.config.save_every_request;
         let plan = plan::plan(card.state(), intent.ended, wish, outcome, every);
         match plan {
-            Plan::Nothing => return Next::Done(Ok(())),
+            Plan::Nothing => return Next::Done(Ok(()), None),
             Plan::Touch => {
                 let due = card.held().is_some_and(|held| {
                     self.desk
@@ -270,23 +319,18 @@ impl Visit {
                         .touch_is_due(held.remaining)
                 });
                 if !due {
-                    return Next::Done(Ok(()));
+                    return Next::Done(Ok(()), None);
                 }
             }
             Plan::RemoveCookie => {
                 state.cookie = Some(CookieChange::Remove);
-                return Next::Done(Ok(()));
+                return Next::Done(Ok(()), None);
             }
-            Plan::Discard => {
-                Event::Discarded.emit();
-                return Next::Done(Ok(()));
-            }
-            Plan::Refuse => return Next::Done(Err(SessionError::Ambiguous)),
+            Plan::Discard => return Next::Done(Ok(()), Some(Event::Discarded)),
+            Plan::Refuse => return Next::Done(Err(SessionError::Ambiguous), None),
             Plan::Interrupt => {
-                if let Some(id) = self.presented() {
-                    Event::Interrupted(id).emit();
-                }
-                return Next::Done(Err(SessionError::Interrupted));
+                let event = self.presented().map(Event::Interrupted);
+                return Next::Done(Err(SessionError::Interrupted), event);
             }
             Plan::Create
             | Plan::Replace

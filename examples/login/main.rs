@@ -105,7 +105,7 @@ async fn open(store: &str) -> Result<AnyStore, Box<dyn Error>> {
         "memory" => Ok(AnyStore::new(MemoryStore::new())),
         #[cfg(feature = "redis")]
         url => Ok(AnyStore::new(
-            tower_keycard::store::RedisStore::connect(url).await?,
+            tower_keycard::RedisStore::connect(url).await?,
         )),
         #[cfg(not(feature = "redis"))]
         _ => Err("this build keeps sessions in memory only: build with --features redis".into()),

@@ -85,5 +85,5 @@ async fn a_redis_store_keeps_the_contract() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_store_behind_any_store_keeps_the_contract() {
-    passes_every_case(|store| AnyStore::new(store)).await;
+    passes_every_case(AnyStore::new).await;
 }

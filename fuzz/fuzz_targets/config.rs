@@ -1,0 +1,6 @@
+//! Fuzzes what reads a configuration file.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    tower_keycard::fuzzing::config(text, |text| toml::from_str(text).ok(), |config| toml::to_string(config));
+});

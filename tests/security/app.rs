@@ -1,0 +1,256 @@
+//! An application with a login, and browsers that use it.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::routing::{get, post};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use tower_keycard::store::fault::{FaultStore, Faults};
+use tower_keycard::store::{AnyStore, RedisStore};
+use tower_keycard::{MemoryStore, Session, SessionError, SessionLayer, SessionLayerBuilder};
+
+use crate::redis_server::RedisServer;
+
+pub(crate) const COOKIE_NAME: &str = "__Host-id";
+
+/// Runs a test on a store in memory, and on a real Redis of its own.
+pub(crate) async fn on_every_store(test: impl AsyncFn(AnyStore)) {
+    test(AnyStore::new(MemoryStore::new())).await;
+    let server = RedisServer::start();
+    test(redis(&server).await).await;
+}
+
+pub(crate) async fn redis(server: &RedisServer) -> AnyStore {
+    AnyStore::new(RedisStore::connect(server.url()).await.unwrap())
+}
+
+/// The application; clones share its store.
+#[derive(Clone)]
+pub(crate) struct App {
+    router: Router,
+    pub(crate) faults: Faults,
+}
+
+impl App {
+    pub(crate) fn new(store: AnyStore) -> Self {
+        Self::with(store, |layer| layer)
+    }
+
+    pub(crate) fn in_memory() -> Self {
+        Self::new(AnyStore::new(MemoryStore::new()))
+    }
+
+    pub(crate) fn with(
+        store: AnyStore,
+        configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
+    ) -> Self {
+        let store = FaultStore::new(store);
+        let faults = store.faults();
+        let layer = configure(SessionLayer::builder(store)).build().unwrap();
+        let router = routes().layer(layer);
+        Self { router, faults }
+    }
+
+    /// With something around the session layer.
+    pub(crate) fn around(self, wrap: impl FnOnce(Router) -> Router) -> Self {
+        Self {
+            router: wrap(self.router),
+            faults: self.faults,
+        }
+    }
+
+    /// Sends a request with these headers.
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &[u8])]) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        Reply::of(self.router.clone().oneshot(request).await.unwrap()).await
+    }
+
+    pub(crate) fn browser(&self) -> Browser {
+        self.with_card(None)
+    }
+
+    /// A browser that holds this card, wherever it got it.
+    pub(crate) fn with_card(&self, card: impl Into<Option<String>>) -> Browser {
+        Browser {
+            app: self.clone(),
+            card: card.into(),
+        }
+    }
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/untouched", get(async || "ok"))
+        .route("/read", get(read))
+        .route("/write/{value}", post(write))
+        .route("/add", post(add))
+        .route("/visit", get(add))
+        .route("/login/{user}", post(login))
+        .route(
+            "/reauthenticate",
+            post(async |session: Session| session.reauthenticate()),
+        )
+        .route("/cycle", post(async |session: Session| session.cycle_id()))
+        .route("/logout", post(async |session: Session| session.logout()))
+        .route("/fail", post(fail))
+        .route("/save-and-read", post(save_and_read))
+        .route("/logout-and-fail", post(logout_and_fail))
+        .route("/logout-and-panic", post(logout_and_panic))
+        .route(
+            "/headers",
+            get(async |headers: HeaderMap| format!("{headers:?}")),
+        )
+}
+
+async fn read(session: Session) -> Result<String, SessionError> {
+    let cart: Option<String> = session.get("cart")?;
+    let authenticated = session.authenticated_at().map(|at| {
+        let since = at.duration_since(std::time::UNIX_EPOCH).unwrap();
+        u64::try_from(since.as_millis()).unwrap()
+    });
+    let answer = json!({
+        "exists": session.exists(),
+        "id": session.id().map(|id| id.to_string()),
+        "user": session.user(),
+        "cart": cart,
+        "authenticated": authenticated,
+    });
+    Ok(answer.to_string())
+}
+
+async fn write(session: Session, Path(value): Path<String>) -> Result<(), SessionError> {
+    session.insert("cart", value)
+}
+
+async fn add(session: Session) -> Result<(), SessionError> {
+    session.update("sum", |sum: Option<u32>| sum.unwrap_or(0) + 1)?;
+    Ok(())
+}
+
+async fn login(session: Session, Path(user): Path<String>) -> Result<(), SessionError> {
+    session.login(user)
+}
+
+async fn fail(session: Session) -> Result<StatusCode, SessionError> {
+    session.insert("cart", "of a failed request")?;
+    session.cycle_id()?;
+    Ok(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+async fn save_and_read(session: Session) -> Result<String, SessionError> {
+    session.insert("cart", "saved")?;
+    session.save().await?;
+    read(session).await
+}
+
+async fn logout_and_fail(session: Session) -> Result<StatusCode, SessionError> {
+    session.logout()?;
+    Ok(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+async fn logout_and_panic(session: Session) -> StatusCode {
+    session.logout().unwrap();
+    panic!("as handlers do");
+}
+
+/// A response, read to its end.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    async fn of(response: Response<Body>) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    pub(crate) fn set_cookie(&self) -> Option<&str> {
+        let mut lines = self.headers.get_all(SET_COOKIE).iter();
+        let line = lines.next()?.to_str().unwrap();
+        assert!(lines.next().is_none(), "one cookie, one line");
+        Some(line)
+    }
+
+    /// The card that the browser is given.
+    pub(crate) fn card(&self) -> Option<String> {
+        let value = self.set_cookie()?.split([';', '=']).nth(1)?;
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    pub(crate) fn removes_the_cookie(&self) -> bool {
+        self.set_cookie()
+            .is_some_and(|line| line.starts_with("__Host-id=;") && line.contains("Max-Age=0"))
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// A browser with one cookie.
+#[derive(Clone)]
+pub(crate) struct Browser {
+    app: App,
+    pub(crate) card: Option<String>,
+}
+
+impl Browser {
+    pub(crate) async fn get(&mut self, path: &str) -> Reply {
+        self.send("GET", path).await
+    }
+
+    pub(crate) async fn post(&mut self, path: &str) -> Reply {
+        self.send("POST", path).await
+    }
+
+    /// A post that must succeed.
+    pub(crate) async fn does(&mut self, path: &str) -> Reply {
+        let reply = self.post(path).await;
+        assert_eq!(reply.status, StatusCode::OK, "{path}: {reply:?}");
+        reply
+    }
+
+    /// What the session says of itself.
+    pub(crate) async fn session(&mut self) -> Value {
+        let reply = self.get("/read").await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply.json()
+    }
+
+    /// The card, which there must be.
+    pub(crate) fn card(&self) -> String {
+        self.card.clone().expect("a card")
+    }
+
+    async fn send(&mut self, method: &str, path: &str) -> Reply {
+        let cookie = self
+            .card
+            .as_ref()
+            .map(|card| format!("{COOKIE_NAME}={card}"));
+        let headers: Vec<(&str, &[u8])> = cookie
+            .iter()
+            .map(|cookie| (COOKIE.as_str(), cookie.as_bytes()))
+            .collect();
+        let reply = self.app.send(method, path, &headers).await;
+        if reply.set_cookie().is_some() {
+            self.card = reply.card();
+        }
+        reply
+    }
+}

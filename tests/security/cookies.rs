@@ -1,0 +1,194 @@
+//! R9, R12, R16, R17, R18: the cookie, and what surrounds it.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, VARY};
+use tower_http::csrf::CsrfLayer;
+use tower_keycard::store::AnyStore;
+use tower_keycard::{MemoryStore, SameSite, SessionConfig, SessionLayer, SessionLayerBuilder};
+
+use crate::app::{App, COOKIE_NAME};
+
+fn build(configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder) -> Result<(), String> {
+    configure(SessionLayer::builder(MemoryStore::new()))
+        .build()
+        .map(drop)
+        .map_err(|error| error.option().to_owned())
+}
+
+fn with(configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder) -> App {
+    App::with(AnyStore::new(MemoryStore::new()), configure)
+}
+
+#[tokio::test]
+async fn r09_the_default_cookie_has_every_defence() {
+    let mut browser = App::in_memory().browser();
+    let reply = browser.does("/write/x").await;
+    let line = reply.set_cookie().unwrap();
+    let (pair, attributes) = line.split_once("; ").unwrap();
+    assert_eq!(pair, format!("{COOKIE_NAME}={}", browser.card()));
+    let mut attributes: Vec<_> = attributes.split("; ").collect();
+    attributes.sort_unstable();
+    let max_age = format!("Max-Age={}", 14 * 86_400);
+    assert_eq!(
+        attributes,
+        ["HttpOnly", &max_age, "Path=/", "SameSite=Lax", "Secure"]
+    );
+    assert!(line.len() <= 4_096);
+    assert!(SessionConfig::default().check().is_empty());
+}
+
+#[test]
+fn r09_a_cookie_that_a_browser_would_refuse_fails_when_the_layer_is_built() {
+    let refused = |option: &str, result: Result<(), String>| {
+        assert_eq!(result, Err(option.to_owned()));
+    };
+    refused(
+        "cookie.name",
+        build(|layer| layer.cookie_name("__Host-id").secure(false)),
+    );
+    refused(
+        "cookie.name",
+        build(|layer| layer.cookie_name("__hOsT-id").cookie_domain("example.com")),
+    );
+    refused(
+        "cookie.name",
+        build(|layer| layer.cookie_name("__Secure-id").secure(false)),
+    );
+    refused(
+        "cookie.name",
+        build(|layer| layer.cookie_name("a\r\nSet-Cookie: b")),
+    );
+    refused(
+        "cookie.name",
+        build(|layer| layer.cookie_name("n".repeat(5_000)).namespace("n")),
+    );
+    refused(
+        "cookie.same_site",
+        build(|layer| layer.same_site(SameSite::None).secure(false)),
+    );
+    refused(
+        "cookie.path",
+        build(|layer| layer.cookie_path("/; Domain=evil.example")),
+    );
+    refused(
+        "cookie.domain",
+        build(|layer| layer.cookie_domain("example.com\r\nX: y")),
+    );
+}
+
+#[tokio::test]
+async fn r12_no_response_tells_the_token_but_in_the_cookie_and_none_with_it_is_stored() {
+    let app = App::in_memory();
+    let mut browser = app.browser();
+    for path in ["/write/x", "/login/alice", "/reauthenticate", "/cycle"] {
+        let reply = browser.does(path).await;
+        assert_eq!(reply.headers[CACHE_CONTROL], "no-store", "{path}");
+        assert_eq!(reply.headers[VARY], "Cookie");
+        let secret = browser.card()[20..].to_owned();
+        for (name, value) in &reply.headers {
+            let told = value.to_str().unwrap().contains(&secret);
+            assert_eq!(told, name == "set-cookie", "{name}");
+        }
+        assert!(!reply.body.contains(&secret));
+    }
+    let read = browser.get("/read").await;
+    assert_eq!(read.headers[VARY], "Cookie");
+    assert!(!read.body.contains(&browser.card()[20..]));
+    let removed = browser.does("/logout").await;
+    assert_eq!(removed.headers[CACHE_CONTROL], "no-store");
+    // A token in the URL is nobody's token.
+    let card = app.browser().does("/write/x").await.card().unwrap();
+    let mut stranger = app.browser();
+    let reply = stranger.get(&format!("/read?{COOKIE_NAME}={card}")).await;
+    assert_eq!(reply.json()["exists"], false);
+}
+
+#[tokio::test]
+async fn r12_what_serves_inside_the_layer_cannot_print_the_token_from_the_headers() {
+    let app = App::in_memory();
+    let mut browser = app.browser();
+    browser.does("/login/alice").await;
+    let printed = browser.get("/headers").await.body;
+    assert!(printed.contains("cookie"), "{printed}");
+    assert!(!printed.contains(&browser.card()[20..]), "{printed}");
+}
+
+#[tokio::test]
+async fn r16_the_cookie_is_read_by_exact_bytes_from_all_lines_in_any_order() {
+    let app = App::in_memory();
+    let mut browser = app.browser();
+    browser.does("/login/alice").await;
+    let pair = format!("{COOKIE_NAME}={}", browser.card());
+    let other = format!("{COOKIE_NAME}={}", "A".repeat(44));
+    let user = async |lines: &[&str]| {
+        let headers: Vec<_> = lines
+            .iter()
+            .map(|line| ("cookie", line.as_bytes()))
+            .collect();
+        app.send("GET", "/read", &headers).await.json()["user"] == "alice"
+    };
+    assert!(user(&[&pair]).await);
+    assert!(user(&["a=b", &pair, "c=d"]).await);
+    assert!(user(&[&format!("a=b;\t{pair} ; c=d")]).await);
+    assert!(user(&[&pair, &pair]).await);
+    assert!(!user(&[&pair.to_lowercase()]).await);
+    assert!(!user(&[&pair.replace("__Host", "__host")]).await);
+    assert!(!user(&[&pair, &other]).await);
+    assert!(!user(&[&other, &pair]).await);
+}
+
+#[tokio::test]
+async fn r16_a_cookie_lives_for_400_days_at_most_and_stands_once() {
+    let app = with(|layer| layer.idle(Duration::from_secs(600 * 86_400)).absolute(None));
+    let reply = app.browser().does("/write/x").await;
+    let line = reply.set_cookie().unwrap();
+    assert!(line.ends_with("; Max-Age=34560000"), "{line}");
+    let mut names: Vec<_> = line
+        .split("; ")
+        .map(|attribute| attribute.split('=').next().unwrap().to_lowercase())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), line.split("; ").count());
+}
+
+#[tokio::test]
+async fn r17_partitioned_needs_secure_and_same_site_none() {
+    let refused = Err("cookie.partitioned".to_owned());
+    assert_eq!(build(|layer| layer.partitioned(true)), refused);
+    assert_eq!(
+        build(|layer| layer.partitioned(true).same_site(SameSite::Strict)),
+        refused
+    );
+    let insecure = build(|layer| layer.partitioned(true).secure(false).cookie_prefix(false));
+    assert_eq!(insecure, refused);
+    let app = with(|layer| layer.partitioned(true).same_site(SameSite::None));
+    let reply = app.send("POST", "/write/x", &[]).await;
+    let line = reply.set_cookie().unwrap();
+    assert!(line.starts_with("__Host-idp="), "a name of its own: {line}");
+    for attribute in ["; Partitioned", "; Secure", "; SameSite=None"] {
+        assert!(line.contains(attribute), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn r18_a_csrf_layer_around_the_sessions_keeps_forged_requests_out() {
+    let app = App::in_memory().around(|router| router.layer(CsrfLayer::new()));
+    let mut browser = app.browser();
+    browser.does("/login/alice").await;
+    let cookie = format!("{COOKIE_NAME}={}", browser.card());
+    for (site, status) in [
+        ("cross-site", StatusCode::FORBIDDEN),
+        ("same-origin", StatusCode::OK),
+    ] {
+        let headers: [(&str, &[u8]); 3] = [
+            ("cookie", cookie.as_bytes()),
+            ("sec-fetch-site", site.as_bytes()),
+            ("host", b"shop.example"),
+        ];
+        let reply = app.send("POST", "/logout", &headers).await;
+        assert_eq!(reply.status, status, "{site}");
+    }
+}

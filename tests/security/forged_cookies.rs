@@ -1,0 +1,226 @@
+//! Cookie headers that no browser of ours sent: none opens the session whose card they imitate.
+
+use axum::http::HeaderValue;
+use tower_keycard::fuzzing::accepts_cookie;
+
+use crate::app::{App, COOKIE_NAME};
+
+const HEADER_LIMIT: usize = 64 * 1024;
+
+/// What looks like white space to some parser, beside the space and the tab.
+const SPACES: &[&str] = &[
+    "\u{b}", "\u{c}", "\u{85}", "\u{a0}", "\u{1680}", "\u{2000}", "\u{2028}", "\u{202f}",
+    "\u{205f}", "\u{3000}", "\u{feff}", "\u{200b}", "\u{ad}", "\u{1f}", "\u{7f}", "+", "%20",
+    "%09",
+];
+
+/// The name in other spellings.
+fn names() -> Vec<String> {
+    let mut names = vec![
+        "__host-id",
+        "__HOST-ID",
+        "__Host-ID",
+        "__Host-Id",
+        "__Host-i",
+        "__Host-idd",
+        "_Host-id",
+        "___Host-id",
+        "Host-id",
+        "id",
+        "__Secure-id",
+        "__Host_id",
+        "__Host-id[]",
+        "__Host-id[0]",
+        "__Host-id.x",
+        "\"__Host-id\"",
+        "'__Host-id'",
+        "%5F%5FHost-id",
+        "__Host%2Did",
+        "__Host-i%64",
+        "$__Host-id",
+        "__Host-id\\",
+        "\\__Host-id",
+        "__Host-\\id",
+        "a __Host-id",
+        "__Host-id a",
+        "a,__Host-id",
+        "a&__Host-id",
+        "a:__Host-id",
+        "",
+        "=__Host-id",
+        "==__Host-id",
+        "x=__Host-id",
+        "__Host-id\u{0}",
+        "__Host-\u{131}d",
+        "＿＿Host-id",
+        "__Host‐id",
+        "__Ho\u{17f}t-id",
+        "__Host-ⅰd",
+    ]
+    .into_iter()
+    .map(str::to_owned)
+    .collect::<Vec<_>>();
+    for space in SPACES {
+        names.extend([
+            format!("{space}{COOKIE_NAME}"),
+            format!("{COOKIE_NAME}{space}"),
+            format!("__Host-{space}id"),
+        ]);
+    }
+    names
+}
+
+/// The value in other encodings and surroundings.
+fn values(card: &str) -> Vec<String> {
+    let percent = |text: &str| {
+        text.bytes()
+            .map(|byte| format!("%{byte:02X}"))
+            .collect::<String>()
+    };
+    let hex = |text: &str| {
+        text.bytes()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let (selector, verifier) = card.split_at(20);
+    let mut values = vec![
+        String::new(),
+        selector.to_owned(),
+        verifier.to_owned(),
+        card[..43].to_owned(),
+        card[1..].to_owned(),
+        format!("{card}{card}"),
+        format!("{card}="),
+        format!("{card}=="),
+        format!("={card}"),
+        format!("\"{card}\""),
+        format!("\"{card}"),
+        format!("{card}\""),
+        format!("'{card}'"),
+        format!("\\{card}"),
+        format!("{card},"),
+        format!("{card},{card}"),
+        format!("{card}.signature"),
+        format!("s:{card}.signature"),
+        format!("j:\"{card}\""),
+        format!("{selector}.{verifier}"),
+        format!("{selector} {verifier}"),
+        format!("{selector}%00{verifier}"),
+        format!("{card}\0"),
+        percent(card),
+        format!("{}{}", percent(&card[..1]), &card[1..]),
+        format!("{}{}", &card[..43], percent(&card[43..])),
+        hex(card),
+        card.bytes().map(|byte| format!("&#{byte};")).collect(),
+        card.bytes().map(|byte| format!("\\u{byte:04x}")).collect(),
+        card.bytes().map(|byte| format!("\\{byte:03o}")).collect(),
+        card.chars()
+            .map(|character| char::from_u32(u32::from(character) + 0xfee0).unwrap())
+            .collect(),
+        format!("{}A{}", &card[..20], &card[21..43]),
+        "*".repeat(44),
+        "?".repeat(44),
+        "%".repeat(44),
+        "null".to_owned(),
+        "../".repeat(15),
+        "' OR '1'='1".to_owned(),
+        "*3\\r\\n$3\\r\\nDEL".to_owned(),
+    ];
+    for space in SPACES {
+        values.extend([
+            format!("{space}{card}"),
+            format!("{card}{space}"),
+            format!("{selector}{space}{verifier}"),
+        ]);
+    }
+    values
+}
+
+fn forged(card: &str) -> Vec<Vec<u8>> {
+    let mut headers: Vec<String> = Vec::new();
+    for name in names() {
+        headers.push(format!("{name}={card}"));
+        headers.push(format!("a=b; {name}={card}; c=d"));
+    }
+    for value in values(card) {
+        headers.push(format!("{COOKIE_NAME}={value}"));
+        headers.push(format!("a=b;{COOKIE_NAME}={value};c=d"));
+        headers.push(format!("{COOKIE_NAME} \t=\t {value}\t"));
+    }
+    headers.extend([
+        card.to_owned(),
+        format!("{COOKIE_NAME}"),
+        format!("{COOKIE_NAME}:{card}"),
+        format!("{COOKIE_NAME};={card}"),
+        format!("{COOKIE_NAME};{card}"),
+        format!("{COOKIE_NAME}=;{card}"),
+        format!("{COOKIE_NAME}={};{}", &card[..22], &card[22..]),
+        format!("{COOKIE_NAME}={}\n{}", &card[..22], &card[22..]),
+        format!("{COOKIE_NAME}=\n{card}"),
+        format!("{COOKIE_NAME}\n={card}"),
+        format!("__Host\n-id={card}"),
+        format!("a={COOKIE_NAME}={card}"),
+        format!("a=\"b; c\", {COOKIE_NAME}={card}"),
+        format!("a=b, {COOKIE_NAME}={card}"),
+        format!("a=b&{COOKIE_NAME}={card}"),
+        format!("$Version=1, {COOKIE_NAME}={card}; $Path=/"),
+        format!("Cookie: {COOKIE_NAME}={card}"),
+        format!("[\"{COOKIE_NAME}={card}\"]"),
+        // Two cards: which one is planted, nobody can say.
+        format!("{COOKIE_NAME}={card}; {COOKIE_NAME}={}", "A".repeat(44)),
+        format!("{COOKIE_NAME}={}\n{COOKIE_NAME}={card}", "A".repeat(44)),
+        format!(
+            "{}{COOKIE_NAME}={card}",
+            format!("{COOKIE_NAME}={};", "A".repeat(44)).repeat(900)
+        ),
+        // Thousands of pairs, none of them ours.
+        "a=b; ".repeat(HEADER_LIMIT / 5),
+        ";".repeat(HEADER_LIMIT),
+        "=".repeat(HEADER_LIMIT),
+        format!("{COOKIE_NAME}=; ").repeat(HEADER_LIMIT / 12),
+        format!("{COOKIE_NAME}={}; ", &card[..43]).repeat(HEADER_LIMIT / 55),
+        format!("{COOKIE_NAME}={}", "A".repeat(HEADER_LIMIT - 10)),
+        format!("{}={card}", "_".repeat(HEADER_LIMIT - 45)),
+        format!("{}{COOKIE_NAME}={card}", "x".repeat(HEADER_LIMIT - 54)),
+    ]);
+    let mut headers: Vec<_> = headers.into_iter().map(String::into_bytes).collect();
+    // Bytes that are no UTF-8, beside and within.
+    for byte in 0x80..=0xff {
+        headers.push([&[byte], COOKIE_NAME.as_bytes(), b"=", card.as_bytes()].concat());
+        headers.push([COOKIE_NAME.as_bytes(), b"=", card.as_bytes(), &[byte]].concat());
+    }
+    headers
+}
+
+#[tokio::test]
+async fn no_forged_cookie_header_opens_the_session_it_imitates() {
+    let app = App::in_memory();
+    let mut browser = app.browser();
+    browser.does("/login/alice").await;
+    let card = browser.card();
+    let headers = forged(&card);
+    assert!(headers.len() > 700, "{}", headers.len());
+
+    let (mut accepted, mut sent) = (0, 0);
+    for header in &headers {
+        accepted += u32::from(accepts_cookie(header));
+        let lines: Vec<_> = header.split(|byte| *byte == b'\n').collect();
+        let legal = |line: &&[u8]| HeaderValue::from_bytes(line).is_ok();
+        if !lines.iter().all(legal) {
+            continue;
+        }
+        let lines: Vec<_> = lines.into_iter().map(|line| ("cookie", line)).collect();
+        let reply = app.send("GET", "/read", &lines).await;
+        let shown = String::from_utf8_lossy(&header[..header.len().min(120)]).into_owned();
+        assert_eq!(reply.json()["user"], serde_json::Value::Null, "{shown}");
+        assert_eq!(reply.set_cookie(), None, "{shown}");
+        sent += 1;
+    }
+    assert_eq!(accepted, 0, "of {}", headers.len());
+    assert!(sent > 500, "{sent}");
+    // The corpus would notice: the card itself is accepted.
+    assert!(accepts_cookie(
+        format!("a=b;\t{COOKIE_NAME} = {card} ; c=d").as_bytes()
+    ));
+    assert_eq!(browser.session().await["user"], "alice");
+}

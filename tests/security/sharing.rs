@@ -1,0 +1,199 @@
+//! R20 to R24: what many share, namely stores, memory and connections.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use serde_json::Value;
+use tower_keycard::store::conformance::{sample_key, sample_record};
+use tower_keycard::store::fault::Operation;
+use tower_keycard::store::{AnyStore, Loaded, Record, RedisConfig, RedisStore, SessionStore};
+use tower_keycard::{Clock, MemoryStore, Timestamp};
+
+use crate::app::{App, COOKIE_NAME, on_every_store, redis};
+use crate::leaks::dump::{Dump, ask};
+use crate::redis_server::RedisServer;
+
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+#[tokio::test]
+async fn r20_a_card_of_one_namespace_opens_nothing_in_another() {
+    on_every_store(async |store| {
+        let shop = App::with(store.clone(), |layer| layer.namespace("shop"));
+        let admin = App::with(store, |layer| layer.namespace("admin"));
+        let mut browser = shop.browser();
+        browser.does("/login/alice").await;
+        let mut pasted = admin.with_card(browser.card());
+        assert_eq!(pasted.session().await["exists"], false);
+        admin.with_card(browser.card()).does("/logout").await;
+        assert_eq!(browser.session().await["user"], "alice");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r20_a_record_copied_under_another_prefix_or_namespace_opens_nothing_there() {
+    let server = RedisServer::start();
+    let store = async |prefix: &str| {
+        let config = RedisConfig::new(server.url()).prefix(prefix);
+        AnyStore::new(RedisStore::connect(config).await.unwrap())
+    };
+    let app = App::with(store("a:").await, |layer| layer.namespace("n"));
+    let mut browser = app.browser();
+    browser.does("/login/alice").await;
+    let card = browser.card();
+    let id = &card[..20];
+    for (prefix, namespace) in [("b:", "n"), ("a:", "m"), ("a", "n"), ("a:n", "n")] {
+        let (from, to) = (format!("a:n:{id}"), format!("{prefix}{namespace}:{id}"));
+        assert_eq!(server.cli(&["COPY", &from, &to]), "1");
+        let other = App::with(store(prefix).await, |layer| layer.namespace(namespace));
+        assert_eq!(
+            other.with_card(card.clone()).session().await["exists"],
+            false
+        );
+    }
+    // The same prefix and namespace are the same application.
+    let twin = App::with(store("a:").await, |layer| layer.namespace("n"));
+    assert_eq!(twin.with_card(card).session().await["user"], "alice");
+}
+
+#[tokio::test]
+async fn r21_whatever_stands_in_the_store_is_no_session_no_panic_and_stays() {
+    let server = RedisServer::start();
+    let app = App::new(redis(&server).await);
+    let mut browser = app.browser();
+    browser.does("/login/alice").await;
+    let card = browser.card();
+    let key = format!("keycard:{COOKIE_NAME}:{}", &card[..20]);
+    let good: Vec<u8> = ask(&server, &["GET", &key]);
+    let nested = [
+        &good[..good.len() - 2],
+        b"{\"a\":",
+        "[".repeat(100_000).as_bytes(),
+    ]
+    .concat();
+    for bad in [
+        &b"text of somebody else's"[..],
+        b"\x01",
+        &good[..good.len() - 1],
+        &[&good[..], b"}"].concat(),
+        &[&good[..63], b"\xff", &good[64..]].concat(),
+        &[&good[..], " ".repeat(Record::MAX_LEN).as_bytes()].concat(),
+        &nested,
+        &[&good[..good.len() - 2], b"[]"].concat(),
+    ] {
+        let set = [&b"SET"[..], key.as_bytes(), bad];
+        let _: String = ask(&server, &set);
+        assert_eq!(app.with_card(card.clone()).session().await["exists"], false);
+        let mut writer = app.with_card(card.clone());
+        writer.does("/write/x").await;
+        assert_ne!(writer.card()[..20], card[..20], "a new session, elsewhere");
+        let kept: Vec<u8> = ask(&server, &["GET", &key]);
+        assert_eq!(kept, bad);
+    }
+    let _: i64 = ask(&server, &["DEL", &key]);
+    let _: i64 = ask(&server, &["RPUSH", &key, "a list"]);
+    assert_eq!(app.with_card(card.clone()).session().await["exists"], false);
+    // What a later version wrote is left alone, and so is the browser's cookie.
+    let _: i64 = ask(&server, &["DEL", &key]);
+    let later = [b"\x02", &good[1..]].concat();
+    let _: String = ask(&server, &[&b"SET"[..], key.as_bytes(), &later]);
+    let reply = app.with_card(card).get("/read").await;
+    assert_eq!(
+        (reply.json()["exists"].clone(), reply.set_cookie()),
+        (false.into(), None)
+    );
+}
+
+#[tokio::test]
+async fn r22_a_made_up_card_costs_one_read_and_a_malformed_one_nothing() {
+    let server = RedisServer::start();
+    let app = App::new(redis(&server).await);
+    let mut monitor = server.monitor();
+    for number in 0..50 {
+        let mut browser = app.with_card(format!("{number:A>44}"));
+        assert_eq!(browser.session().await["exists"], false);
+        let commands: Vec<_> = monitor
+            .commands()
+            .iter()
+            .map(|words| words[0].clone())
+            .collect();
+        assert_eq!(commands, ["GET", "PTTL"]);
+        for malformed in ["", "A", &"A".repeat(43), &"=".repeat(44)] {
+            app.with_card(malformed.to_owned()).session().await;
+        }
+        assert_eq!(monitor.commands().len(), 0);
+    }
+    assert_eq!(app.faults.all_calls(), app.faults.calls(Operation::Load));
+    assert_eq!(server.cli(&["DBSIZE"]), "0");
+}
+
+#[tokio::test]
+async fn r23_a_full_store_refuses_new_sessions_and_keeps_those_that_live() {
+    let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000));
+    let store = MemoryStore::builder()
+        .max_sessions(100)
+        .clock(clock.clone())
+        .build();
+    let app = App::with(AnyStore::new(store.clone()), |layer| {
+        layer.clock(clock.clone())
+    });
+    let mut alice = app.browser();
+    alice.does("/login/alice").await;
+    let mut refused = 0;
+    for _ in 0..200 {
+        let reply = app.browser().post("/write/x").await;
+        if reply.status == StatusCode::SERVICE_UNAVAILABLE {
+            assert_eq!(reply.set_cookie(), None);
+            refused += 1;
+        }
+    }
+    assert_eq!((refused, store.len()), (101, 100));
+    assert_eq!(alice.session().await["user"], "alice");
+    alice.does("/logout").await;
+    // Room comes back as sessions expire.
+    clock.advance(25 * HOUR);
+    app.browser().does("/write/x").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r24_a_call_that_was_given_up_never_hands_its_answer_to_another() {
+    let server = RedisServer::start();
+    let store = Arc::new(redis(&server).await);
+    let mut sessions = Vec::new();
+    for number in 0..20 {
+        let (key, record) = (sample_key(), sample_record(&format!("{{\"n\":{number}}}")));
+        store.create(&key, &record, HOUR).await.unwrap();
+        sessions.push((key, record));
+    }
+    let mut given_up = 0;
+    let mut waiting = Vec::new();
+    for round in 0..4_000_usize {
+        let (key, record) = sessions[round % sessions.len()].clone();
+        let store = store.clone();
+        let load = tokio::spawn(async move {
+            match store.load(&key).await.unwrap() {
+                Loaded::Record { record: found, .. } => assert_eq!(found.json(), record.json()),
+                other => panic!("{other:?}"),
+            }
+        });
+        if round % 3 == 0 {
+            tokio::task::yield_now().await;
+            load.abort();
+        }
+        waiting.push(load);
+    }
+    for load in waiting {
+        match load.await {
+            Ok(()) => {}
+            Err(error) => {
+                assert!(error.is_cancelled(), "{error}");
+                given_up += 1;
+            }
+        }
+    }
+    assert!(given_up > 0);
+    let dump = Dump::take(&server);
+    assert_eq!(dump.values().count(), sessions.len());
+    let app = App::new((*store).clone());
+    assert_eq!(app.browser().session().await["user"], Value::Null);
+}

@@ -1,0 +1,185 @@
+//! `docs/security.md` names every requirement and threat, and tests that exist.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const THREATS: [&str; 14] = [
+    "Network",
+    "XSS",
+    "Sibling subdomain",
+    "CSRF",
+    "Login CSRF",
+    "Store dump",
+    "Store write access",
+    "Random-token flood",
+    "Anonymous-session flood",
+    "Fixation",
+    "Stolen card",
+    "Log leakage",
+    "Timing",
+    "Fail-over that rolls back",
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn page() -> String {
+    std::fs::read_to_string(root().join("docs/security.md")).unwrap()
+}
+
+/// The cells of every row of every table, without heads and rules.
+fn rows(page: &str) -> Vec<Vec<String>> {
+    page.lines()
+        .filter(|line| {
+            line.starts_with("| ") && !line.starts_with("| row ") && !line.starts_with("| threat ")
+        })
+        .map(|line| {
+            let cells = line.trim_matches('|').split(" | ");
+            cells.map(|cell| cell.trim().to_owned()).collect()
+        })
+        .collect()
+}
+
+/// What stands in backticks.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// The names of all test functions below a directory, with the files they stand in.
+fn tests_below(directory: &Path, found: &mut BTreeSet<(String, String)>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tests_below(&path, found);
+            continue;
+        }
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let file = path.strip_prefix(root()).unwrap().display().to_string();
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+                is_test = true;
+            } else if is_test && (line.starts_with("fn ") || line.starts_with("async fn ")) {
+                let name = line.split("fn ").nth(1).unwrap().split('(').next().unwrap();
+                found.insert((file.clone(), name.to_owned()));
+                is_test = false;
+            }
+        }
+    }
+}
+
+fn tests() -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    tests_below(&root().join("tests"), &mut found);
+    tests_below(&root().join("src"), &mut found);
+    found
+}
+
+/// What is wrong with a page of rows.
+fn faults(page: &str, tests: &BTreeSet<(String, String)>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let rows = rows(page);
+    let named = |name: &str| rows.iter().filter(|row| row[0] == name).count();
+    for number in 1..=26 {
+        if named(&format!("R{number}")) != 1 {
+            faults.push(format!("R{number} does not stand there once"));
+        }
+    }
+    for threat in THREATS {
+        if named(threat) != 1 {
+            faults.push(format!("{threat} does not stand there once"));
+        }
+    }
+    let mut claimed = BTreeSet::new();
+    for row in &rows {
+        let Some(proof) = row.get(3) else {
+            faults.push(format!("{} has no fourth cell", row[0]));
+            continue;
+        };
+        let (mut file, mut named) = (String::new(), 0);
+        for word in quoted(proof) {
+            if word.ends_with(".rs") {
+                word.clone_into(&mut file);
+                if !root().join(word).is_file() {
+                    faults.push(format!("{}: there is no file {word}", row[0]));
+                }
+            } else if tests.contains(&(file.clone(), word.to_owned())) {
+                named += 1;
+                claimed.insert(word.to_owned());
+            } else {
+                faults.push(format!("{}: there is no test {word} in {file}", row[0]));
+            }
+        }
+        if named == 0 && !row[2].contains("not yet") && !row[2].contains("outside") {
+            faults.push(format!("{} names no test", row[0]));
+        }
+    }
+    for (_, name) in tests {
+        let numbered = name.len() > 4
+            && name.starts_with('r')
+            && name[1..3].bytes().all(|byte| byte.is_ascii_digit());
+        if (numbered || name.starts_with("threat_")) && !claimed.contains(name) {
+            faults.push(format!("{name} stands in no row"));
+        }
+    }
+    faults
+}
+
+#[test]
+fn every_row_names_tests_that_exist() {
+    assert_eq!(faults(&page(), &tests()), Vec::<String>::new());
+}
+
+#[test]
+fn a_row_that_is_missing_or_names_nothing_is_noticed() {
+    let (page, tests) = (page(), tests());
+    let without = |line: &str| {
+        let lines = page.lines().filter(|other| !other.starts_with(line));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    assert!(
+        faults(&without("| R4 |"), &tests).contains(&"R4 does not stand there once".to_owned())
+    );
+    assert!(!faults(&without("| Fixation |"), &tests).is_empty());
+    let renamed = page.replace(
+        "`r04_a_terminated_session_stays_terminated`",
+        "`r04_no_such_test`",
+    );
+    let found = faults(&renamed, &tests);
+    assert!(
+        found
+            .iter()
+            .any(|fault| fault.contains("no test r04_no_such_test"))
+    );
+    assert!(
+        found.contains(&"r04_a_terminated_session_stays_terminated stands in no row".to_owned())
+    );
+    let moved = page.replace("`tests/security/tokens.rs`", "`tests/security/nowhere.rs`");
+    assert!(
+        faults(&moved, &tests)
+            .iter()
+            .any(|fault| fault.contains("no file"))
+    );
+}
+
+#[test]
+fn what_is_not_there_yet_is_said_plainly() {
+    let page = page();
+    for (row, name) in [
+        ("R5", "list"),
+        ("R6", "policy"),
+        ("R7", "require_fresh"),
+        ("R12", "Clear-Site-Data"),
+    ] {
+        let rows = rows(&page);
+        let row = rows.iter().find(|cells| cells[0] == row).unwrap();
+        assert!(
+            row[2].contains("not yet") && row.join(" ").contains(name),
+            "{row:?}"
+        );
+    }
+}

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use tower_keycard::Timestamp;
 
-use super::stage::{Stage, key};
+use super::stage::Stage;
+use super::support::app::key;
 use super::support::proxy::Network;
 
 /// Something that goes wrong.
@@ -228,7 +229,6 @@ impl Fault {
                 | Self::TooSlow
                 | Self::Closed
                 | Self::Reset
-                | Self::Silent
         )
     }
 

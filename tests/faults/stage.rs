@@ -7,7 +7,7 @@ use tower_keycard::store::RedisStore;
 use tower_keycard::{Clock, SessionLayer};
 
 use super::DEADLINE;
-use super::support::app::App;
+use super::support::app::{App, key};
 use super::support::proxy::Proxy;
 use super::support::redis_server::RedisServer;
 
@@ -72,9 +72,4 @@ impl Stage {
     pub(crate) fn keep(&self, card: &str, bytes: &[u8]) {
         self.ask_bytes(&[b"SET", key(card).as_bytes(), bytes, b"KEEPTTL"]);
     }
-}
-
-/// The server's name for the session of a card.
-pub(crate) fn key(card: &str) -> String {
-    format!("keycard:__Host-id:{}", &card[..20])
 }

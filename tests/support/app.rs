@@ -106,6 +106,11 @@ fn cookie(headers: &HeaderMap) -> Cookie {
     }
 }
 
+/// What a server knows the session of a card by.
+pub(crate) fn key(card: &str) -> String {
+    format!("keycard:{COOKIE}:{}", &card[..20])
+}
+
 /// Where handlers wait before they answer, while it is closed.
 #[derive(Clone, Default)]
 pub(crate) struct Gate(Arc<Inner>);

@@ -58,6 +58,9 @@ const MANY_DAYS: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// How long a server lets all its clients wait; it cannot be asked to end that.
 const PAUSE: Duration = Duration::from_millis(700);
 
+/// How much of an answer arrives where it is cut: less than the shortest, since several may come together.
+const BEGINNING: usize = 2;
+
 impl Fault {
     /// In the order of the table.
     pub(crate) const ALL: [Self; 27] = [
@@ -312,10 +315,10 @@ impl Fault {
             Self::Silent => stage.proxy.set(Network::Silent),
             Self::Slow => stage.proxy.set(Network::Slow(Duration::from_millis(50))),
             Self::TooSlow => stage.proxy.set(Network::Slow(Duration::from_millis(700))),
-            Self::Closed => stage.proxy.set(Network::Cut { reset: false }),
-            Self::ClosedOnce => stage.proxy.cut_once(false),
-            Self::Reset => stage.proxy.set(Network::Cut { reset: true }),
-            Self::ResetOnce => stage.proxy.cut_once(true),
+            Self::Closed => cut(stage, false),
+            Self::ClosedOnce => stage.proxy.cut_once(BEGINNING, false),
+            Self::Reset => cut(stage, true),
+            Self::ResetOnce => stage.proxy.cut_once(BEGINNING, true),
             Self::AnHourAhead => stage.clock.advance(HOUR),
             Self::AnHourBehind => back(stage, HOUR),
             Self::ManyDaysAhead => stage.clock.advance(MANY_DAYS),
@@ -350,6 +353,11 @@ impl Fault {
             }
         }
     }
+}
+
+fn cut(stage: &Stage, reset: bool) {
+    let after = BEGINNING;
+    stage.proxy.set(Network::Cut { after, reset });
 }
 
 fn restart(stage: &mut Stage) {

@@ -10,6 +10,7 @@
 mod support;
 
 mod cell;
+mod cut;
 mod deadlines;
 mod fault;
 mod flipped;

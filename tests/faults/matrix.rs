@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -20,7 +21,9 @@ type Cells = HashMap<(Fault, Moment), Vec<Observed>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_visitors_get_in_trouble_is_what_the_documentation_says() {
+    let panics = count_panics();
     let page = page(&observe_all().await);
+    assert_eq!(panics.load(Ordering::SeqCst), 0, "no task panicked");
     if std::env::var_os("KEYCARD_WRITE_DOCS").is_some() {
         std::fs::write(PAGE, &page).unwrap();
     }
@@ -34,6 +37,17 @@ async fn what_visitors_get_in_trouble_is_what_the_documentation_says() {
         "docs/faults.md does not say what was observed (KEYCARD_WRITE_DOCS=1 writes it anew):\n{}",
         differences.join("\n")
     );
+}
+
+/// Counts the panics of all tasks, also of those that nobody waits for.
+fn count_panics() -> Arc<AtomicU32> {
+    let panics = Arc::new(AtomicU32::new(0));
+    let (counted, print) = (panics.clone(), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |panic| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        print(panic);
+    }));
+    panics
 }
 
 async fn observe_all() -> Cells {

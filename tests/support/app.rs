@@ -76,6 +76,9 @@ impl App {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let cookie = cookie(response.headers());
+        let again = response.headers().get(header::RETRY_AFTER);
+        let again = again.map(|seconds| seconds.to_str().unwrap());
+        assert_eq!(again, (status == 503).then_some("1"));
         let body = response.into_body().collect().await.unwrap().to_bytes();
         Answer {
             status,

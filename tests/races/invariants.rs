@@ -24,7 +24,7 @@ pub(crate) fn violations(trace: &Trace) -> Vec<String> {
     check.violations
 }
 
-/// What a request's last carried-out call left of the session that the call was about.
+/// What a request's last answered call left of the session that the call was about.
 #[derive(Clone)]
 pub(crate) struct Confirmed {
     pub(crate) moment: usize,
@@ -139,7 +139,8 @@ impl<'a> Check<'a> {
                 self.killers.insert(call.request);
             }
         }
-        if !call.late {
+        // What the caller learned; of a lost reply it learned nothing.
+        if call.fault == Fault::None {
             let verifier = self.present.get(key).map(|facts| facts.verifier);
             self.confirmed
                 .insert(call.request, Confirmed { moment, verifier });

@@ -80,10 +80,9 @@ impl<M: MakeStore> Explorer<M> {
         }
         let calls = trace.calls.iter().map(|call| {
             let (request, kind, fault) = (call.request, call.kind, call.fault);
-            format!(
-                "\n    {request}: {kind:?} {fault:?} → {:.40}",
-                format!("{:?}", call.effect)
-            )
+            let late = if call.late { " (late)" } else { "" };
+            let effect = format!("{:?}", call.effect);
+            format!("\n    {request}: {kind:?} {fault:?}{late} → {effect:.40}")
         });
         Some(format!(
             "{}\n  scene: {scene:?}\n  path: {:?}\n  calls:{}",

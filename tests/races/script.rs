@@ -74,11 +74,6 @@ impl Script {
         self
     }
 
-    pub(crate) fn vanishing(mut self) -> Self {
-        self.vanishes = true;
-        self
-    }
-
     pub(crate) fn does(&self, wanted: impl Fn(&Operation) -> bool) -> bool {
         self.operations.iter().any(wanted)
     }

@@ -220,16 +220,10 @@ impl<S: SessionStore + Clone> Driver<S> {
     }
 
     async fn set_up(&self, start: Start) -> Option<String> {
-        let operations: &[_] = match start {
-            Start::Nothing => return None,
-            Start::Unknown => return Some(NEVER_ISSUED.to_owned()),
-            Start::Anonymous => &[Operation::Insert("a"), Operation::Append],
-            Start::Alice => &[
-                Operation::Login("alice"),
-                Operation::Insert("a"),
-                Operation::Append,
-            ],
-        };
+        if start == Start::Unknown {
+            return Some(NEVER_ISSUED.to_owned());
+        }
+        let operations = start.operations()?;
         match self.alone(&Script::new(operations), None).await {
             (Some(SetCookie::Set(card)), _) => Some(card),
             _ => panic!("a first write sets a cookie"),

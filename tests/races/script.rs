@@ -101,6 +101,21 @@ pub(crate) enum Start {
     Unknown,
 }
 
+impl Start {
+    /// What made the session that is there before the first request, if one is.
+    pub(crate) fn operations(self) -> Option<&'static [Operation]> {
+        match self {
+            Self::Nothing | Self::Unknown => None,
+            Self::Anonymous => Some(&[Operation::Insert("a"), Operation::Append]),
+            Self::Alice => Some(&[
+                Operation::Login("alice"),
+                Operation::Insert("a"),
+                Operation::Append,
+            ]),
+        }
+    }
+}
+
 /// Which card a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carries {

@@ -72,6 +72,11 @@ impl RedisServer {
         self.port
     }
 
+    /// The server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }

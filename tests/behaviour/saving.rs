@@ -1,11 +1,14 @@
 //! S18 to S24, S26 and S27: what is saved, when, and beside whom.
 
+use std::sync::Arc;
+
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, error_handling::HandleError};
 use http::{Method, StatusCode};
+use tokio::task::JoinSet;
 use tower_keycard::store::fault::{Fault, Operation};
 use tower_keycard::{Session, SessionError, SessionLayerBuilder};
 use tower_layer::Layer;
@@ -34,6 +37,8 @@ on_every_store![
     s26_the_response_waits_for_the_commit,
     s27_all_handles_of_a_request_are_one_session,
 ];
+
+on_every_store![in parallel: s23_of_a_thousand_updates_none_is_lost];
 
 fn every(layer: SessionLayerBuilder) -> SessionLayerBuilder {
     layer.save_every_request(true)
@@ -365,6 +370,27 @@ async fn s23_an_update_whose_answer_was_lost_is_not_applied_twice(place: Place) 
     browser.post("/update:n").await.is(503).sets_nothing();
     place.faults.always(Operation::Replace, Fault::Pass);
     browser.get("/get:n").await.ok().says("3");
+}
+
+async fn s23_of_a_thousand_updates_none_is_lost(place: Place) {
+    let browser = Arc::new(visited(&place).await);
+    let card = browser.card();
+    let mut updates = JoinSet::new();
+    for _ in 0..1_000 {
+        let browser = browser.clone();
+        updates.spawn(async move {
+            let mut refused = 0;
+            while browser.post("/update:n").await.status == StatusCode::SERVICE_UNAVAILABLE {
+                refused += 1;
+            }
+            refused
+        });
+    }
+    // On a slow machine one may run out of time; it is told so, and nothing of it is stored.
+    let refused: usize = updates.join_all().await.into_iter().sum();
+    assert!(refused < 1_000, "{refused} were refused");
+    browser.get("/get:n/get:a").await.ok().says("1000 1");
+    assert_eq!(browser.card(), card);
 }
 
 async fn s24_a_reader_never_undoes_a_writer(place: Place) {

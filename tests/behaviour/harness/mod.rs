@@ -36,6 +36,11 @@ pub(crate) const STRANGER: &str = "0123456789abcdefghijABCDEFGHIJabcdefghij_-_-"
 
 /// Runs each of these tests on every store, under the test's name and the store's.
 macro_rules! on_every_store {
+    (in parallel: $($test:ident),* $(,)?) => {$(
+        mod $test {
+            $crate::harness::on_each!((flavor = "multi_thread") super::$test);
+        }
+    )*};
     ($($test:ident),* $(,)?) => {$(
         mod $test {
             $crate::harness::on_each!(() super::$test);

@@ -74,6 +74,11 @@ impl RedisServer {
         self.port
     }
 
+    /// The server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }

@@ -39,8 +39,9 @@ impl Revision {
     pub(crate) fn generate(random: &Random) -> Result<Self, RandomError> {
         let mut bytes = [0; 8];
         random.fill(&mut bytes)?;
-        // Zeros mean "none".
-        bytes[7] |= u8::from(bytes == [0; 8]);
+        if bytes == Self::NONE.0 {
+            bytes[7] = 1;
+        }
         Ok(Self(bytes))
     }
 }

@@ -276,7 +276,7 @@ fn is_base64url(bytes: &[u8]) -> bool {
 
 fn base64url(bytes: &[u8; 33], text: &mut [u8; Token::LEN]) {
     for (three, four) in bytes.chunks_exact(3).zip(text.chunks_exact_mut(4)) {
-        let bits = u32::from(three[0]) << 16 | u32::from(three[1]) << 8 | u32::from(three[2]);
+        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
         for (place, character) in four.iter_mut().enumerate() {
             *character = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
         }

@@ -422,6 +422,21 @@ mod tests {
     }
 
     #[test]
+    fn another_list_or_map_is_a_change() {
+        let base = data(r#"{"list":[1],"map":{"x":1}}"#);
+        for (key, value) in [
+            ("list", "[2]"),
+            ("map", "{}"),
+            ("map", "[1]"),
+            ("list", "1"),
+        ] {
+            let mut changes = Changes::default();
+            drop(changes.set(Some(&base), key, value.into()));
+            assert!(changes.differ_from(Some(&base)), "{key}: {value}");
+        }
+    }
+
+    #[test]
     fn clearing_an_empty_session_is_no_change_and_a_full_one_is() {
         let mut changes = Changes::default();
         drop(changes.clear());

@@ -263,6 +263,21 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_copied_only_where_json_escapes_it() {
+        for name in ["a key", "!#[]", "\u{7f}ünï", ""] {
+            assert!(matches!(key_text(name), Cow::Borrowed(text) if text == name));
+        }
+        for (name, text) in [
+            ("\n", "\\n"),
+            ("\u{1f}", "\\u001f"),
+            ("\"", "\\\""),
+            ("\\", "\\\\"),
+        ] {
+            assert_eq!(key_text(name), text);
+        }
+    }
+
+    #[test]
     fn what_is_no_object_of_ours_is_refused() {
         for json in [
             "",

@@ -344,6 +344,44 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_secret_prints_its_name() {
+        let id: SessionId = "ABCDEFGHIJKLMNOPQRST".parse().unwrap();
+        assert_eq!(format!("{id:?}"), "SessionId(ABCDEFGHIJKLMNOPQRST)");
+        let hasher = VerifierHasher::new("p", "n");
+        assert_eq!(format!("{hasher:?}"), "VerifierHasher");
+        assert_eq!(format!("{:?}", Random::System), "Random");
+    }
+
+    #[test]
+    fn a_session_id_is_its_text_in_json_and_nothing_else_is_one() {
+        let json = "\"ABCDEFGHIJKLMNOPQRST\"";
+        let id: SessionId = serde_json::from_str(json).unwrap();
+        assert_eq!(id.as_str(), "ABCDEFGHIJKLMNOPQRST");
+        assert_eq!(serde_json::to_string(&id).unwrap(), json);
+        let text = serde_json::to_value(id).unwrap();
+        assert_eq!(serde_json::from_value::<SessionId>(text).unwrap(), id);
+
+        assert_eq!(
+            "!".repeat(20).parse::<SessionId>(),
+            Err(ParseSessionIdError)
+        );
+        let error = serde_json::from_str::<SessionId>("\"ABC\"").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("a session id is 20 characters of base64url")
+        );
+    }
+
+    #[test]
+    fn a_failing_generator_says_what_failed() {
+        assert_eq!(
+            RandomError.to_string(),
+            "the system's random number generator failed"
+        );
+    }
+
+    #[test]
     fn the_hash_differs_with_prefix_namespace_selector_and_verifier() {
         let token = Token::generate(&Random::System).unwrap();
         let hash = VerifierHasher::new("shop:", "id").hash(&token);

@@ -14,7 +14,7 @@ use crate::script::Operation::{
 use crate::script::{Carries, Fault, Operation, Scene, Script, Start};
 
 /// How many schedules to explore, beside those of the exhaustive search.
-fn wanted() -> u64 {
+pub(crate) fn wanted() -> u64 {
     std::env::var("KEYCARD_SCHEDULES").map_or(20_000, |wanted| wanted.parse().unwrap())
 }
 
@@ -80,10 +80,9 @@ impl<M: MakeStore> Explorer<M> {
         }
         let calls = trace.calls.iter().map(|call| {
             let (request, kind, fault) = (call.request, call.kind, call.fault);
-            format!(
-                "\n    {request}: {kind:?} {fault:?} → {:.40}",
-                format!("{:?}", call.effect)
-            )
+            let late = if call.late { " (late)" } else { "" };
+            let effect = format!("{:?}", call.effect);
+            format!("\n    {request}: {kind:?} {fault:?}{late} → {effect:.40}")
         });
         Some(format!(
             "{}\n  scene: {scene:?}\n  path: {:?}\n  calls:{}",
@@ -132,36 +131,40 @@ pub(crate) const MENU: &[&[Operation]] = &[
     &[Logout, Fail],
 ];
 
+/// What handlers do in made-up scenes, each as often as it stands here.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Read,
+    Insert("a"),
+    Insert("b"),
+    Remove("a"),
+    Append,
+    Append,
+    Append,
+    Clear,
+    Login("alice"),
+    Login("alice"),
+    Login("bob"),
+    Logout,
+    Cycle,
+    SetExpiry(600),
+    Save,
+    Save,
+    Fail,
+];
+
+/// What befalls calls in made-up scenes.
+pub(crate) const FAULTS: &[Fault] = &[
+    Fault::None,
+    Fault::None,
+    Fault::Unavailable,
+    Fault::RequestLost,
+    Fault::ReplyLost,
+    Fault::ReplyLost,
+    Fault::AppliedLate,
+];
+
 /// A scene that a generator makes up.
 pub(crate) fn scene(random: &mut Random) -> Scene {
-    const OPERATIONS: &[Operation] = &[
-        Read,
-        Insert("a"),
-        Insert("b"),
-        Remove("a"),
-        Append,
-        Append,
-        Append,
-        Clear,
-        Login("alice"),
-        Login("alice"),
-        Login("bob"),
-        Logout,
-        Cycle,
-        SetExpiry(600),
-        Save,
-        Save,
-        Fail,
-    ];
-    const FAULTS: &[Fault] = &[
-        Fault::None,
-        Fault::None,
-        Fault::Unavailable,
-        Fault::RequestLost,
-        Fault::ReplyLost,
-        Fault::ReplyLost,
-        Fault::AppliedLate,
-    ];
     let starts = [
         Start::Nothing,
         Start::Anonymous,

@@ -74,11 +74,6 @@ impl Script {
         self
     }
 
-    pub(crate) fn vanishing(mut self) -> Self {
-        self.vanishes = true;
-        self
-    }
-
     pub(crate) fn does(&self, wanted: impl Fn(&Operation) -> bool) -> bool {
         self.operations.iter().any(wanted)
     }
@@ -104,6 +99,21 @@ pub(crate) enum Start {
     Alice,
     /// A card that opens nothing.
     Unknown,
+}
+
+impl Start {
+    /// What made the session that is there before the first request, if one is.
+    pub(crate) fn operations(self) -> Option<&'static [Operation]> {
+        match self {
+            Self::Nothing | Self::Unknown => None,
+            Self::Anonymous => Some(&[Operation::Insert("a"), Operation::Append]),
+            Self::Alice => Some(&[
+                Operation::Login("alice"),
+                Operation::Insert("a"),
+                Operation::Append,
+            ]),
+        }
+    }
 }
 
 /// Which card a request carries.

@@ -70,9 +70,7 @@ impl Intent {
         let header = self.header(card);
         // What is no data needs a session to be done to.
         let to_header = header.is_some_and(|header| {
-            self.rotate
-                || self.reauthenticated.is_some()
-                || self.expiry.is_some_and(|expiry| expiry != header.expiry)
+            self.rotates() || self.expiry.is_some_and(|expiry| expiry != header.expiry)
         });
         if to_header || self.changes.differ_from(self.base(card)) {
             Wish::Write
@@ -83,8 +81,9 @@ impl Intent {
         }
     }
 
+    /// Whether a session that goes on gets a new verifier.
     pub(crate) fn rotates(&self) -> bool {
-        self.rotate || self.login.is_some()
+        self.rotate || self.login.is_some() || self.reauthenticated.is_some()
     }
 
     /// The header of a new session.

@@ -238,6 +238,9 @@ mod tests {
         assert_eq!(data.get("b"), Some("[1, 2]"));
         assert_eq!(data.get("c"), Some(r#"{"d":null}"#));
         assert_eq!(data.get("d"), None);
+        let backwards = parse(r#"{"c":3,"b":2,"a":1}"#).unwrap();
+        assert_eq!(backwards.get("a"), Some("1"));
+        assert_eq!(backwards.get("c"), Some("3"));
         assert_eq!(
             data.pairs().map(|(key, _)| key).collect::<Vec<_>>(),
             ["a", "b", "c"]
@@ -300,6 +303,7 @@ mod tests {
     fn depth_is_bounded_and_brackets_in_strings_do_not_count() {
         assert_eq!(depth(b"1"), 0);
         assert_eq!(depth(br#"{"a":[[]]}"#), 3);
+        assert_eq!(depth(br#"[[],{},[[]],{}]"#), 3);
         assert_eq!(depth(br#"{"a":"[[[[\"[["}"#), 1);
         let nested = |deep: usize| format!("{{\"a\":{}{}}}", "[".repeat(deep), "]".repeat(deep));
         assert!(parse(&nested(7)).is_ok());

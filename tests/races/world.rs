@@ -175,4 +175,3 @@ pub(crate) fn record(world: &mut World) -> Record {
         data: Data::new(),
     }
 }
-

@@ -284,7 +284,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
     let id = held.token.selector();
     let key = desk.key(id);
     // One new token for all attempts: whichever of them arrives, it is the one that the browser gets.
-    let (token, new_proof) = if intent.rotates() || intent.reauthenticated.is_some() {
+    let (token, new_proof) = if intent.rotates() {
         let token = desk.rotated_token(id)?;
         let proof = desk.hash(&token);
         (token, Some(proof))

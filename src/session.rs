@@ -475,7 +475,6 @@ impl<M> Session<M> {
             return Err(SessionError::NotLoggedIn);
         }
         state.intent.reauthenticated = Some(at);
-        state.intent.rotate = true;
         Ok(())
     }
 

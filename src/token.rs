@@ -276,7 +276,7 @@ fn is_base64url(bytes: &[u8]) -> bool {
 
 fn base64url(bytes: &[u8; 33], text: &mut [u8; Token::LEN]) {
     for (three, four) in bytes.chunks_exact(3).zip(text.chunks_exact_mut(4)) {
-        let bits = u32::from(three[0]) << 16 | u32::from(three[1]) << 8 | u32::from(three[2]);
+        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
         for (place, character) in four.iter_mut().enumerate() {
             *character = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
         }
@@ -341,6 +341,44 @@ mod tests {
         assert!(!printed.contains(&secret));
         assert!(printed.contains(token.selector().as_str()));
         assert_eq!(format!("{hash:?}"), "VerifierHash([hidden])");
+    }
+
+    #[test]
+    fn what_is_not_secret_prints_its_name() {
+        let id: SessionId = "ABCDEFGHIJKLMNOPQRST".parse().unwrap();
+        assert_eq!(format!("{id:?}"), "SessionId(ABCDEFGHIJKLMNOPQRST)");
+        let hasher = VerifierHasher::new("p", "n");
+        assert_eq!(format!("{hasher:?}"), "VerifierHasher");
+        assert_eq!(format!("{:?}", Random::System), "Random");
+    }
+
+    #[test]
+    fn a_session_id_is_its_text_in_json_and_nothing_else_is_one() {
+        let json = "\"ABCDEFGHIJKLMNOPQRST\"";
+        let id: SessionId = serde_json::from_str(json).unwrap();
+        assert_eq!(id.as_str(), "ABCDEFGHIJKLMNOPQRST");
+        assert_eq!(serde_json::to_string(&id).unwrap(), json);
+        let text = serde_json::to_value(id).unwrap();
+        assert_eq!(serde_json::from_value::<SessionId>(text).unwrap(), id);
+
+        assert_eq!(
+            "!".repeat(20).parse::<SessionId>(),
+            Err(ParseSessionIdError)
+        );
+        let error = serde_json::from_str::<SessionId>("\"ABC\"").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("a session id is 20 characters of base64url")
+        );
+    }
+
+    #[test]
+    fn a_failing_generator_says_what_failed() {
+        assert_eq!(
+            RandomError.to_string(),
+            "the system's random number generator failed"
+        );
     }
 
     #[test]

@@ -424,6 +424,8 @@ mod tests {
         drop(changes.set(Some(&base), "a", "1".into()));
         drop(changes.set(Some(&base), "m", r#"{"y":[2],"x":1}"#.into()));
         assert!(!changes.remove(Some(&base), "none").0);
+        drop(changes.set(Some(&base), "passing", "1".into()));
+        assert!(changes.remove(Some(&base), "passing").0);
         assert!(!changes.differ_from(Some(&base)));
         drop(changes.set(Some(&base), "a", "2".into()));
         assert!(changes.differ_from(Some(&base)));

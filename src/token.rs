@@ -13,7 +13,7 @@ use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// RFC 4648, section 5.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -92,13 +92,7 @@ impl<'de> Deserialize<'de> for SessionId {
 
 /// The secret half of a token. It is never printed, and wiped from memory when dropped.
 #[derive(Clone)]
-struct Verifier([u8; VERIFIER_LEN]);
-
-impl Drop for Verifier {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
+struct Verifier(Zeroizing<[u8; VERIFIER_LEN]>);
 
 /// The cookie's value. Neither `Display` nor `Serialize`; `Debug` shows the public half only.
 #[derive(Clone)]
@@ -137,7 +131,7 @@ impl Token {
 
     fn from_text(text: &[u8; Self::LEN]) -> Self {
         let mut selector = [0; SELECTOR_LEN];
-        let mut verifier = [0; VERIFIER_LEN];
+        let mut verifier = Zeroizing::new([0; VERIFIER_LEN]);
         selector.copy_from_slice(&text[..SELECTOR_LEN]);
         verifier.copy_from_slice(&text[SELECTOR_LEN..]);
         Self {
@@ -153,13 +147,13 @@ impl Token {
     /// Appends the token's text: for the `Set-Cookie` line, and for nothing else.
     pub(crate) fn expose(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.selector.0);
-        out.extend_from_slice(&self.verifier.0);
+        out.extend_from_slice(self.verifier.0.as_slice());
     }
 
     /// Whether both are the same token, in constant time.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
         let selector = self.selector.0.ct_eq(&other.selector.0);
-        let verifier = self.verifier.0.ct_eq(&other.verifier.0);
+        let verifier = self.verifier.0.ct_eq(other.verifier.0.as_slice());
         (selector & verifier).into()
     }
 }
@@ -215,7 +209,7 @@ impl VerifierHasher {
         tail[0] = 20;
         tail[1..=SELECTOR_LEN].copy_from_slice(&token.selector.0);
         tail[1 + SELECTOR_LEN] = 24;
-        tail[2 + SELECTOR_LEN..].copy_from_slice(&token.verifier.0);
+        tail[2 + SELECTOR_LEN..].copy_from_slice(token.verifier.0.as_slice());
         sha.update(tail);
         tail.zeroize();
         VerifierHash(sha.finalize().into())

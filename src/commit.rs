@@ -53,7 +53,10 @@ pub(crate) enum Cookie {
 #[derive(Debug)]
 pub(crate) enum CookieChange {
     Set(HeaderValue),
+    /// It opens nothing.
     Remove,
+    /// It opens nothing any more, because its holder wanted so.
+    LogOut,
 }
 
 impl From<RandomError> for SessionError {
@@ -77,7 +80,7 @@ pub(crate) async fn carry_out(
             delete(desk, &card).await?;
             Ok(Committed {
                 card: Card::Absent,
-                cookie: Cookie::Send(CookieChange::Remove),
+                cookie: Cookie::Send(CookieChange::LogOut),
             })
         }
         (Plan::DeleteThenCreate, card) => {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tower_keycard::store::conformance::{self, CASES, Harness, ManualTime, Outcome, sample_record};
 use tower_keycard::store::fault::FaultStore;
 use tower_keycard::store::{
-    AnyStore, Created, Loaded, MemoryStore, Record, RecordKey, Replaced, Revision, SessionId,
-    SessionStore, StoreError, TOMBSTONE_LIFETIME,
+    AnyStore, Binding, Created, Loaded, MemoryStore, Record, RecordKey, Replaced, Revision,
+    SessionId, SessionStore, StoreError, TOMBSTONE_LIFETIME,
 };
 use tower_keycard::{Clock, Timestamp};
 
@@ -259,6 +259,7 @@ impl SessionStore for Careless {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
+        _prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
         let mut map = self.map();
         let kept = match self.look(&map, key) {
@@ -286,7 +287,7 @@ impl SessionStore for Careless {
         Ok(true)
     }
 
-    async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
+    async fn delete(&self, key: &RecordKey, _user: Option<&str>) -> Result<(), StoreError> {
         let mut map = self.map();
         let remaining = match self.look(&map, key) {
             Loaded::Record { remaining, .. } => Some(remaining),

@@ -35,7 +35,9 @@ use std::time::Duration;
 
 pub use self::cases::CASES;
 pub use self::harness::{Harness, ManualTime, RealTime};
-pub use self::sample::{sample_key, sample_record, sample_revision_of};
+pub use self::sample::{
+    sample_key, sample_login, sample_login_of, sample_record, sample_revision_of,
+};
 use super::{Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError};
 
 /// Runs every case, one after the other.
@@ -183,11 +185,11 @@ impl<H: Harness> Context<'_, H> {
     }
 
     async fn touch(&self, key: &RecordKey, expected: Revision, ttl: Duration) -> Verdict<bool> {
-        answer("touch", self.store.touch(key, expected, ttl)).await
+        answer("touch", self.store.touch(key, expected, ttl, None)).await
     }
 
     async fn delete(&self, key: &RecordKey) -> Verdict {
-        answer("delete", self.store.delete(key)).await
+        answer("delete", self.store.delete(key, None)).await
     }
 
     async fn pass(&self, time: Duration) -> Verdict {

@@ -79,20 +79,29 @@ async fn every_call_sends_the_commands_that_are_documented_and_no_more() {
         "sent twice"
     );
 
-    store.touch(&key(1), last.revision(), LONG).await.unwrap();
+    store
+        .touch(&key(1), last.revision(), LONG, None)
+        .await
+        .unwrap();
     assert_eq!(
         names(&mut monitor),
         ["EVALSHA", "EVAL", "lua GETRANGE", "lua PEXPIRE"]
     );
-    store.touch(&key(1), last.revision(), LONG).await.unwrap();
+    store
+        .touch(&key(1), last.revision(), LONG, None)
+        .await
+        .unwrap();
     assert_eq!(
         names(&mut monitor),
         ["EVALSHA", "lua GETRANGE", "lua PEXPIRE"]
     );
-    store.touch(&key(1), next.revision(), LONG).await.unwrap();
+    store
+        .touch(&key(1), next.revision(), LONG, None)
+        .await
+        .unwrap();
     assert_eq!(names(&mut monitor), ["EVALSHA", "lua GETRANGE"], "stale");
 
-    store.delete(&key(1)).await.unwrap();
+    store.delete(&key(1), None).await.unwrap();
     assert_eq!(monitor.commands(), [["SET", &name, "\\x00", "PX", "60000"]]);
 }
 
@@ -109,7 +118,12 @@ async fn scripts_that_were_flushed_are_sent_again_once() {
             .await
             .unwrap();
         assert!(is_replaced(&replaced));
-        assert!(store.touch(&key(1), next.revision(), LONG).await.unwrap());
+        assert!(
+            store
+                .touch(&key(1), next.revision(), LONG, None)
+                .await
+                .unwrap()
+        );
         record = next;
     }
 }
@@ -143,9 +157,14 @@ async fn a_user_with_the_documented_rights_can_do_everything_in_its_prefix_and_n
         replaced.unwrap(),
         Replaced::Conflict(Loaded::Record { .. })
     ));
-    assert!(store.touch(&key(1), next.revision(), LONG).await.unwrap());
+    assert!(
+        store
+            .touch(&key(1), next.revision(), LONG, None)
+            .await
+            .unwrap()
+    );
     loaded(&store, &key(1)).await;
-    store.delete(&key(1)).await.unwrap();
+    store.delete(&key(1), None).await.unwrap();
     assert_eq!(server.cli(&["ACL", "LOG"]), "", "nothing was denied");
 
     let other = RedisStore::connect(config.prefix("other:")).await.unwrap();
@@ -157,10 +176,10 @@ async fn a_user_with_the_documented_rights_can_do_everything_in_its_prefix_and_n
             .await
             .unwrap_err(),
         other
-            .touch(&key(1), record.revision(), LONG)
+            .touch(&key(1), record.revision(), LONG, None)
             .await
             .unwrap_err(),
-        other.delete(&key(1)).await.unwrap_err(),
+        other.delete(&key(1), None).await.unwrap_err(),
     ];
     for error in denied {
         assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");

@@ -32,8 +32,8 @@ async fn failures(store: &RedisStore) -> Vec<(&'static str, StoreError)> {
     fails!("load", store.load(&key));
     fails!("create", store.create(&key, &record, LONG));
     fails!("replace", store.replace(&key, revision, &record, LONG));
-    fails!("touch", store.touch(&key, revision, LONG));
-    fails!("delete", store.delete(&key));
+    fails!("touch", store.touch(&key, revision, LONG, None));
+    fails!("delete", store.delete(&key, None));
     errors
 }
 
@@ -116,7 +116,12 @@ async fn a_connection_that_the_server_closed_while_idle_fails_no_load() {
             loaded(&store, &key(1)).await.0.revision(),
             record.revision()
         );
-        assert!(store.touch(&key(1), record.revision(), LONG).await.unwrap());
+        assert!(
+            store
+                .touch(&key(1), record.revision(), LONG, None)
+                .await
+                .unwrap()
+        );
     }
 }
 

@@ -244,7 +244,7 @@ async fn create(
             .map_err(|why| too_large(desk, why))?;
         let record = Record::new(header, data);
         let ttl = desk.lifetime(&record).time_to_live();
-        let record = record.to_index(intent.login.is_some(), ttl, now);
+        let record = record.for_index(intent.login.is_some(), ttl, now);
         loop {
             match patience.store().create(&key, &record, ttl).await {
                 Ok(Created::Created) => break,
@@ -309,7 +309,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             // The absolute limit passed while the request was under way.
             return interrupted(id);
         }
-        let record = record.to_index(intent.login.is_some(), ttl, now);
+        let record = record.for_index(intent.login.is_some(), ttl, now);
         let present = match patience
             .store()
             .replace(&key, base.revision(), &record, ttl)

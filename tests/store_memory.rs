@@ -34,6 +34,18 @@ async fn a_store_without_faults_keeps_the_contract_of_the_one_it_wraps() {
     conformance::suite(&harness).await.assert();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_memory_store_keeps_the_contract_of_an_index() {
+    let harness = ManualTime::new(async |clock| memory(clock));
+    conformance::index_suite(&harness).await.assert();
+}
+
+#[tokio::test]
+async fn an_index_keeps_its_contract_on_one_thread_without_its_type_and_behind_faults() {
+    let harness = ManualTime::new(async |clock| AnyStore::new(FaultStore::new(memory(clock))));
+    conformance::index_suite(&harness).await.assert();
+}
+
 /// A clause of the contract that a [`Careless`] store breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Breach {

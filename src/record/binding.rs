@@ -61,7 +61,7 @@ impl Record {
 
     /// This record as it is handed to a store, which is to keep it for `ttl`; `login` says whether it is being bound to its
     /// user.
-    pub(crate) fn to_index(mut self, login: bool, ttl: Duration, now: Timestamp) -> Self {
+    pub(crate) fn for_index(mut self, login: bool, ttl: Duration, now: Timestamp) -> Self {
         let deadline = self.header().deadline;
         self.write = match deadline {
             _ if self.header().user.is_none() => IndexWrite::Nothing,
@@ -125,13 +125,13 @@ mod tests {
     #[test]
     fn an_entry_lives_as_long_as_the_absolute_limit_lets_its_session_live() {
         let record = record(Some("alice"), Some(START.plus(24 * HOUR)));
-        let login = record.clone().to_index(true, HOUR, START);
+        let login = record.clone().for_index(true, HOUR, START);
         let binding = login.binds().unwrap();
         assert_eq!(binding.user, "alice");
         assert_eq!(binding.life, 24 * HOUR + CLOCK_DIFFERENCE);
         assert!(login.prolongs().is_none());
         // No later write has anything to add.
-        let write = record.clone().to_index(false, HOUR, START);
+        let write = record.clone().for_index(false, HOUR, START);
         assert!(write.binds().is_none() && write.prolongs().is_none());
         assert!(record.prolonged_by(HOUR).is_none());
     }
@@ -139,9 +139,9 @@ mod tests {
     #[test]
     fn without_an_absolute_limit_every_write_and_touch_prolongs_the_entry() {
         let record = record(Some("alice"), None);
-        let login = record.clone().to_index(true, HOUR, START);
+        let login = record.clone().for_index(true, HOUR, START);
         assert_eq!(login.binds().unwrap().life, HOUR + CLOCK_DIFFERENCE);
-        let write = record.clone().to_index(false, HOUR, START);
+        let write = record.clone().for_index(false, HOUR, START);
         assert!(write.binds().is_none());
         assert_eq!(write.prolongs().unwrap().life, HOUR + CLOCK_DIFFERENCE);
         assert_eq!(record.prolonged_by(HOUR), write.prolongs());
@@ -151,7 +151,7 @@ mod tests {
     fn a_session_of_nobody_is_in_no_index() {
         let record = record(None, None);
         for login in [false, true] {
-            let write = record.clone().to_index(login, HOUR, START);
+            let write = record.clone().for_index(login, HOUR, START);
             assert!(write.binds().is_none() && write.prolongs().is_none());
         }
         assert!(record.prolonged_by(HOUR).is_none());
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_a_write_means_for_the_index_is_not_kept() {
-        let login = record(Some("alice"), None).to_index(true, HOUR, START);
+        let login = record(Some("alice"), None).for_index(true, HOUR, START);
         assert!(login.settled().binds().is_none());
         assert!(Record::decode(login.encode()).unwrap().binds().is_none());
         let printed = format!("{:?}", login.binds());

@@ -156,7 +156,7 @@ pub(super) async fn a_deleted_session_stays_deleted_whatever_else_happens<H: Har
 }
 
 /// Polls a call once, as if its client hung up right then; says whether it had come to its end.
-async fn poll_once<F: Future>(call: F) -> bool {
+pub(super) async fn poll_once<F: Future>(call: F) -> bool {
     let mut call = pin!(call);
     std::future::poll_fn(|task| Poll::Ready(Pin::as_mut(&mut call).poll(task).is_ready())).await
 }

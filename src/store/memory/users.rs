@@ -148,3 +148,133 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::MemoryStore;
+    use super::*;
+    use crate::clock::Clock;
+    use crate::store::conformance::{sample_key, sample_login, sample_login_of};
+    use crate::store::{RecordKey, SessionStore, StoreErrorKind, UserIndex};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn store(max: usize) -> (MemoryStore, Clock) {
+        let clock = Clock::manual(Timestamp::from_millis(1_000_000));
+        let builder = MemoryStore::builder().max_sessions(max);
+        (builder.clock(clock.clone()).build(), clock)
+    }
+
+    async fn log_in(store: &MemoryStore, user: &str) -> RecordKey {
+        let (key, login) = (sample_key(), sample_login(user, 100 * MINUTE));
+        store.create(&key, &login, MINUTE).await.unwrap();
+        key
+    }
+
+    #[tokio::test]
+    async fn an_entry_goes_with_its_session_and_a_user_with_the_last_entry() {
+        let (store, clock) = store(1_000);
+        for number in 0..50 {
+            log_in(&store, &format!("user {}", number % 10)).await;
+        }
+        assert_eq!(store.0.users.len(), (10, 50));
+        let key = log_in(&store, "alice").await;
+        store.delete(&key, Some("alice")).await.unwrap();
+        assert_eq!(store.0.users.len(), (10, 50));
+        // Nobody asks for those that expired.
+        clock.advance(MINUTE);
+        store.purge_expired();
+        assert_eq!(store.0.users.len(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn logins_that_are_refused_for_want_of_room_leave_nothing_behind() {
+        let (store, clock) = store(1);
+        log_in(&store, "alice").await;
+        for _ in 0..100 {
+            let login = sample_login("bob", 100 * MINUTE);
+            let refused = store.create(&sample_key(), &login, MINUTE).await;
+            assert_eq!(refused.unwrap_err().kind(), StoreErrorKind::Full);
+        }
+        assert_eq!(store.0.users.len(), (1, 1));
+        // What makes room is forgotten by its user: here while another one is locked.
+        clock.advance(MINUTE);
+        log_in(&store, "bob").await;
+        assert_eq!(store.0.users.len(), (1, 1));
+        clock.advance(MINUTE);
+        log_in(&store, "bob").await;
+        assert_eq!(store.0.users.len(), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_changes_hands_leaves_its_first_user() {
+        let (store, _) = store(10);
+        let (key, login) = (sample_key(), sample_login("alice", MINUTE));
+        store.create(&key, &login, MINUTE).await.unwrap();
+        let bobs = sample_login_of(&login, "bob", MINUTE);
+        let replaced = store.replace(&key, login.revision(), &bobs, MINUTE);
+        replaced.await.unwrap();
+        assert_eq!(store.0.users.len(), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn markers_are_freed_in_time() {
+        let (store, clock) = store(10);
+        for number in 0..1_000 {
+            let user = format!("user {number}");
+            store.delete_user("id", &user, None).await.unwrap();
+        }
+        assert_eq!(store.0.users.len(), (1_000, 0));
+        clock.advance(REVOCATION_LIFETIME);
+        for number in 0..2_000 {
+            let user = format!("another {number}");
+            store.sessions_of("id", &user).await.unwrap();
+        }
+        assert!(store.0.users.len().0 < 20);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_put_back_keeps_nobody_out() {
+        let (store, clock) = store(10);
+        clock.advance(100 * MINUTE);
+        store.delete_user("id", "alice", None).await.unwrap();
+        clock.set(Timestamp::from_millis(1_000_000));
+        log_in(&store, "alice").await;
+        assert_eq!(store.0.users.len(), (1, 1));
+    }
+
+    #[test]
+    fn threads_that_bind_list_end_and_expire_do_not_wait_for_each_other_for_ever() {
+        let (store, clock) = store(64);
+        std::thread::scope(|scope| {
+            for thread in 0..8_u32 {
+                let (store, clock) = (&store, &clock);
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build();
+                    runtime.unwrap().block_on(async {
+                        for round in 0..500_u32 {
+                            let user = format!("user {}", (thread + round) % 5);
+                            let (key, login) = (sample_key(), sample_login(&user, MINUTE));
+                            let ttl = Duration::from_millis(1 + u64::from(round % 7));
+                            store.create(&key, &login, ttl).await.ok();
+                            match round % 4 {
+                                0 => drop(store.sessions_of("id", &user).await),
+                                1 => drop(store.delete(&key, Some(&user)).await),
+                                2 if round % 50 == 2 => {
+                                    drop(store.delete_user("id", &user, None).await);
+                                }
+                                _ => clock.advance(Duration::from_millis(1)),
+                            }
+                        }
+                    });
+                });
+            }
+        });
+        clock.advance(100 * MINUTE);
+        store.purge_expired();
+        let entries = store.0.users.len().1;
+        assert_eq!(entries, 0);
+    }
+}

@@ -98,7 +98,12 @@ async fn r04_a_terminated_session_stays_terminated() {
             .await
             .unwrap();
         assert!(matches!(replaced, Replaced::Conflict(_)));
-        assert!(!store.touch(&key, record.revision(), HOUR).await.unwrap());
+        assert!(
+            !store
+                .touch(&key, record.revision(), HOUR, None)
+                .await
+                .unwrap()
+        );
         assert!(matches!(store.load(&key).await.unwrap(), Loaded::Tombstone));
     })
     .await;

@@ -95,6 +95,15 @@ impl<H: Harness<Store: UserIndex>> Context<'_, H> {
         answer("sessions_of", self.store.sessions_of(namespace, user)).await
     }
 
+    /// The one session of a user, in the namespace of the samples.
+    async fn only_session_of(&self, user: &str) -> Verdict<Indexed> {
+        let mut listed = self.sessions_of("id", user).await?;
+        match (listed.pop(), listed.is_empty()) {
+            (Some(session), true) => Ok(session),
+            _ => failed(format!("not one session of {user:?} is listed")),
+        }
+    }
+
     async fn delete_user(
         &self,
         namespace: &str,

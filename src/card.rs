@@ -184,6 +184,14 @@ mod tests {
     }
 
     #[test]
+    fn a_rotated_out_verifier_of_an_expired_record_is_not_late() {
+        let mut desk = desk();
+        let end = NOW.plus(Duration::from_secs(14 * 86_400));
+        desk.header.rotate(VerifierHash([1; 32]), end, MINUTE);
+        assert!(matches!(judge(&desk, end), Card::Unknown(Why::Expired)));
+    }
+
+    #[test]
     fn each_of_several_rotated_out_verifiers_is_late() {
         let mut desk = desk();
         for step in 1..=4 {

@@ -391,6 +391,18 @@ mod tests {
     }
 
     #[test]
+    fn on_a_newer_record_the_length_is_counted_anew() {
+        let (older, newer) = (data(r#"{"n":1}"#), data(r#"{"m":0,"n":1}"#));
+        let mut changes = Changes::default();
+        changes.len_with(Some(&older), "k", 1);
+        let mut rebased = changes.rebased(Some(&newer)).ok().unwrap();
+        assert_eq!(
+            rebased.len_with(Some(&newer), "k", 1),
+            r#"{"k":1,"m":0,"n":1}"#.len()
+        );
+    }
+
+    #[test]
     fn an_update_of_what_this_request_set_depends_on_no_record() {
         let base = data(r#"{"n":1}"#);
         let mut changes = Changes::default();
@@ -412,6 +424,8 @@ mod tests {
         drop(changes.set(Some(&base), "a", "1".into()));
         drop(changes.set(Some(&base), "m", r#"{"y":[2],"x":1}"#.into()));
         assert!(!changes.remove(Some(&base), "none").0);
+        drop(changes.set(Some(&base), "passing", "1".into()));
+        assert!(changes.remove(Some(&base), "passing").0);
         assert!(!changes.differ_from(Some(&base)));
         drop(changes.set(Some(&base), "a", "2".into()));
         assert!(changes.differ_from(Some(&base)));
@@ -419,6 +433,21 @@ mod tests {
         assert!(!changes.differ_from(Some(&base)));
         drop(changes.set(Some(&base), "a", "\"1\"".into()));
         assert!(changes.differ_from(Some(&base)));
+    }
+
+    #[test]
+    fn another_list_or_map_is_a_change() {
+        let base = data(r#"{"list":[1],"map":{"x":1}}"#);
+        for (key, value) in [
+            ("list", "[2]"),
+            ("map", "{}"),
+            ("map", "[1]"),
+            ("list", "1"),
+        ] {
+            let mut changes = Changes::default();
+            drop(changes.set(Some(&base), key, value.into()));
+            assert!(changes.differ_from(Some(&base)), "{key}: {value}");
+        }
     }
 
     #[test]
@@ -531,10 +560,12 @@ mod tests {
             let mut changes = Changes::default();
             for step in &steps {
                 // Asked at any moment, the length foretold is the length written.
-                let foretold = changes.len_with(Some(&stored), "e", 1);
-                let mut with = changes.clone();
-                drop(with.set(Some(&stored), "e", "1".into()));
-                assert_eq!(foretold, applied(&with, &stored).len());
+                for key in ["a", "e"] {
+                    let foretold = changes.len_with(Some(&stored), key, 2);
+                    let mut with = changes.clone();
+                    drop(with.set(Some(&stored), key, "10".into()));
+                    assert_eq!(foretold, applied(&with, &stored).len());
+                }
                 match step {
                     Step::Set(key, value) => {
                         drop(changes.set(Some(&stored), key, value.to_string()));

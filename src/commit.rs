@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::HeaderValue;
-use tokio::time::Instant;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::{Instant, timeout};
 
 use crate::card::{Card, Held, Late};
 use crate::changes::{Changes, ReplayError};
@@ -56,7 +57,10 @@ pub(crate) enum Cookie {
 #[derive(Debug)]
 pub(crate) enum CookieChange {
     Set(HeaderValue),
+    /// It opens nothing.
     Remove,
+    /// It opens nothing any more, because its holder wanted so.
+    LogOut,
 }
 
 impl From<RandomError> for SessionError {
@@ -80,7 +84,7 @@ pub(crate) async fn carry_out(
             delete(desk, &card).await?;
             Ok(Committed {
                 card: Card::Absent,
-                cookie: Cookie::Send(CookieChange::Remove),
+                cookie: Cookie::Send(CookieChange::LogOut),
             })
         }
         (Plan::DeleteThenCreate, card) => {
@@ -135,6 +139,12 @@ impl<'a> Patience<'a> {
         let lasts = self.left > 0 && (self.left == ATTEMPTS || !self.time_left().is_zero());
         self.left = self.left.saturating_sub(1);
         lasts
+    }
+
+    /// A turn at `turns`, unless it takes too long to come.
+    async fn turn<'t>(&self, turns: &'t Mutex<()>) -> Result<MutexGuard<'t, ()>, SessionError> {
+        let turn = timeout(self.time_left(), turns.lock()).await;
+        turn.map_err(|_| gave_up())
     }
 
     /// The store, for one call.
@@ -284,7 +294,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
     let id = held.token.selector();
     let key = desk.key(id);
     // One new token for all attempts: whichever of them arrives, it is the one that the browser gets.
-    let (token, new_proof) = if intent.rotates() || intent.reauthenticated.is_some() {
+    let (token, new_proof) = if intent.rotates() {
         let token = desk.rotated_token(id)?;
         let proof = desk.hash(&token);
         (token, Some(proof))
@@ -295,6 +305,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
     let mut changes = Cow::Borrowed(&intent.changes);
     let mut unanswered: Vec<Revision> = Vec::new();
     let mut patience = Patience::new(desk);
+    let mut turn = None;
     while patience.lasts() {
         let now = desk.clock.now();
         let revision = desk.new_revision()?;
@@ -394,6 +405,11 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             Event::Conflict(id).emit();
             changes = Cow::Owned(rebased(&intent.changes, &present)?);
             base = present;
+            // Writers that met once would meet again, and many of them until their attempts are used up. So those of this
+            // process take turns from here on; other processes are few.
+            if turn.is_none() {
+                turn = Some(patience.turn(desk.turns(id)).await?);
+            }
         }
     }
     Err(gave_up())

@@ -238,6 +238,9 @@ mod tests {
         assert_eq!(data.get("b"), Some("[1, 2]"));
         assert_eq!(data.get("c"), Some(r#"{"d":null}"#));
         assert_eq!(data.get("d"), None);
+        let backwards = parse(r#"{"c":3,"b":2,"a":1}"#).unwrap();
+        assert_eq!(backwards.get("a"), Some("1"));
+        assert_eq!(backwards.get("c"), Some("3"));
         assert_eq!(
             data.pairs().map(|(key, _)| key).collect::<Vec<_>>(),
             ["a", "b", "c"]
@@ -259,6 +262,21 @@ mod tests {
             assert_eq!(data.get(&key_text(name)), Some("1"), "{name:?}");
             let (text, _) = data.pairs().next().unwrap();
             assert_eq!(key_name(text), name);
+        }
+    }
+
+    #[test]
+    fn a_key_is_copied_only_where_json_escapes_it() {
+        for name in ["a key", "!#[]", "\u{7f}ünï", ""] {
+            assert!(matches!(key_text(name), Cow::Borrowed(text) if text == name));
+        }
+        for (name, text) in [
+            ("\n", "\\n"),
+            ("\u{1f}", "\\u001f"),
+            ("\"", "\\\""),
+            ("\\", "\\\\"),
+        ] {
+            assert_eq!(key_text(name), text);
         }
     }
 
@@ -285,6 +303,7 @@ mod tests {
     fn depth_is_bounded_and_brackets_in_strings_do_not_count() {
         assert_eq!(depth(b"1"), 0);
         assert_eq!(depth(br#"{"a":[[]]}"#), 3);
+        assert_eq!(depth(br#"[[],{},[[]],{}]"#), 3);
         assert_eq!(depth(br#"{"a":"[[[[\"[["}"#), 1);
         let nested = |deep: usize| format!("{{\"a\":{}{}}}", "[".repeat(deep), "]".repeat(deep));
         assert!(parse(&nested(7)).is_ok());

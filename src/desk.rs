@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::card::Card;
 use crate::clock::Clock;
@@ -25,7 +25,11 @@ pub(crate) struct Desk {
     random: Random,
     hasher: VerifierHasher,
     namespace: Arc<str>,
+    turns: [Mutex<()>; TURNS],
 }
+
+/// How many sessions can be crowded by writers at once without hindering each other.
+const TURNS: usize = 32;
 
 impl Desk {
     pub(crate) fn new(
@@ -46,11 +50,18 @@ impl Desk {
             in_flight: InFlight::default(),
             random,
             namespace,
+            turns: Default::default(),
         })
     }
 
     pub(crate) fn key(&self, id: SessionId) -> RecordKey {
         RecordKey::new(self.namespace.clone(), id)
+    }
+
+    /// Where writers of this session take turns, if they have to.
+    pub(crate) fn turns(&self, id: SessionId) -> &Mutex<()> {
+        // Ids are the server's own random choice: nobody can crowd another's place on purpose.
+        &self.turns[usize::from(id.as_str().as_bytes()[0]) % TURNS]
     }
 
     pub(crate) fn hash(&self, token: &Token) -> VerifierHash {

@@ -70,9 +70,7 @@ impl Intent {
         let header = self.header(card);
         // What is no data needs a session to be done to.
         let to_header = header.is_some_and(|header| {
-            self.rotate
-                || self.reauthenticated.is_some()
-                || self.expiry.is_some_and(|expiry| expiry != header.expiry)
+            self.rotates() || self.expiry.is_some_and(|expiry| expiry != header.expiry)
         });
         if to_header || self.changes.differ_from(self.base(card)) {
             Wish::Write
@@ -83,8 +81,9 @@ impl Intent {
         }
     }
 
+    /// Whether a session that goes on gets a new verifier.
     pub(crate) fn rotates(&self) -> bool {
-        self.rotate || self.login.is_some()
+        self.rotate || self.login.is_some() || self.reauthenticated.is_some()
     }
 
     /// The header of a new session.
@@ -149,5 +148,165 @@ impl Card {
             Self::Late(Late::Future) => CardState::LateFuture,
             Self::Valid(_) => CardState::Valid,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::card::Held;
+    use crate::record::Record;
+    use crate::token::{Random, Token};
+
+    const THEN: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_001_000);
+    const OLD: VerifierHash = VerifierHash([1; 32]);
+    const NEW: VerifierHash = VerifierHash([2; 32]);
+
+    fn header() -> Header {
+        let mut header = Header::new(Revision(*b"revision"), OLD, THEN);
+        header.user = Some("alice".into());
+        header.authenticated = Some(THEN);
+        header.deadline = Some(THEN.plus(Duration::from_secs(60)));
+        header.expiry = Expiry::BrowserClose;
+        header
+    }
+
+    fn card() -> Card {
+        let data = Data::parse(r#"{"n":1}"#.to_owned(), 8).unwrap();
+        Card::Valid(Held {
+            token: Token::generate(&Random::System).unwrap(),
+            proof: OLD,
+            record: Record::new(header(), data),
+            remaining: Duration::from_secs(60),
+        })
+    }
+
+    fn login(user: &str) -> Intent {
+        Intent {
+            login: Some(Login {
+                user: user.into(),
+                at: NOW,
+            }),
+            ..Intent::default()
+        }
+    }
+
+    fn reauthentication() -> Intent {
+        Intent {
+            reauthenticated: Some(NOW),
+            ..Intent::default()
+        }
+    }
+
+    fn rotation() -> Intent {
+        Intent {
+            rotate: true,
+            ..Intent::default()
+        }
+    }
+
+    fn expiry(expiry: Expiry) -> Intent {
+        Intent {
+            expiry: Some(expiry),
+            ..Intent::default()
+        }
+    }
+
+    fn value() -> Intent {
+        let mut intent = Intent::default();
+        drop(intent.changes.set(None, "n", "2".to_owned()));
+        intent
+    }
+
+    fn ended(by: Ended, intent: Intent) -> Intent {
+        Intent {
+            ended: by,
+            ..intent
+        }
+    }
+
+    #[test]
+    fn each_change_of_a_session_alone_is_a_write_and_what_is_there_already_is_none() {
+        let (card, idle) = (card(), Expiry::Idle(Duration::from_secs(1)));
+        for intent in [rotation(), reauthentication(), expiry(idle), value()] {
+            assert_eq!(intent.wish(&card, true), Wish::Write);
+            assert_eq!(intent.wish(&card, false), Wish::Write);
+        }
+        for nothing in [Intent::default(), expiry(Expiry::BrowserClose)] {
+            assert_eq!(nothing.wish(&card, true), Wish::Read);
+            assert_eq!(nothing.wish(&card, false), Wish::Untouched);
+        }
+        assert_eq!(login("alice").wish(&card, false), Wish::Login);
+    }
+
+    #[test]
+    fn where_there_is_no_session_only_data_and_a_login_make_one() {
+        let cards = [Card::Absent, card()];
+        for (card, by) in cards.iter().zip([Ended::No, Ended::Asked]) {
+            let wish = |intent| ended(by, intent).wish(card, true);
+            for nothing in [rotation(), reauthentication(), expiry(Expiry::Default)] {
+                assert_eq!(wish(nothing), Wish::Read);
+            }
+            assert_eq!(wish(value()), Wish::Write);
+            assert_eq!(wish(login("alice")), Wish::Login);
+        }
+    }
+
+    #[test]
+    fn whoever_proves_who_they_are_gets_a_new_verifier() {
+        for rotating in [rotation(), reauthentication(), login("alice")] {
+            assert!(rotating.rotates());
+        }
+        assert!(!value().rotates() && !expiry(Expiry::Default).rotates());
+    }
+
+    #[test]
+    fn what_a_request_sees_of_its_session_ends_with_it() {
+        let card = card();
+        let seen = |intent: &Intent| {
+            (
+                intent.base(&card).map(Data::json) == Some(r#"{"n":1}"#),
+                intent.user(&card).map(ToString::to_string),
+                intent.authenticated(&card),
+            )
+        };
+        let alice = Some("alice".to_owned());
+        assert_eq!(seen(&Intent::default()), (true, alice.clone(), Some(THEN)));
+        assert_eq!(seen(&reauthentication()), (true, alice, Some(NOW)));
+        let bob = ended(Ended::BySwitch, login("bob"));
+        assert_eq!(seen(&bob), (false, Some("bob".to_owned()), Some(NOW)));
+        let out = ended(Ended::Asked, Intent::default());
+        assert_eq!(seen(&out), (false, None, None));
+    }
+
+    #[test]
+    fn only_a_login_moves_the_absolute_deadline() {
+        let config = SessionConfig::default();
+        let next = |intent: Intent, verifier| {
+            intent.next_header(&header(), &config, Revision(*b"revised!"), verifier, NOW)
+        };
+        let proved = next(reauthentication(), Some(NEW));
+        assert_eq!(proved.deadline, header().deadline);
+        assert_eq!(proved.authenticated, Some(NOW));
+        assert!(proved.verifier.same_as(&NEW) && proved.retired[0].verifier.same_as(&OLD));
+        assert_eq!(proved.before[0], Revision(*b"revision"));
+
+        let entered = next(login("bob"), Some(NEW));
+        let deadline = NOW.plus(Duration::from_secs(14 * 86_400));
+        assert_eq!(entered.deadline, Some(deadline));
+        assert_eq!(entered.user.as_deref(), Some("bob"));
+        assert_eq!(entered.expiry, Expiry::BrowserClose);
+
+        let moved = next(expiry(Expiry::Default), None);
+        assert_eq!(moved.expiry, Expiry::Default);
+        assert_eq!(moved.authenticated, Some(THEN));
+        assert!(moved.verifier.same_as(&OLD) && moved.retired.is_empty());
+
+        let new = Intent::default().new_header(&config, Revision(*b"revised!"), NEW, NOW);
+        assert_eq!((new.created, new.deadline), (NOW, Some(deadline)));
+        assert!(new.user.is_none() && new.authenticated.is_none());
     }
 }

@@ -63,6 +63,7 @@
 //! | limits, cookies, presets; Django's settings | [`config`], [`SessionConfig`] |
 //! | where sessions are kept, and how to keep them elsewhere | [`store`]: [`MemoryStore`], `RedisStore` (feature `redis`), [`SessionStore`](store::SessionStore) |
 //! | what a client is told when a commit fails | [`FailureResponse`] |
+//! | each security requirement with its test, each threat, and what remains | [`documentation::security`] |
 //! | several sessions in one application | [`Session`](Session#several-sessions-in-one-application) |
 //!
 //! # Features
@@ -87,6 +88,13 @@
 #[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What is promised, to whom, and how it is proved.
+#[cfg(doc)]
+pub mod documentation {
+    #[doc = include_str!("../docs/security.md")]
+    pub mod security {}
+}
 
 mod card;
 mod changes;

@@ -77,8 +77,11 @@ impl<'a> Lifetime<'a> {
     }
 
     /// Whether what the store has left is off by enough to be worth a call: too short after activity, or too long after the
-    /// limits were shortened.
+    /// limits were shortened. Never for a session that is over: if it is the clock that is wrong, it goes on afterwards.
     pub(crate) fn touch_is_due(&self, remaining: Duration) -> bool {
+        if self.is_over() {
+            return false;
+        }
         let slack = self
             .config
             .resolved_refresh_interval()
@@ -293,5 +296,19 @@ mod tests {
         assert!(due(&every, DAY));
         let throttled = every.refresh_interval(HOUR);
         assert!(!due(&throttled, DAY - HOUR) && due(&throttled, DAY - HOUR - MINUTE));
+    }
+
+    #[test]
+    fn a_session_that_is_over_is_not_cut_short_by_a_touch() {
+        for config in [
+            SessionConfig::default(),
+            SessionConfig::default().save_every_request(true),
+        ] {
+            for remaining in [Duration::ZERO, HOUR, DAY] {
+                with(&config, Expiry::Default, 400 * DAY, |life| {
+                    assert!(life.is_over() && !life.touch_is_due(remaining));
+                });
+            }
+        }
     }
 }

@@ -43,8 +43,9 @@ impl Revision {
     pub(crate) fn generate(random: &Random) -> Result<Self, RandomError> {
         let mut bytes = [0; 8];
         random.fill(&mut bytes)?;
-        // Zeros mean "none".
-        bytes[7] |= u8::from(bytes == [0; 8]);
+        if bytes == Self::NONE.0 {
+            bytes[7] = 1;
+        }
         Ok(Self(bytes))
     }
 }
@@ -303,6 +304,9 @@ impl Record {
             let len = rest.byte()?;
             let user =
                 std::str::from_utf8(rest.slice(len.into())?).map_err(|_| DecodeError::Corrupt)?;
+            if user.is_empty() {
+                return Err(DecodeError::Corrupt);
+            }
             header.user = Some(user.into());
         }
         header.expiry = match flags >> 3 & 3 {
@@ -510,6 +514,90 @@ mod tests {
     }
 
     #[test]
+    fn a_record_without_a_revision_is_corrupt() {
+        let mut bytes = sample().encode();
+        bytes[1..9].fill(0);
+        assert_eq!(Record::decode(bytes).unwrap_err(), DecodeError::Corrupt);
+    }
+
+    #[test]
+    fn a_record_of_more_retired_verifiers_than_are_kept_is_corrupt() {
+        let mut header = sample().header().clone();
+        let retired = Retired {
+            verifier: VerifierHash([1; 32]),
+            at: header.created,
+        };
+        header.retired = vec![retired; 5];
+        let kept = Record::new(header, Data::empty()).encode();
+        let kept = Record::decode(kept).unwrap();
+        assert_eq!(kept.header().retired.len(), 4);
+
+        let mut bytes = sample().encode();
+        bytes[63] |= 5 << 5;
+        let data = bytes.split_off(bytes.len() - sample().json().len());
+        bytes.extend_from_slice(&[0; 5 * 38]);
+        bytes.extend_from_slice(&data);
+        assert_eq!(Record::decode(bytes).unwrap_err(), DecodeError::Corrupt);
+    }
+
+    #[test]
+    fn a_record_may_be_as_large_as_the_limit_and_no_larger() {
+        let mut bytes = sample().encode();
+        bytes.resize(Record::MAX_LEN, b' ');
+        assert!(Record::decode(bytes.clone()).is_ok());
+        bytes.push(b' ');
+        assert_eq!(Record::decode(bytes).unwrap_err(), DecodeError::TooLarge);
+    }
+
+    #[test]
+    fn a_full_record_is_one_buffer_of_its_exact_length() {
+        let mut header = sample().header().clone();
+        header.authenticated = Some(header.created);
+        header.expiry = Expiry::At(header.created);
+        for step in 1..=4 {
+            let minute = Duration::from_secs(60);
+            header.rotate(VerifierHash([step; 32]), header.created, minute);
+        }
+        let bytes = Record::new(header, Data::empty()).encode();
+        assert_eq!(bytes.capacity(), bytes.len());
+    }
+
+    #[test]
+    fn a_generated_revision_is_random_and_never_the_one_that_means_none() {
+        let random = |byte: u8| {
+            Random::Function(Arc::new(move |out: &mut [u8]| {
+                out.fill(byte);
+                true
+            }))
+        };
+        let generated = |byte| Revision::generate(&random(byte)).unwrap();
+        assert_eq!(generated(2), Revision([2; 8]));
+        assert_eq!(generated(0), Revision([0, 0, 0, 0, 0, 0, 0, 1]));
+        assert_eq!(format!("{:?}", generated(2)), "Revision(0202020202020202)");
+    }
+
+    #[test]
+    fn an_error_says_what_the_bytes_are_instead() {
+        for (error, text) in [
+            (
+                DecodeError::Corrupt,
+                "not a session record, or a damaged one",
+            ),
+            (DecodeError::TooLarge, "larger than a session record may be"),
+            (
+                DecodeError::FutureFormat,
+                "written by a newer version of this crate",
+            ),
+            (
+                DecodeError::ForeignType,
+                "not a value of the type that session records have",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
     fn a_revision_remembers_the_two_before_it() {
         let mut header = sample().header().clone();
         for name in [b"second..", b"third...", b"fourth.."] {
@@ -517,6 +605,7 @@ mod tests {
         }
         let record = Record::new(header, Data::empty());
         assert!(record.includes(Revision(*b"fourth..")));
+        assert!(record.includes(Revision(*b"third...")));
         assert!(record.includes(Revision(*b"second..")));
         assert!(!record.includes(Revision(*b"revision")));
     }

@@ -21,6 +21,7 @@ use crate::key::SessionKey;
 use crate::lifetime::Lifetime;
 use crate::plan::{Ended, Outcome};
 use crate::record::{Expiry, Header, Record};
+use crate::store::TOMBSTONE_LIFETIME;
 use crate::token::SessionId;
 use crate::visit::{Phase, State, Visit};
 
@@ -184,7 +185,7 @@ impl State {
         match self.phase {
             _ if self.saving => Err(SessionError::Saving),
             Phase::Open => Ok(()),
-            Phase::Sealed => Err(SessionError::Sealed),
+            Phase::Sealing | Phase::Sealed => Err(SessionError::Sealed),
             // A session that does not exist would need a cookie.
             Phase::Reopened if self.header().is_none() => Err(SessionError::HeadSent),
             Phase::Reopened => Ok(()),
@@ -196,7 +197,7 @@ impl State {
         match self.phase {
             _ if self.saving => Err(SessionError::Saving),
             Phase::Open => Ok(()),
-            Phase::Sealed => Err(SessionError::Sealed),
+            Phase::Sealing | Phase::Sealed => Err(SessionError::Sealed),
             Phase::Reopened => Err(SessionError::HeadSent),
         }
     }
@@ -475,8 +476,49 @@ impl<M> Session<M> {
             return Err(SessionError::NotLoggedIn);
         }
         state.intent.reauthenticated = Some(at);
-        state.intent.rotate = true;
         Ok(())
+    }
+
+    /// Whom the session belongs to, or an error that answers for itself.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NotLoggedIn`]; as a response (feature `axum`) 401.
+    pub fn require_user(&self) -> Result<String, SessionError> {
+        self.user().ok_or(SessionError::NotLoggedIn)
+    }
+
+    /// Lets only those go on who proved less than `within` ago who they are, by [`login`](Session::login) or
+    /// [`reauthenticate`](Session::reauthenticate): to be called before what is worth asking for the password again. ASVS
+    /// 5.0, 7.5.1 and 7.5.3. A time more than a minute ahead counts as no proof.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_keycard::{Session, SessionError};
+    /// async fn change_email(session: Session) -> Result<(), SessionError> {
+    ///     session.require_fresh(Duration::from_secs(5 * 60))?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NotLoggedIn`] and [`SessionError::NotFresh`]; as responses (feature `axum`) 401, and 403 with the body
+    /// `{"error":"reauthentication_required"}`.
+    pub fn require_fresh(&self, within: Duration) -> Result<(), SessionError> {
+        let now = self.visit.desk.clock.now();
+        let state = self.visit.state();
+        if state.intent.user(&state.card).is_none() {
+            return Err(SessionError::NotLoggedIn);
+        }
+        let proved = state.intent.authenticated(&state.card);
+        let fresh =
+            proved.is_some_and(|at| at.since(now) <= TOMBSTONE_LIFETIME && now.since(at) < within);
+        if fresh {
+            Ok(())
+        } else {
+            Err(SessionError::NotFresh)
+        }
     }
 
     /// Ends the session: the record is deleted, the browser forgets the cookie.
@@ -498,7 +540,7 @@ impl<M> Session<M> {
     /// As for [`logout`](Session::logout).
     pub fn flush(&self) -> Result<(), SessionError> {
         let mut state = self.visit.state();
-        if state.phase == Phase::Sealed {
+        if state.phase.is_sealed() {
             return Err(SessionError::Sealed);
         }
         // A save under way goes on; the commit that ends what it stored comes after it.
@@ -607,7 +649,7 @@ impl<M> Session<M> {
     /// knows. The response will tell so too, unless [`reload`](Session::reload) is called first.
     pub async fn save(&self) -> Result<(), SessionError> {
         let phase = self.visit.state().phase;
-        if phase == Phase::Sealed {
+        if phase.is_sealed() {
             return Err(SessionError::Sealed);
         }
         Completion::new(self.visit.clone().commit(Outcome::Answered)).await
@@ -620,9 +662,9 @@ impl<M> Session<M> {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Store`].
+    /// [`SessionError::Store`]; [`SessionError::Saving`] while the response's own commit is under way.
     pub async fn reload(&self) -> Result<(), SessionError> {
-        Ok(self.visit.reload().await?)
+        self.visit.reload().await
     }
 }
 

@@ -13,7 +13,7 @@ use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// RFC 4648, section 5.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -92,13 +92,7 @@ impl<'de> Deserialize<'de> for SessionId {
 
 /// The secret half of a token. It is never printed, and wiped from memory when dropped.
 #[derive(Clone)]
-struct Verifier([u8; VERIFIER_LEN]);
-
-impl Drop for Verifier {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
+struct Verifier(Zeroizing<[u8; VERIFIER_LEN]>);
 
 /// The cookie's value. Neither `Display` nor `Serialize`; `Debug` shows the public half only.
 #[derive(Clone)]
@@ -137,7 +131,7 @@ impl Token {
 
     fn from_text(text: &[u8; Self::LEN]) -> Self {
         let mut selector = [0; SELECTOR_LEN];
-        let mut verifier = [0; VERIFIER_LEN];
+        let mut verifier = Zeroizing::new([0; VERIFIER_LEN]);
         selector.copy_from_slice(&text[..SELECTOR_LEN]);
         verifier.copy_from_slice(&text[SELECTOR_LEN..]);
         Self {
@@ -153,13 +147,13 @@ impl Token {
     /// Appends the token's text: for the `Set-Cookie` line, and for nothing else.
     pub(crate) fn expose(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.selector.0);
-        out.extend_from_slice(&self.verifier.0);
+        out.extend_from_slice(self.verifier.0.as_slice());
     }
 
     /// Whether both are the same token, in constant time.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
         let selector = self.selector.0.ct_eq(&other.selector.0);
-        let verifier = self.verifier.0.ct_eq(&other.verifier.0);
+        let verifier = self.verifier.0.ct_eq(other.verifier.0.as_slice());
         (selector & verifier).into()
     }
 }
@@ -215,7 +209,7 @@ impl VerifierHasher {
         tail[0] = 20;
         tail[1..=SELECTOR_LEN].copy_from_slice(&token.selector.0);
         tail[1 + SELECTOR_LEN] = 24;
-        tail[2 + SELECTOR_LEN..].copy_from_slice(&token.verifier.0);
+        tail[2 + SELECTOR_LEN..].copy_from_slice(token.verifier.0.as_slice());
         sha.update(tail);
         tail.zeroize();
         VerifierHash(sha.finalize().into())
@@ -276,7 +270,7 @@ fn is_base64url(bytes: &[u8]) -> bool {
 
 fn base64url(bytes: &[u8; 33], text: &mut [u8; Token::LEN]) {
     for (three, four) in bytes.chunks_exact(3).zip(text.chunks_exact_mut(4)) {
-        let bits = u32::from(three[0]) << 16 | u32::from(three[1]) << 8 | u32::from(three[2]);
+        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
         for (place, character) in four.iter_mut().enumerate() {
             *character = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
         }
@@ -341,6 +335,44 @@ mod tests {
         assert!(!printed.contains(&secret));
         assert!(printed.contains(token.selector().as_str()));
         assert_eq!(format!("{hash:?}"), "VerifierHash([hidden])");
+    }
+
+    #[test]
+    fn what_is_not_secret_prints_its_name() {
+        let id: SessionId = "ABCDEFGHIJKLMNOPQRST".parse().unwrap();
+        assert_eq!(format!("{id:?}"), "SessionId(ABCDEFGHIJKLMNOPQRST)");
+        let hasher = VerifierHasher::new("p", "n");
+        assert_eq!(format!("{hasher:?}"), "VerifierHasher");
+        assert_eq!(format!("{:?}", Random::System), "Random");
+    }
+
+    #[test]
+    fn a_session_id_is_its_text_in_json_and_nothing_else_is_one() {
+        let json = "\"ABCDEFGHIJKLMNOPQRST\"";
+        let id: SessionId = serde_json::from_str(json).unwrap();
+        assert_eq!(id.as_str(), "ABCDEFGHIJKLMNOPQRST");
+        assert_eq!(serde_json::to_string(&id).unwrap(), json);
+        let text = serde_json::to_value(id).unwrap();
+        assert_eq!(serde_json::from_value::<SessionId>(text).unwrap(), id);
+
+        assert_eq!(
+            "!".repeat(20).parse::<SessionId>(),
+            Err(ParseSessionIdError)
+        );
+        let error = serde_json::from_str::<SessionId>("\"ABC\"").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("a session id is 20 characters of base64url")
+        );
+    }
+
+    #[test]
+    fn a_failing_generator_says_what_failed() {
+        assert_eq!(
+            RandomError.to_string(),
+            "the system's random number generator failed"
+        );
     }
 
     #[test]

@@ -80,6 +80,7 @@ pub struct SessionConfig {
     #[serde(with = "durations::plain")]
     pub(crate) store_timeout: Duration,
     pub(crate) max_data_size: usize,
+    pub(crate) clear_site_data: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) namespace: Option<String>,
     // Last, since in TOML a table ends what stands before it.
@@ -97,6 +98,7 @@ impl Default for SessionConfig {
             on_interrupted: OnInterrupted::default(),
             store_timeout: Duration::from_millis(500),
             max_data_size: 64 << 10,
+            clear_site_data: false,
             namespace: None,
             cookie: CookieConfig::default(),
         }

@@ -88,6 +88,17 @@ macro_rules! session_options {
             self
         }
 
+        /// Whether a logout also tells the browser to drop what it has cached and stored of the site: off by default.
+        ///
+        /// The response to it then has `Clear-Site-Data: "cache", "storage"`. Not `"cookies"`, which would take those of
+        /// other layers too; the session's own is removed by name. ASVS 5.0, 14.3.1;
+        /// [W3C Clear Site Data](https://www.w3.org/TR/clear-site-data/).
+        #[must_use]
+        pub fn clear_site_data(mut self, clear: bool) -> Self {
+            self$(.$field)?.clear_site_data = clear;
+            self
+        }
+
         /// What tells this layer's sessions from those of other layers over the same store: the cookie's name by
         /// default.
         ///

@@ -9,7 +9,7 @@ mod support;
 
 use std::time::Duration;
 
-use support::app::App;
+use support::app::{App, key};
 use support::proxy::Proxy;
 use support::redis_server::{Monitor, RedisServer};
 use tower_keycard::store::RedisStore;
@@ -77,11 +77,6 @@ impl Stack {
         assert_eq!(executed, commands.concat());
         assert_eq!(taken, round_trips, "round trips of {commands:?}");
     }
-}
-
-/// The session's key on the server.
-fn key(card: &str) -> String {
-    format!("keycard:__Host-id:{}", &card[..20])
 }
 
 /// A command on one line, without what is different each time: the record, its revision, a script's hash.

@@ -16,6 +16,12 @@ async fn start() -> (App, Faults, String) {
     (app, faults, card)
 }
 
+fn always(faults: &Faults, fault: Fault) {
+    for operation in Operation::ALL {
+        faults.always(operation, fault);
+    }
+}
+
 const SILENCE: [Fault; 2] = [Fault::Hang, Fault::HoldReply];
 
 #[tokio::test(start_paused = true)]
@@ -23,7 +29,7 @@ async fn a_request_on_a_store_that_never_answers_takes_its_deadline_and_no_more(
     for fault in SILENCE {
         for path in ["/read", "/write", "/rotate", "/login/alice", "/logout"] {
             let (app, faults, card) = start().await;
-            Operation::ALL.map(|operation| faults.always(operation, fault));
+            always(&faults, fault);
             let start = Instant::now();
             let answer = app.get(path, Some(&card)).await;
             assert_eq!((answer.status, &answer.cookie), (503, &Cookie::Untouched));
@@ -39,7 +45,7 @@ async fn a_commit_that_is_not_answered_is_not_followed_by_another_time_out() {
             for card in [false, true] {
                 let (app, faults, own) = start().await;
                 let card = card.then_some(&own[..]);
-                Operation::ALL.map(|operation| faults.always(operation, fault));
+                always(&faults, fault);
                 faults.next(Operation::Load, Fault::Pass);
                 let start = Instant::now();
                 let answer = app.get(path, card).await;
@@ -58,7 +64,7 @@ async fn a_commit_that_is_not_answered_is_not_followed_by_another_time_out() {
 async fn what_became_of_a_lost_answer_is_found_out_within_the_same_deadline() {
     for path in ["/write", "/rotate", "/logout"] {
         let (app, faults, card) = start().await;
-        Operation::ALL.map(|operation| faults.always(operation, Fault::Hang));
+        always(&faults, Fault::Hang);
         faults.next(Operation::Load, Fault::Pass);
         // Lost at once, as a connection that is reset; then silence.
         faults.next(Operation::Replace, Fault::LostReply);

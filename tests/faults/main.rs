@@ -1,4 +1,7 @@
 //! What visitors get while the store is in trouble: the whole stack, from the router to real servers and back.
+//!
+//! `docs/faults.md` is what `matrix` observes. After a change that is meant, it is written anew by
+//! `KEYCARD_WRITE_DOCS=1 cargo test --all-features --test faults`.
 
 // Helpers are tests too, which clippy.toml does not know.
 #![allow(clippy::unwrap_used)]
@@ -6,7 +9,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cell;
+mod cut;
 mod deadlines;
+mod fault;
+mod flipped;
+mod matrix;
+mod stage;
 
 use std::time::Duration;
 

@@ -29,7 +29,7 @@ pub(crate) const BEFORE: usize = 9;
 const NEVER_ISSUED: &str = "neverissuedneverissuedneverissuedneverissued";
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-type Answering = Pin<Box<dyn Future<Output = Result<Response<()>, Infallible>>>>;
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Response<()>, Infallible>> + Send>>;
 
 /// What became of a request.
 #[derive(Clone, Default)]
@@ -123,7 +123,7 @@ impl<S: SessionStore + Clone> Driver<S> {
             .receive(first_card.clone().map(SetCookie::Set).as_ref());
         let mut before = BTreeMap::new();
         if let (Some(card), true) = (&first_card, scene.start != Start::Unknown) {
-            let key = self.key_of(card);
+            let key = key_of(card);
             let found = self.store.load(&key).await.unwrap().into();
             before.insert(key, found);
         }
@@ -210,10 +210,6 @@ impl<S: SessionStore + Clone> Driver<S> {
             .unwrap()
     }
 
-    fn key_of(&self, card: &str) -> RecordKey {
-        RecordKey::new("__Host-id", card[..20].parse().unwrap())
-    }
-
     /// A request that runs from its start to its end with nobody beside it.
     async fn alone(&self, script: &Script, card: Option<&str>) -> (Option<SetCookie>, Sight) {
         let layer = self.layer(self.store.clone());
@@ -224,16 +220,10 @@ impl<S: SessionStore + Clone> Driver<S> {
     }
 
     async fn set_up(&self, start: Start) -> Option<String> {
-        let operations: &[_] = match start {
-            Start::Nothing => return None,
-            Start::Unknown => return Some(NEVER_ISSUED.to_owned()),
-            Start::Anonymous => &[Operation::Insert("a"), Operation::Append],
-            Start::Alice => &[
-                Operation::Login("alice"),
-                Operation::Insert("a"),
-                Operation::Append,
-            ],
-        };
+        if start == Start::Unknown {
+            return Some(NEVER_ISSUED.to_owned());
+        }
+        let operations = start.operations()?;
         match self.alone(&Script::new(operations), None).await {
             (Some(SetCookie::Set(card)), _) => Some(card),
             _ => panic!("a first write sets a cookie"),
@@ -354,7 +344,13 @@ impl<S: SessionStore + Clone> Driver<S> {
     }
 }
 
-fn request(
+/// Under which key the store keeps the session that a card names.
+pub(crate) fn key_of(card: &str) -> RecordKey {
+    RecordKey::new("__Host-id", card[..20].parse().unwrap())
+}
+
+/// A request to the application behind a layer.
+pub(crate) fn request(
     layer: &SessionLayer,
     number: usize,
     script: &Script,

@@ -24,7 +24,7 @@ pub(crate) fn violations(trace: &Trace) -> Vec<String> {
     check.violations
 }
 
-/// What a request's last carried-out call left of the session that the call was about.
+/// What a request's last answered call left of the session that the call was about.
 #[derive(Clone)]
 pub(crate) struct Confirmed {
     pub(crate) moment: usize,
@@ -45,8 +45,8 @@ pub(crate) struct Check<'a> {
     /// Every entry that was ever stored by a request.
     stored: BTreeSet<(usize, String)>,
     pub(crate) confirmed: BTreeMap<usize, Confirmed>,
-    /// Requests that made a card worthless.
-    pub(crate) killers: BTreeSet<usize>,
+    /// Requests that made a card worthless, and when.
+    pub(crate) killers: BTreeMap<usize, usize>,
 }
 
 impl<'a> Check<'a> {
@@ -61,7 +61,7 @@ impl<'a> Check<'a> {
             written: BTreeMap::new(),
             stored: BTreeSet::new(),
             confirmed: BTreeMap::new(),
-            killers: BTreeSet::new(),
+            killers: BTreeMap::new(),
         };
         for (key, found) in &trace.before {
             if let (Found::Record(record), Some(card)) = (found, &trace.first_card) {
@@ -71,8 +71,7 @@ impl<'a> Check<'a> {
             }
         }
         for (number, outcome) in trace.outcomes.iter().enumerate() {
-            // A 503 hands out the card of an earlier save, and does not know what became of it since.
-            if let (Some(SetCookie::Set(card)), true) = (&outcome.cookie, outcome.heard()) {
+            if let Some(SetCookie::Set(card)) = &outcome.cookie {
                 check.find_verifier(number, card);
             }
         }
@@ -89,7 +88,7 @@ impl<'a> Check<'a> {
 
     /// A card is that of the last record which its request wrote; a refreshed one is the card that the request carried.
     fn find_verifier(&mut self, number: usize, card: &'a str) {
-        let written = self.trace.calls.iter().rev().find_map(|call| {
+        let mut written = self.trace.calls.iter().rev().filter_map(|call| {
             let of_card = call.request == number && call.key.id().as_str() == &card[..20];
             match &call.effect {
                 Effect::Created(record) | Effect::Replaced(record) if of_card => {
@@ -98,11 +97,16 @@ impl<'a> Check<'a> {
                 _ => None,
             }
         });
-        match written {
-            Some(verifier) => {
-                self.verifiers.insert(card, verifier);
+        let outcome = &self.trace.outcomes[number];
+        let refreshed = outcome.carried.as_deref() == Some(card);
+        match written.next() {
+            // A 503 hands out the card of an earlier save, and does not know of a rotation since.
+            _ if refreshed && !outcome.heard() => {}
+            Some(last) if outcome.heard() || written.all(|earlier| earlier == last) => {
+                self.verifiers.insert(card, last);
             }
-            None if self.trace.outcomes[number].carried.as_deref() == Some(card) => {}
+            Some(_) => {}
+            None if refreshed => {}
             None => self.fail(format!("request {number} handed out a card of nothing")),
         }
     }
@@ -126,7 +130,7 @@ impl<'a> Check<'a> {
                 }
                 self.wrote(call, facts);
             }
-            Effect::Replaced(record) => self.replaced(call, Facts::of(record)),
+            Effect::Replaced(record) => self.replaced(moment, call, Facts::of(record)),
             Effect::Deleted => {
                 let ends = |operation: &Operation| {
                     matches!(operation, Operation::Logout | Operation::Login(_))
@@ -136,17 +140,18 @@ impl<'a> Check<'a> {
                 }
                 self.present.remove(key);
                 self.deleted.insert(key.clone());
-                self.killers.insert(call.request);
+                self.killers.insert(call.request, moment);
             }
         }
-        if !call.late {
+        // What the caller learned; of a lost reply it learned nothing.
+        if call.fault == Fault::None {
             let verifier = self.present.get(key).map(|facts| facts.verifier);
             self.confirmed
                 .insert(call.request, Confirmed { moment, verifier });
         }
     }
 
-    fn replaced(&mut self, call: &Call, new: Facts) {
+    fn replaced(&mut self, moment: usize, call: &Call, new: Facts) {
         let (number, key) = (call.request, &call.key);
         if self.deleted.contains(key) {
             self.fail(format!("request {number} resurrected {key}"));
@@ -171,7 +176,7 @@ impl<'a> Check<'a> {
         let script = self.script(number);
         let logs_in = script.does(|operation| matches!(operation, Operation::Login(_)));
         if new.verifier != old.verifier {
-            self.killers.insert(number);
+            self.killers.insert(number, moment);
             if let Some(winner) = self.retired.insert(old.verifier, number) {
                 self.fail(format!("{winner} and {number} both won one rotation"));
             }
@@ -300,7 +305,9 @@ impl<'a> Check<'a> {
                 "request {number} was interrupted and sent a cookie"
             ));
         }
-        if status == 503 && outcome.cookie.is_some() && !saves {
+        // A handler may answer 503 of its own, after a logout.
+        let ended = self.killers.contains_key(&number);
+        if status == 503 && outcome.cookie.is_some() && !ended && !saves {
             self.fail(format!("request {number} failed and sent a cookie"));
         }
         if script
@@ -322,7 +329,7 @@ impl<'a> Check<'a> {
         }
         // The browser learns of what became of its card, unless there was no answer to tell it.
         let told = status >= 500 || outcome.cookie.is_some() || saves || !undisturbed;
-        if self.killers.contains(&number) && !told {
+        if self.killers.contains_key(&number) && !told {
             self.fail(format!("request {number} ended a card and told nobody"));
         }
     }

@@ -67,8 +67,9 @@ fn ends_badly(check: &Check<'_>, order: &[usize]) -> bool {
         return false;
     }
     // Whoever decided later than the last response in this order: overtaken, or never heard of.
-    let moment = |number: &usize| check.confirmed.get(number).map(|at| at.moment);
-    let later = |number: &usize| moment(number) > moment(&last);
+    let decided = |number: &usize| check.confirmed.get(number).map(|at| at.moment);
+    let ended = |number: &usize| check.killers.get(number).copied();
+    let later = |number: &usize| decided(number).max(ended(number)) > decided(&last);
     let excused = (0..trace.outcomes.len()).filter(later).any(|number| {
         let place = order.iter().position(|at| *at == number);
         let overtaken = place < order.iter().position(|at| *at == last);

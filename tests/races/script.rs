@@ -32,6 +32,8 @@ pub(crate) enum Operation {
     SetExpiry(u32),
     /// An explicit save.
     Save,
+    /// Reads the session anew, and drops what was not saved.
+    Reload,
     /// Answers 500 from here on.
     Fail,
 }
@@ -74,11 +76,6 @@ impl Script {
         self
     }
 
-    pub(crate) fn vanishing(mut self) -> Self {
-        self.vanishes = true;
-        self
-    }
-
     pub(crate) fn does(&self, wanted: impl Fn(&Operation) -> bool) -> bool {
         self.operations.iter().any(wanted)
     }
@@ -86,7 +83,10 @@ impl Script {
     /// As whom the request is logged in at its end, if it logged in.
     pub(crate) fn login(&self) -> Option<&'static str> {
         let mut steps = self.operations.iter().rev();
-        let last = |step: &&Operation| matches!(step, Operation::Login(_) | Operation::Logout);
+        let last = |step: &&Operation| {
+            use Operation::{Login, Logout, Reload};
+            matches!(step, Login(_) | Logout | Reload)
+        };
         match steps.find(last) {
             Some(Operation::Login(user)) => Some(user),
             _ => None,
@@ -104,6 +104,21 @@ pub(crate) enum Start {
     Alice,
     /// A card that opens nothing.
     Unknown,
+}
+
+impl Start {
+    /// What made the session that is there before the first request, if one is.
+    pub(crate) fn operations(self) -> Option<&'static [Operation]> {
+        match self {
+            Self::Nothing | Self::Unknown => None,
+            Self::Anonymous => Some(&[Operation::Insert("a"), Operation::Append]),
+            Self::Alice => Some(&[
+                Operation::Login("alice"),
+                Operation::Insert("a"),
+                Operation::Append,
+            ]),
+        }
+    }
 }
 
 /// Which card a request carries.
@@ -257,6 +272,11 @@ async fn carry_out(
                 session.set_expiry(Duration::from_secs(seconds.into()))?;
             }
             Operation::Save => session.save().await?,
+            Operation::Reload => {
+                if session.reload().await.is_err() {
+                    return Ok(StatusCode::SERVICE_UNAVAILABLE);
+                }
+            }
             Operation::Fail => status = StatusCode::INTERNAL_SERVER_ERROR,
         }
         notes.look(&session);

@@ -75,6 +75,8 @@ type LateCall = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Default)]
 struct Lane {
+    /// Whether a turn comes by itself, after one yield, and nothing is written down.
+    free: bool,
     waiting: bool,
     granted: bool,
     waker: Option<Waker>,
@@ -106,6 +108,20 @@ impl Stage {
             ..Lane::default()
         });
         state.lanes.len() - 1
+    }
+
+    /// Opens a lane in which every turn comes by itself, after one yield.
+    pub(crate) fn open_free_lane(&self) -> usize {
+        let lane = self.open_lane(&[]);
+        self.state().lanes[lane].free = true;
+        lane
+    }
+
+    fn write_down(&self, call: Call) {
+        let mut state = self.state();
+        if !state.lanes[call.request].free {
+            state.calls.push(call);
+        }
     }
 
     /// Lets a request's waiting call go on to its next turn.
@@ -149,6 +165,7 @@ impl Stage {
 struct Turn<'a> {
     stage: &'a Stage,
     lane: usize,
+    yielded: bool,
     over: bool,
 }
 
@@ -158,11 +175,17 @@ impl Future for Turn<'_> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.stage.state();
         let lane = &mut state.lanes[self.lane];
-        if lane.granted {
+        if lane.granted || lane.free && self.yielded {
             lane.granted = false;
             drop(state);
             self.over = true;
             return Poll::Ready(());
+        }
+        if lane.free {
+            drop(state);
+            self.yielded = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         lane.waiting = true;
         lane.waker = Some(context.waker().clone());
@@ -198,6 +221,7 @@ impl<S> StagedStore<S> {
         Turn {
             stage: &self.stage,
             lane: self.lane,
+            yielded: false,
             over: false,
         }
     }
@@ -226,11 +250,11 @@ impl<S> StagedStore<S> {
             Fault::None | Fault::ReplyLost => {
                 let answer = call.await.expect("the store itself works");
                 let effect = effect(&answer);
-                self.stage.state().calls.push(Call { effect, ..report });
+                self.stage.write_down(Call { effect, ..report });
                 Ok(answer)
             }
             Fault::Unavailable | Fault::RequestLost => {
-                self.stage.state().calls.push(report);
+                self.stage.write_down(report);
                 Err(StoreError::new(StoreErrorKind::Unavailable))
             }
             Fault::AppliedLate => {
@@ -242,7 +266,7 @@ impl<S> StagedStore<S> {
                 let carry_out = async move {
                     let answer = call.await.expect("the store itself works");
                     let effect = effect(&answer);
-                    stage.state().calls.push(Call { effect, ..late });
+                    stage.write_down(Call { effect, ..late });
                 };
                 let mut state = self.stage.state();
                 state.calls.push(report);

@@ -1,5 +1,7 @@
 //! An application with a login, and browsers that use it.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
@@ -97,6 +99,10 @@ fn routes() -> Router {
         .route(
             "/reauthenticate",
             post(async |session: Session| session.reauthenticate()),
+        )
+        .route(
+            "/sensitive",
+            post(async |session: Session| session.require_fresh(Duration::from_secs(300))),
         )
         .route("/cycle", post(async |session: Session| session.cycle_id()))
         .route("/logout", post(async |session: Session| session.logout()))

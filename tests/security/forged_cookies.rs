@@ -149,7 +149,7 @@ fn forged(card: &str) -> Vec<Vec<u8>> {
     }
     headers.extend([
         card.to_owned(),
-        format!("{COOKIE_NAME}"),
+        COOKIE_NAME.to_owned(),
         format!("{COOKIE_NAME}:{card}"),
         format!("{COOKIE_NAME};={card}"),
         format!("{COOKIE_NAME};{card}"),

@@ -28,9 +28,12 @@ fn page() -> String {
     std::fs::read_to_string(root().join("docs/security.md")).unwrap()
 }
 
-/// The cells of every row of every table, without heads and rules.
+/// The cells of every row, without heads and rules.
 fn rows(page: &str) -> Vec<Vec<String>> {
-    page.lines()
+    page.split("\n## What reading costs")
+        .next()
+        .unwrap()
+        .lines()
         .filter(|line| {
             line.starts_with("| ") && !line.starts_with("| row ") && !line.starts_with("| threat ")
         })
@@ -169,12 +172,7 @@ fn a_row_that_is_missing_or_names_nothing_is_noticed() {
 #[test]
 fn what_is_not_there_yet_is_said_plainly() {
     let page = page();
-    for (row, name) in [
-        ("R5", "list"),
-        ("R6", "policy"),
-        ("R7", "require_fresh"),
-        ("R12", "Clear-Site-Data"),
-    ] {
+    for (row, name) in [("R5", "list"), ("R6", "policy")] {
         let rows = rows(&page);
         let row = rows.iter().find(|cells| cells[0] == row).unwrap();
         assert!(

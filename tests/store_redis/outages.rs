@@ -1,4 +1,4 @@
-//! A server that goes away, stands still, or comes back.
+//! What the store says of a server that goes away, stands still, or comes back. What visitors get then is in `tests/faults`.
 
 use std::time::Instant;
 
@@ -44,33 +44,27 @@ async fn recovery(store: &RedisStore) -> Duration {
 }
 
 #[tokio::test]
-async fn a_server_that_is_killed_and_started_again_is_found_within_a_second() {
+async fn of_a_server_that_is_gone_it_is_known_that_nothing_was_sent_to_it() {
     let mut server = RedisServer::start();
     let store = RedisStore::connect(config(server.url())).await.unwrap();
     created(&store, &key(1)).await;
-    for _ in 0..3 {
-        server.kill();
-        for (name, error) in failures(&store).await {
-            // The first call may have been on its way; none of the others was.
-            assert!(
-                matches!(
-                    error.kind(),
-                    StoreErrorKind::Unavailable | StoreErrorKind::OutcomeUnknown
-                ),
-                "{name}: {error:?}"
-            );
-        }
-        for (name, error) in failures(&store).await {
-            assert_eq!(
+    server.kill();
+    for (name, error) in failures(&store).await {
+        // The first call may have been on its way; none of the others was.
+        assert!(
+            matches!(
                 error.kind(),
-                StoreErrorKind::Unavailable,
-                "{name}: {error:?}"
-            );
-        }
-        server.restart();
-        let taken = recovery(&store).await;
-        println!("recovered from a restart in {taken:?}");
-        assert!(taken < Duration::from_secs(1), "{taken:?}");
+                StoreErrorKind::Unavailable | StoreErrorKind::OutcomeUnknown
+            ),
+            "{name}: {error:?}"
+        );
+    }
+    for (name, error) in failures(&store).await {
+        assert_eq!(
+            error.kind(),
+            StoreErrorKind::Unavailable,
+            "{name}: {error:?}"
+        );
     }
 }
 
@@ -96,32 +90,10 @@ async fn a_server_that_comes_back_under_load_is_found_within_a_second() {
     eventually("calls fail", async || store.load(&key(1)).await.err()).await;
     server.restart();
     let taken = recovery(&store).await;
-    println!("recovered under load in {taken:?}");
     assert!(taken < Duration::from_secs(1), "{taken:?}");
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     for caller in callers {
         caller.await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_connection_that_the_server_closed_while_idle_fails_no_load() {
-    let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.unwrap();
-    let record = created(&store, &key(1)).await;
-    for _ in 0..5 {
-        assert_eq!(server.cli(&["CLIENT", "KILL", "TYPE", "normal"]), "1");
-        // Whether or not the closing has been noticed by now.
-        assert_eq!(
-            loaded(&store, &key(1)).await.0.revision(),
-            record.revision()
-        );
-        assert!(
-            store
-                .touch(&key(1), record.revision(), LONG, None)
-                .await
-                .unwrap()
-        );
     }
 }
 
@@ -138,33 +110,25 @@ async fn a_connection_that_the_server_closed_is_known_to_be_before_anything_is_s
 }
 
 #[tokio::test]
-async fn a_server_that_stands_still_is_given_up_on_time_and_found_again_when_it_goes_on() {
+async fn a_change_sent_to_a_server_that_stands_still_is_unknown_and_later_ones_are_not_sent() {
     let server = RedisServer::start();
     let store = RedisStore::connect(config(server.url())).await.unwrap();
     created(&store, &key(1)).await;
-    for _ in 0..2 {
-        server.pause();
-        let record = sample_record("{}");
-        let start = Instant::now();
-        let error = store.create(&key(2), &record, LONG).await.unwrap_err();
+    server.pause();
+    let start = Instant::now();
+    let error = store
+        .create(&key(2), &sample_record("{}"), LONG)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::OutcomeUnknown, "{error:?}");
+    assert!(start.elapsed() >= DEADLINE, "{:?}", start.elapsed());
+    // The connection was let go; on a new one nothing is sent before the server has answered.
+    for (name, error) in failures(&store).await {
         assert_eq!(
             error.kind(),
-            StoreErrorKind::OutcomeUnknown,
-            "it was sent: {error:?}"
+            StoreErrorKind::Unavailable,
+            "{name}: {error:?}"
         );
-        assert!(start.elapsed() >= DEADLINE, "{:?}", start.elapsed());
-        // The connection was let go; on a new one nothing is sent before the server has answered.
-        for (name, error) in failures(&store).await {
-            assert_eq!(
-                error.kind(),
-                StoreErrorKind::Unavailable,
-                "{name}: {error:?}"
-            );
-        }
-        server.resume();
-        let taken = recovery(&store).await;
-        println!("recovered from standing still in {taken:?}");
-        assert!(taken < Duration::from_secs(1), "{taken:?}");
     }
 }
 

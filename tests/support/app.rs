@@ -56,6 +56,7 @@ impl App {
         let router = Router::new()
             .route("/untouched", get(untouched))
             .route("/read", get(read))
+            .route("/count", get(count))
             .route("/write", get(write))
             .route("/rotate", get(rotate))
             .route("/login/{user}", get(login))
@@ -75,6 +76,9 @@ impl App {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let cookie = cookie(response.headers());
+        let again = response.headers().get(header::RETRY_AFTER);
+        let again = again.map(|seconds| seconds.to_str().unwrap());
+        assert_eq!(again, (status == 503).then_some("1"));
         let body = response.into_body().collect().await.unwrap().to_bytes();
         Answer {
             status,
@@ -103,6 +107,11 @@ fn cookie(headers: &HeaderMap) -> Cookie {
         "" => Cookie::Removed,
         card => Cookie::Set(card.to_owned()),
     }
+}
+
+/// What a server knows the session of a card by.
+pub(crate) fn key(card: &str) -> String {
+    format!("keycard:{COOKIE}:{}", &card[..20])
 }
 
 /// Where handlers wait before they answer, while it is closed.
@@ -163,6 +172,11 @@ async fn untouched(State(gate): State<Gate>) -> &'static str {
 async fn read(State(gate): State<Gate>, session: Session) -> Result<String, SessionError> {
     gate.pass().await;
     Ok(owner(&session))
+}
+
+/// How often it was written.
+async fn count(session: Session) -> Result<String, SessionError> {
+    Ok(session.get::<u32>("count")?.unwrap_or(0).to_string())
 }
 
 async fn write(State(gate): State<Gate>, session: Session) -> Result<String, SessionError> {

@@ -19,8 +19,8 @@ pub(crate) enum Network {
     /// Nothing arrives, and nobody is told: the connections that there are, and those made meanwhile, stay open and are
     /// dead for good, as behind a firewall that has forgotten them.
     Silent,
-    /// Half an answer arrives; then the connection is closed, or reset.
-    Cut { reset: bool },
+    /// So many bytes of an answer arrive; then the connection is closed, or reset.
+    Cut { after: usize, reset: bool },
 }
 
 /// Carries bytes between its own port and a server's.
@@ -82,8 +82,8 @@ impl Proxy {
     }
 
     /// The next answer is cut; the network is fine again after that.
-    pub(crate) fn cut_once(&self, reset: bool) {
-        self.change(Network::Cut { reset }, true);
+    pub(crate) fn cut_once(&self, after: usize, reset: bool) {
+        self.change(Network::Cut { after, reset }, true);
     }
 
     fn change(&self, network: Network, once: bool) {
@@ -164,8 +164,8 @@ async fn carry(mut client: TcpStream, port: u16, number: u32, shared: Arc<Shared
                 if !std::mem::replace(&mut answered, true) {
                     shared.round_trips.fetch_add(1, Ordering::SeqCst);
                 }
-                if let Network::Cut { reset } = fate {
-                    let _ = client.write_all(&answer[..length / 2]).await;
+                if let Network::Cut { after, reset } = fate {
+                    let _ = client.write_all(&answer[..length.min(after)]).await;
                     if reset {
                         client.set_zero_linger().unwrap();
                     }

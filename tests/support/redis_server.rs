@@ -50,26 +50,33 @@ impl RedisServer {
             .windows(2)
             .find(|pair| pair[0] == "--requirepass")
             .map(|pair| pair[1].clone());
+        let port = free_port();
+        let mut server = Self {
+            child: spawn(port, directory, &args),
+            port,
+            directory: directory.to_owned(),
+            args,
+            password,
+        };
         // Somebody else may take the port between its choice and the server's start.
         for _ in 0..10 {
-            let port = free_port();
-            let child = spawn(port, directory, &args);
-            let mut server = Self {
-                child,
-                port,
-                directory: directory.to_owned(),
-                args: args.clone(),
-                password: password.clone(),
-            };
             if server.wait_until_it_answers() {
                 return server;
             }
+            server.kill();
+            server.port = free_port();
+            server.respawn();
         }
         panic!("redis-server did not start:\n{}", log(directory));
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -179,12 +186,20 @@ impl Drop for RedisServer {
     }
 }
 
+/// A port that nobody listens on. Not one of those that the system gives to connections: it might give it away while the
+/// server that had it is restarted.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    const PORTS: std::ops::Range<u16> = 12_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Apart from those of other test binaries, most likely.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id() * 61;
+        let port =
+            PORTS.start + u16::try_from(number % u32::from(PORTS.end - PORTS.start)).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn spawn(port: u16, directory: &Path, args: &[String]) -> Child {

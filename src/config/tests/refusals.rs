@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Changes, DAY, SECOND, SameSite, SessionConfig, config, refused};
+use super::{Changes, DAY, Persistence, SECOND, SameSite, SessionConfig, config, refused};
 use crate::cookie::CookieTemplate;
 use crate::record::Record;
 use crate::token::{Random, Token};
@@ -15,6 +15,26 @@ fn defaults_and_presets_are_valid() {
         SessionConfig::insecure_for_development(),
     ] {
         config.validate().unwrap();
+    }
+}
+
+#[test]
+fn presets_have_the_limits_that_they_are_named_for() {
+    let limits = |config: SessionConfig| (config.idle, config.absolute, config.persistence);
+    let (minute, hour) = (60 * SECOND, 3_600 * SECOND);
+    use Persistence::{BrowserSession, Persistent};
+    for (config, idle, absolute, persistence) in [
+        (SessionConfig::new(), DAY, 14 * DAY, Persistent),
+        (SessionConfig::strict(), 30 * minute, 8 * hour, Persistent),
+        (SessionConfig::aal2(), hour, DAY, BrowserSession),
+        (
+            SessionConfig::aal3(),
+            15 * minute,
+            12 * hour,
+            BrowserSession,
+        ),
+    ] {
+        assert_eq!(limits(config), (idle, Some(absolute), persistence));
     }
 }
 

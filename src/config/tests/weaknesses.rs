@@ -55,6 +55,25 @@ fn each_weak_setting_has_its_id() {
 }
 
 #[test]
+fn what_is_just_within_an_advised_limit_is_not_weak() {
+    let within: Changes<'_> = &[
+        ("absolute", |config| config.absolute(30 * DAY)),
+        ("idle", |config| config.idle(7 * DAY)),
+        ("as long as absolute", |config| {
+            config.idle(DAY).absolute(DAY)
+        }),
+        ("data", |config| config.max_data_size(256 << 10)),
+        ("timeout", |config| config.store_timeout(10 * SECOND)),
+        ("the strongest prefix there is", |config| {
+            config.cookie_name("__Host-Http-id")
+        }),
+    ];
+    for (what, change) in within {
+        assert_eq!(change(config()).check(), [], "{what}");
+    }
+}
+
+#[test]
 fn several_are_all_listed() {
     let config = config().cookie_domain("example.com").cookie_prefix(false);
     assert_eq!(ids(&config), ["keycard.W004", "keycard.W005"]);
@@ -71,5 +90,16 @@ fn each_is_printed_on_one_line_as_sentences() {
         let line = weakness.to_string();
         assert!(line.starts_with(weakness.id()) && line.ends_with('.'));
         assert!(!line.contains("  ") && !line.contains('\n') && !line.contains(".."));
+        assert_eq!(
+            line,
+            format!(
+                "{} `{}`: {}. {}.",
+                weakness.id(),
+                weakness.option(),
+                weakness.reason(),
+                weakness.hint()
+            )
+        );
+        assert!(weakness.reason().contains("ASVS 5.0") && weakness.hint().contains(' '));
     }
 }

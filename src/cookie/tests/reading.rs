@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 
-use http::header::{COOKIE, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, COOKIE, HeaderMap, HeaderValue};
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
 use super::ONE;
-use crate::cookie::{Presented, read, read_lines};
+use crate::cookie::{Presented, hide, read, read_lines};
 
 const NAME: &str = "__Host-id";
 /// `NAME`, `ONE`, and an end.
@@ -107,6 +107,18 @@ fn the_tokens_secret_is_not_printed() {
         NAME.as_bytes(),
     );
     assert!(!format!("{presented:?}").contains(&ONE[20..]));
+}
+
+#[test]
+fn all_cookies_of_a_request_are_hidden_and_nothing_else_is() {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [(COOKIE, "a=b"), (ACCEPT, "text/html"), (COOKIE, "c=d")] {
+        headers.append(name, HeaderValue::from_static(value));
+    }
+    hide(&mut headers);
+    let hidden = |name| headers.get_all(name).iter().all(HeaderValue::is_sensitive);
+    assert!(hidden(COOKIE) && !hidden(ACCEPT));
+    assert_eq!(headers.get_all(COOKIE).iter().count(), 2);
 }
 
 /// Values under our name that look like a token to some parser or other.

@@ -86,6 +86,16 @@ fn the_secret_is_not_printed_with_the_header() {
 }
 
 #[test]
+fn a_template_is_printed_as_the_line_that_removes_its_cookie() {
+    let template = CookieTemplate::new(&SessionConfig::new());
+    let printed = format!("{template:?}");
+    assert_eq!(
+        printed,
+        format!("CookieTemplate({:?})", text(&template.remove()))
+    );
+}
+
+#[test]
 fn what_removes_the_cookie_is_what_set_it_but_for_value_and_lifetime() {
     for config in configs() {
         let template = CookieTemplate::new(&config);

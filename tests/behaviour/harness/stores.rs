@@ -1,0 +1,216 @@
+//! The stores under test, and what the harness has to do behind their backs.
+
+use std::collections::HashMap;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use tower_keycard::store::{
+    AnyStore, Created, DecodeError, Loaded, MemoryStore, Record, RecordKey, RedisConfig,
+    RedisStore, Replaced, Revision, SessionStore, StoreError,
+};
+use tower_keycard::{Clock, Timestamp};
+
+use crate::support::redis_server::RedisServer;
+
+/// A store, fresh and empty, and power over its time and its contents.
+pub(crate) trait Backend {
+    fn store(&self) -> AnyStore;
+
+    /// Lets time pass: what the store keeps is so much closer to its expiry.
+    fn pass(&self, time: Duration);
+
+    /// Puts something unreadable in a record's place.
+    fn spoil(&self, key: &RecordKey, how: DecodeError);
+
+    /// How many records and tombstones there are.
+    fn len(&self) -> usize;
+}
+
+/// In memory, with a clock of its own that moves with the layer's.
+pub(crate) struct Memory {
+    store: Spoilt,
+    clock: Clock,
+}
+
+impl Memory {
+    pub(crate) async fn open() -> Self {
+        let clock = Clock::manual(Timestamp::from_millis(1));
+        let store = MemoryStore::builder().clock(clock.clone()).build();
+        let spoilt = Arc::default();
+        Self {
+            store: Spoilt { store, spoilt },
+            clock,
+        }
+    }
+}
+
+impl Backend for Memory {
+    fn store(&self) -> AnyStore {
+        AnyStore::new(self.store.clone())
+    }
+
+    fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    fn spoil(&self, key: &RecordKey, how: DecodeError) {
+        self.store.spoilt.lock().unwrap().insert(key.clone(), how);
+    }
+
+    fn len(&self) -> usize {
+        self.store.store.len()
+    }
+}
+
+/// Memory cannot hold what is no record, so some places of it only look that way.
+#[derive(Clone)]
+struct Spoilt {
+    store: MemoryStore,
+    spoilt: Arc<Mutex<HashMap<RecordKey, DecodeError>>>,
+}
+
+impl Spoilt {
+    fn at(&self, key: &RecordKey) -> Option<Loaded> {
+        let spoilt = self.spoilt.lock().unwrap();
+        spoilt.get(key).map(|how| Loaded::Unreadable(*how))
+    }
+}
+
+impl SessionStore for Spoilt {
+    fn prefix(&self) -> &str {
+        self.store.prefix()
+    }
+
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        match self.at(key) {
+            Some(spoilt) => Ok(spoilt),
+            None => self.store.load(key).await,
+        }
+    }
+
+    async fn create(
+        &self,
+        key: &RecordKey,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Created, StoreError> {
+        match self.at(key) {
+            Some(_) => Ok(Created::Exists),
+            None => self.store.create(key, record, ttl).await,
+        }
+    }
+
+    async fn replace(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Replaced, StoreError> {
+        match self.at(key) {
+            Some(spoilt) => Ok(Replaced::Conflict(spoilt)),
+            None => self.store.replace(key, expected, record, ttl).await,
+        }
+    }
+
+    async fn touch(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        ttl: Duration,
+    ) -> Result<bool, StoreError> {
+        match self.at(key) {
+            Some(_) => Ok(false),
+            None => self.store.touch(key, expected, ttl).await,
+        }
+    }
+
+    async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
+        self.spoilt.lock().unwrap().remove(key);
+        self.store.delete(key).await
+    }
+}
+
+/// One Redis server for all tests of this process, where each has a prefix of its own.
+pub(crate) struct Redis {
+    store: RedisStore,
+    prefix: String,
+}
+
+impl Redis {
+    pub(crate) async fn open() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let prefix = format!("test-{}:", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let config = RedisConfig::new(Self::server().url()).prefix(prefix.clone());
+        // The machine may be slow; the server is not.
+        let config = config.connect_timeout(PATIENCE).response_timeout(PATIENCE);
+        let store = RedisStore::connect(config).await.unwrap();
+        Self { store, prefix }
+    }
+
+    pub(crate) fn server() -> &'static RedisServer {
+        static SERVER: OnceLock<(RedisServer, Child)> = OnceLock::new();
+        let (server, _) = SERVER.get_or_init(|| {
+            let server = RedisServer::start();
+            let watch = ends_with_this_process(&server);
+            (server, watch)
+        });
+        server
+    }
+
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    fn script(&self, script: &str, argument: &str) -> String {
+        Self::server().cli(&["EVAL", script, "0", &format!("{}*", self.prefix), argument])
+    }
+}
+
+/// How long a store may take before a test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is `static` is never dropped, but its pipes are closed: a shell that reads from one stops the server then.
+fn ends_with_this_process(server: &RedisServer) -> Child {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "read -r _; kill -9 \"$0\"; rm -rf \"$1\""]);
+    shell.arg(server.pid().to_string()).arg(server.directory());
+    shell.stdin(Stdio::piped()).spawn().unwrap()
+}
+
+impl Backend for Redis {
+    fn store(&self) -> AnyStore {
+        AnyStore::new(self.store.clone())
+    }
+
+    fn pass(&self, time: Duration) {
+        let script = "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
+             redis.call('PEXPIRE', key, redis.call('PTTL', key) - ARGV[2]) end";
+        self.script(script, &time.as_millis().to_string());
+    }
+
+    fn spoil(&self, key: &RecordKey, how: DecodeError) {
+        let key = format!("{}{key}", self.prefix);
+        let server = Self::server();
+        let write = match how {
+            DecodeError::FutureFormat => "redis.call('SETRANGE', KEYS[1], 0, string.char(2))",
+            DecodeError::ForeignType => {
+                "redis.call('DEL', KEYS[1]); redis.call('LPUSH', KEYS[1], 'a')"
+            }
+            DecodeError::TooLarge => {
+                "redis.call('SET', KEYS[1], string.char(1) .. string.rep('x', 1048576))"
+            }
+            _ => "redis.call('SET', KEYS[1], string.char(1) .. 'x')",
+        };
+        let script = format!("{write}; redis.call('EXPIRE', KEYS[1], 600)");
+        assert_eq!(server.cli(&["EVAL", &script, "1", &key]), "");
+    }
+
+    fn len(&self) -> usize {
+        self.script("return #redis.call('KEYS', ARGV[1])", "")
+            .parse()
+            .unwrap()
+    }
+}

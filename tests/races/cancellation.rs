@@ -1,0 +1,271 @@
+//! A client may hang up at any await: its request is dropped after each number of polls that it can take.
+//!
+//! Whatever was asked for is then either stored as a whole or not at all, and no other request gets to see any of it.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use http::Response;
+use tower_keycard::store::{MemoryStore, RedisStore, SessionStore};
+use tower_keycard::{Clock, SessionLayer};
+
+use crate::browser::SetCookie;
+use crate::driver::{Answering, START, key_of, request};
+use crate::facts::Facts;
+use crate::redis_server::RedisServer;
+use crate::schedule::Random;
+use crate::schedules::runtime;
+use crate::script::Operation::{
+    Append, Clear, Cycle, Fail, Insert, Login, Logout, Read, Remove, Save, SetExpiry,
+};
+use crate::script::{Notes, Operation, Script};
+use crate::stage::{Found, Stage, StagedStore};
+
+/// How a session stands, apart from what is random.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Standing {
+    Ended,
+    Alive {
+        user: Option<String>,
+        data: Vec<String>,
+        rotated: bool,
+    },
+}
+
+/// A session in the store, whose every value names its number.
+struct Guest {
+    number: usize,
+    card: String,
+    verifier: [u8; 32],
+}
+
+struct Hotel<S> {
+    store: S,
+    /// Over a store whose every call yields before and after it is carried out.
+    layer: SessionLayer,
+    /// Over the store itself.
+    desk: SessionLayer,
+    /// Whether the calls of all requests share a connection.
+    one_connection: bool,
+    guests: usize,
+    drops: u64,
+}
+
+impl<S: SessionStore + Clone> Hotel<S> {
+    fn new(store: S, one_connection: bool) -> Self {
+        let stage = Stage::default();
+        let lane = stage.open_free_lane();
+        let yielding = StagedStore {
+            store: store.clone(),
+            stage,
+            lane,
+        };
+        Self {
+            layer: SessionLayer::new(yielding),
+            desk: SessionLayer::new(store.clone()),
+            store,
+            one_connection,
+            guests: 0,
+            drops: 0,
+        }
+    }
+
+    async fn check_in(&mut self, alice: bool) -> Guest {
+        self.guests += 1;
+        let number = self.guests;
+        let operations: &[_] = if alice {
+            &[Login("alice"), Insert("a"), Append]
+        } else {
+            &[Insert("a"), Append]
+        };
+        let script = Script::new(operations);
+        let answer = request(&self.desk, number, &script, &Notes::default(), None).await;
+        let Some(SetCookie::Set(card)) = SetCookie::of(answer.unwrap().headers()) else {
+            panic!("a first write sets a cookie");
+        };
+        let verifier = self.facts(&card).await.unwrap().verifier;
+        Guest {
+            number,
+            card,
+            verifier,
+        }
+    }
+
+    async fn facts(&self, card: &str) -> Option<Facts> {
+        match self.store.load(&key_of(card)).await.unwrap().into() {
+            Found::Record(record) => Some(Facts::of(&record)),
+            Found::Nothing | Found::Tombstone => None,
+        }
+    }
+
+    async fn standing(&self, guest: &Guest) -> Standing {
+        let Some(facts) = self.facts(&guest.card).await else {
+            return Standing::Ended;
+        };
+        let own = format!("/r{}o", guest.number);
+        let entries = facts.data.into_iter();
+        let strip = |entry: String| {
+            assert!(entry.contains(&own), "{entry} is another guest's");
+            entry.replace(&own, "/")
+        };
+        Standing::Alive {
+            user: facts.user,
+            data: entries
+                .flat_map(|(key, entries)| {
+                    std::iter::once(key).chain(entries.into_iter().map(strip))
+                })
+                .collect(),
+            rotated: facts.verifier != guest.verifier,
+        }
+    }
+
+    fn request(&self, guest: &Guest, operations: &[Operation], notes: &Notes) -> Answering {
+        let script = Script::new(operations);
+        request(&self.layer, guest.number, &script, notes, Some(&guest.card))
+    }
+
+    /// How sessions may stand after a part of a script: as before, as after each save, and as after all of it.
+    async fn standings(&mut self, operations: &[Operation], alice: bool) -> Vec<Standing> {
+        let mut standings = Vec::new();
+        for end in 0..=operations.len() {
+            let saved = end > 0 && operations[end - 1] == Save;
+            if end == 0 || saved || end == operations.len() {
+                let guest = self.check_in(alice).await;
+                let part = &operations[..end];
+                self.request(&guest, part, &Notes::default()).await.unwrap();
+                standings.push(self.standing(&guest).await);
+            }
+        }
+        standings
+    }
+
+    /// Drops a request after each number of polls, until that is enough for it to be answered.
+    async fn drop_everywhere(&mut self, operations: &[Operation], alice: bool) {
+        let standings = self.standings(operations, alice).await;
+        let bystander = self.check_in(!alice).await;
+        let mut guest = self.check_in(alice).await;
+        for polls in 0.. {
+            let notes = Notes::default();
+            let request = self.request(&guest, operations, &notes);
+            let answer = poll_times(request, polls).await;
+            if self.one_connection {
+                // While what was left behind is still under way, and its replies are.
+                self.is_itself(&bystander).await;
+            }
+            self.layer.drain().await;
+
+            let standing = self.standing(&guest).await;
+            let what = format!("{operations:?} dropped after {polls} polls");
+            if notes.logged_out() {
+                assert_eq!(standing, Standing::Ended, "{what}");
+            } else {
+                assert!(
+                    standings.contains(&standing),
+                    "{what}: {standing:?} of {standings:?}"
+                );
+            }
+            if answer.is_some() {
+                assert_eq!(Some(&standing), standings.last(), "{what}");
+                break;
+            }
+            self.drops += 1;
+            if standing != standings[0] {
+                guest = self.check_in(alice).await;
+            }
+        }
+        self.is_itself(&bystander).await;
+    }
+
+    /// A request with a guest's card sees that guest's data.
+    async fn is_itself(&self, guest: &Guest) {
+        let notes = Notes::default();
+        let answer = self.request(guest, &[Read], &notes).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let sight = notes.sights().pop().unwrap();
+        assert!(sight.exists);
+        let own = format!("/r{}o", guest.number);
+        let mut entries = sight.data.iter().flat_map(|(_, entries)| entries);
+        assert!(entries.all(|entry| entry.contains(&own)), "{sight:?}");
+    }
+}
+
+/// Polls a request this many times, and drops it if it is not done by then.
+async fn poll_times(mut request: Answering, polls: usize) -> Option<Response<()>> {
+    let mut left = polls;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        match request.as_mut().poll(context) {
+            Poll::Ready(answer) => Poll::Ready(answer.ok()),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Drops requests of made-up scripts until there were this many drops.
+async fn drop_until<S>(store: S, one_connection: bool, drops: u64) -> u64
+where
+    S: SessionStore + Clone,
+{
+    const OPERATIONS: &[Operation] = &[
+        Read,
+        Insert("b"),
+        Remove("a"),
+        Append,
+        Clear,
+        Login("alice"),
+        Login("bob"),
+        Logout,
+        Cycle,
+        SetExpiry(600),
+        Save,
+        Fail,
+    ];
+    let mut random = Random::new(drops);
+    let mut hotel = Hotel::new(store, one_connection);
+    for alice in [false, true] {
+        for operation in OPERATIONS {
+            hotel.drop_everywhere(&[*operation], alice).await;
+        }
+    }
+    while hotel.drops < drops {
+        let operations: Vec<_> = (0..=random.below(4))
+            .map(|_| random.one_of(OPERATIONS))
+            .collect();
+        hotel
+            .drop_everywhere(&operations, random.below(2) == 0)
+            .await;
+    }
+    hotel.drops
+}
+
+const IN_MEMORY: u64 = 92_000;
+const IN_REDIS: u64 = 8_000;
+
+#[test]
+fn a_request_dropped_at_any_await_is_carried_out_as_a_whole_or_not_at_all() {
+    let clock = Clock::manual(START);
+    let store = MemoryStore::builder().clock(clock).build();
+    let drops = runtime().block_on(drop_until(store, false, IN_MEMORY));
+    println!("{drops} drops over memory");
+    assert!(drops >= IN_MEMORY);
+}
+
+#[test]
+fn a_request_dropped_at_any_await_of_a_call_to_redis_is_too() {
+    let server = RedisServer::start();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let drops = runtime.block_on(async {
+        let store = RedisStore::connect(server.url()).await.unwrap();
+        drop_until(store, true, IN_REDIS).await
+    });
+    println!("{drops} drops over Redis");
+    assert!(drops >= IN_REDIS);
+}

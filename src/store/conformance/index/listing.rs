@@ -176,6 +176,14 @@ pub(super) async fn sessions_of_another_namespace_are_not_listed<H: Harness<Stor
     for (key, (namespace, user)) in keys.iter().zip(places) {
         cx.lists_in(namespace, user, &[key]).await?;
     }
+    // What is done to one of them is done to none of the others.
+    for (place, (namespace, user)) in places.into_iter().enumerate() {
+        cx.delete_user(namespace, user, None).await?;
+        cx.lists_in(namespace, user, &[]).await?;
+        for (key, (namespace, user)) in keys.iter().zip(places).skip(place + 1) {
+            cx.lists_in(namespace, user, &[key]).await?;
+        }
+    }
     Ok(())
 }
 

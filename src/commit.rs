@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::intent::Intent;
 use crate::lifetime::Lifetime;
 use crate::plan::Plan;
+use crate::policy;
 use crate::record::{Record, Revision};
 use crate::store::{
     BoundedStore, Created, Loaded, REVOCATION_LIFETIME, RecordKey, Replaced, StoreError,
@@ -69,8 +70,27 @@ impl From<RandomError> for SessionError {
     }
 }
 
-/// Carries out `plan` for what `intent` asks of `card`.
+/// Carries out `plan` for what `intent` asks of `card`, within what the layer allows a user.
 pub(crate) async fn carry_out(
+    desk: &Desk,
+    card: Card,
+    intent: Intent,
+    plan: Plan,
+) -> Result<Committed, SessionError> {
+    let (Some(limit), Some(login)) = (desk.config.max_sessions_per_user, &intent.login) else {
+        return commit(desk, card, intent, plan).await;
+    };
+    let user = login.user.clone();
+    let own = card.held().map(|held| held.token.selector());
+    policy::admit(desk, limit, &user, own).await?;
+    let committed = commit(desk, card, intent, plan).await?;
+    if let Some(held) = committed.card.held() {
+        policy::evict(desk, limit, &user, held.token.selector()).await;
+    }
+    Ok(committed)
+}
+
+async fn commit(
     desk: &Desk,
     card: Card,
     intent: Intent,

@@ -52,6 +52,8 @@ pub enum SessionError {
     Saving,
     /// The session belongs to no user.
     NotLoggedIn,
+    /// The user has as many sessions as the layer's `max_sessions_per_user` allows: nothing was changed.
+    TooManySessions,
     /// The user proved who they are too long ago for what they are about to do: ask them again, then
     /// [`reauthenticate`](crate::Session::reauthenticate).
     NotFresh,
@@ -95,6 +97,7 @@ impl fmt::Display for SessionError {
             Self::HeadSent => f.write_str("the response has begun: no new cookie can be set"),
             Self::Saving => f.write_str("a save of the session is under way"),
             Self::NotFresh => f.write_str("the user is to prove once more who they are"),
+            Self::TooManySessions => f.write_str("the user has too many sessions"),
             Self::NotLoggedIn => f.write_str("the session belongs to no user"),
             Self::Interrupted => {
                 f.write_str("another request rotated or ended the session meanwhile")

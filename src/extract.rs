@@ -78,6 +78,7 @@ impl IntoResponse for SessionError {
             Self::Ambiguous => bare(StatusCode::BAD_REQUEST),
             Self::NotLoggedIn => bare(StatusCode::UNAUTHORIZED),
             Self::NotFresh => not_fresh(),
+            Self::TooManySessions => bare(StatusCode::FORBIDDEN),
             Self::Store(_) | Self::NoRandomness => unavailable(),
             _ => bare(StatusCode::INTERNAL_SERVER_ERROR),
         }

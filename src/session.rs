@@ -14,6 +14,7 @@ use crate::changes::{Changes, Displaced, RESERVED, Update};
 use crate::clock::Timestamp;
 use crate::completion::Completion;
 use crate::data::{self, Data};
+use crate::desk::Desk;
 use crate::error::{SessionError, SessionRejection};
 use crate::event;
 use crate::intent::{Intent, Login};
@@ -570,6 +571,12 @@ impl<M> Session<M> {
             .intent
             .authenticated(&state.card)
             .map(SystemTime::from)
+    }
+}
+
+impl<M> Session<M> {
+    pub(crate) fn desk(&self) -> Arc<Desk> {
+        self.visit.desk.clone()
     }
 }
 

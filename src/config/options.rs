@@ -88,6 +88,21 @@ macro_rules! session_options {
             self
         }
 
+        /// How many sessions a user may have at the same time, and what becomes of a login beyond that: no limit by default.
+        ///
+        /// The store has to keep an index of users, as `MemoryStore` and `RedisStore` do; a login then costs a look into it.
+        /// Sessions whose login is younger than ten seconds are neither counted nor evicted, so that a double click on "log
+        /// in" does not end in a dead cookie. ASVS 5.0, 7.1.2.
+        #[must_use]
+        pub fn max_sessions_per_user(
+            mut self,
+            most: ::std::num::NonZeroU32,
+            beyond: $crate::BeyondLimit,
+        ) -> Self {
+            self$(.$field)?.max_sessions_per_user = Some($crate::SessionLimit { most, beyond });
+            self
+        }
+
         /// Whether a logout also tells the browser to drop what it has cached and stored of the site: off by default.
         ///
         /// The response to it then has `Clear-Site-Data: "cache", "storage"`. Not `"cookies"`, which would take those of

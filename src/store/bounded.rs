@@ -79,10 +79,6 @@ impl BoundedStore {
     }
 
     /// The users' index, if the store keeps one. Its calls end in time too.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the layer's own list of sessions is to come")
-    )]
     pub(crate) fn user_index(&self) -> Option<BoundedIndex<'_>> {
         let index = self.store.user_index()?;
         let deadline = self.deadline * INDEX_CALLS;
@@ -103,10 +99,6 @@ pub(crate) struct BoundedIndex<'a> {
     deadline: Duration,
 }
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the layer's own list of sessions is to come")
-)]
 impl BoundedIndex<'_> {
     pub(crate) async fn sessions_of(
         &self,

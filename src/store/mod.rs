@@ -39,7 +39,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::bounded::BoundedStore;
+pub(crate) use self::bounded::{BoundedIndex, BoundedStore};
 pub use self::erased::{AnyStore, UserIndexRef};
 pub use self::index::{Indexed, REVOCATION_LIFETIME, UserIndex};
 pub(crate) use self::index::{Owner, no_index, of_whom};

@@ -5,4 +5,5 @@ mod identity;
 mod saving;
 mod support;
 mod tower_stack;
+mod users;
 mod values;

@@ -172,8 +172,10 @@ async fn a_user_with_the_documented_rights_can_do_everything_in_its_prefix_and_n
             user: "alice",
             life: LONG,
         };
-        let touched = store.touch(&key(number), login.revision(), LONG, Some(entry));
-        assert!(touched.await.unwrap());
+        let touched = store
+            .touch(&key(number), login.revision(), LONG, Some(entry))
+            .await;
+        assert!(touched.unwrap());
     }
     store.delete(&key(2), Some("alice")).await.unwrap();
     // An entry that is stale.

@@ -109,8 +109,10 @@ async fn a_login_whose_entry_came_before_the_marker_meets_a_tombstone() {
     let record = sample_record("{}");
     let created = store.create(&key(1), &record, LONG).await.unwrap();
     assert_eq!(created, Created::Exists);
-    let replaced = store.replace(&key(2), anonymous.revision(), &record, LONG);
-    let replaced = replaced.await.unwrap();
+    let replaced = store
+        .replace(&key(2), anonymous.revision(), &record, LONG)
+        .await;
+    let replaced = replaced.unwrap();
     assert!(matches!(replaced, Replaced::Conflict(Loaded::Tombstone)));
     // And the fresh sessions they fall back to.
     let login = sample_login_of(&record, "alice", LONG);
@@ -202,8 +204,10 @@ async fn what_is_no_index_stops_logins_and_no_logout() {
         user: "alice",
         life: LONG,
     };
-    let touched = store.touch(&key(1), login.revision(), LONG, Some(entry));
-    let error = touched.await.unwrap_err();
+    let touched = store
+        .touch(&key(1), login.revision(), LONG, Some(entry))
+        .await;
+    let error = touched.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::OutcomeUnknown, "{error:?}");
     store.delete(&key(1), Some("alice")).await.unwrap();
     let loaded = store.load(&key(1)).await.unwrap();
@@ -223,11 +227,13 @@ async fn scripts_of_the_index_that_were_flushed_are_sent_again() {
             user: "alice",
             life: LONG,
         };
-        let touched = store.touch(&key(1), login.revision(), LONG, Some(entry));
-        assert!(touched.await.unwrap());
+        let touched = store
+            .touch(&key(1), login.revision(), LONG, Some(entry))
+            .await;
+        assert!(touched.unwrap());
         let next = sample_login_of(&login, "alice", LONG);
-        let replaced = store.replace(&key(1), login.revision(), &next, LONG);
-        assert!(is_replaced(&replaced.await.unwrap()));
+        let replaced = store.replace(&key(1), login.revision(), &next, LONG).await;
+        assert!(is_replaced(&replaced.unwrap()));
         login = next;
     }
     plant(&server, &id(2), 600_000);
@@ -248,8 +254,10 @@ async fn every_call_of_the_index_sends_the_commands_that_are_documented_and_no_m
         user: "alice",
         life: LONG,
     };
-    let touched = store.touch(&key(1), login.revision(), LONG, Some(entry));
-    assert!(touched.await.unwrap());
+    let touched = store
+        .touch(&key(1), login.revision(), LONG, Some(entry))
+        .await;
+    assert!(touched.unwrap());
     plant(&server, &id(9), 600_000);
     listed(&store).await;
     store.delete_user(NAMESPACE, "bob", None).await.unwrap();
@@ -273,8 +281,10 @@ async fn every_call_of_the_index_sends_the_commands_that_are_documented_and_no_m
     expected.push("SET".to_owned());
     assert_eq!(names(), expected, "a login");
 
-    let touched = store.touch(&key(1), login.revision(), LONG, Some(entry));
-    assert!(touched.await.unwrap());
+    let touched = store
+        .touch(&key(1), login.revision(), LONG, Some(entry))
+        .await;
+    assert!(touched.unwrap());
     let mut expected = script("TIME ZADD ZREMRANGEBYSCORE ZRANGE PEXPIREAT");
     expected.extend(script("GETRANGE PEXPIRE"));
     assert_eq!(names(), expected, "a touch without an absolute limit");

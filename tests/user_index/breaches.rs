@@ -119,7 +119,7 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
             "a_login_right_after_delete_user_is_refused",
         ),
         (
-            B::LeavesNoMarker,
+            B::EndsOnlyWhatItFinds,
             "a_login_that_began_before_delete_user_does_not_survive_it",
         ),
         (

@@ -44,6 +44,7 @@ pub(crate) enum Breach {
     EndsSomebodyElses,
     EndsEverybodys,
     LeavesNoMarker,
+    EndsOnlyWhatItFinds,
     MarkerRefusesTheExcepted,
     MarkersAddUp,
     MarkerForEver,
@@ -275,7 +276,9 @@ impl UserIndex for Careless {
         for key in self.entries(namespace, user) {
             match self.records.load(&key).await? {
                 Loaded::Record { record, remaining }
-                    if record.user() == Some(user) || self.is(Breach::ListsSomebodyElses) =>
+                    if record.user() == Some(user)
+                        || self.is(Breach::ListsSomebodyElses)
+                        || self.is(Breach::OneForAllUsers) =>
                 {
                     let record = match self.breach {
                         Some(Breach::ListsWhatItWas) => sample_login(user, remaining),
@@ -314,7 +317,7 @@ impl UserIndex for Careless {
         let _turn = self.turn.lock().await;
         let name = self.name(namespace, user);
         let life = match self.breach {
-            Some(Breach::LeavesNoMarker) => Duration::ZERO,
+            Some(Breach::LeavesNoMarker | Breach::EndsOnlyWhatItFinds) => Duration::ZERO,
             Some(Breach::MarkerIsShort) => REVOCATION_LIFETIME / 5,
             Some(Breach::MarkerForEver) => Duration::MAX,
             _ => REVOCATION_LIFETIME,
@@ -355,8 +358,11 @@ impl UserIndex for Careless {
             };
             let foreign = owner.as_deref().is_some_and(|owner| owner != user);
             ended += usize::from(owner.as_deref() == Some(user) || self.is(Breach::CountsEntries));
-            let spared =
-                foreign && !self.is(Breach::EndsSomebodyElses) && !self.is(Breach::EndsEverybodys);
+            let missing = owner.is_none() && self.is(Breach::EndsOnlyWhatItFinds);
+            let spared = missing
+                || foreign
+                    && !self.is(Breach::EndsSomebodyElses)
+                    && !self.is(Breach::EndsEverybodys);
             if !spared && !self.is(Breach::EndsNothing) && !self.is(Breach::LeavesNoTombstone) {
                 self.records.delete(&key, None).await?;
             }

@@ -73,7 +73,7 @@ impl Stage {
     async fn user(&self) -> Option<String> {
         let mut user = None;
         self.desk
-            .visit(async |session: Session| user = session.user().map(|user| user.to_string()))
+            .visit(async |session: Session| user = session.user())
             .await;
         user
     }

@@ -44,7 +44,7 @@ pub(super) async fn a_session_that_begins_with_a_login_is_listed<H: Harness<Stor
     let (key, login) = (sample_key(), sample_login("alice", LONG * 2));
     cx.created(&key, &login, LONG).await?;
     cx.lists("alice", &[&key]).await?;
-    let listed = cx.sessions_of("id", "alice").await?.remove(0);
+    let listed = cx.only_session_of("alice").await?;
     ensure!(
         listed.record.encode() == login.encode() && listed.record.binds().is_none(),
         "the listed record is another one"
@@ -101,7 +101,7 @@ pub(super) async fn a_list_shows_the_sessions_as_they_are_now<H: Harness<Store: 
     cx.created(&key, &login, LONG).await?;
     let next = sample_revision_of(&login, r#"{"n":1}"#);
     cx.replaced(&key, login.revision(), &next, LONG).await?;
-    let listed = cx.sessions_of("id", "alice").await?.remove(0);
+    let listed = cx.only_session_of("alice").await?;
     ensure!(
         listed.record.encode() == next.encode(),
         "the list shows what the session was"
@@ -175,6 +175,14 @@ pub(super) async fn sessions_of_another_namespace_are_not_listed<H: Harness<Stor
     }
     for (key, (namespace, user)) in keys.iter().zip(places) {
         cx.lists_in(namespace, user, &[key]).await?;
+    }
+    // What is done to one of them is done to none of the others.
+    for (place, (namespace, user)) in places.into_iter().enumerate() {
+        cx.delete_user(namespace, user, None).await?;
+        cx.lists_in(namespace, user, &[]).await?;
+        for (key, (namespace, user)) in keys.iter().zip(places).skip(place + 1) {
+            cx.lists_in(namespace, user, &[key]).await?;
+        }
     }
     Ok(())
 }

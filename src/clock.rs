@@ -83,7 +83,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock of the application's own.
+    /// A clock of the application's own. It is asked often, also while a session is locked: it must be quick, and touch none.
     pub fn from_fn(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Source::Function(Arc::new(now)))
     }

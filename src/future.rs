@@ -180,7 +180,7 @@ impl Drop for Finisher {
         if self.finished {
             return;
         }
-        self.visit.seal();
+        self.visit.abandon();
         if self.visit.is_to_end() {
             // Never polled, so the runtime gets it as it is dropped.
             drop(Completion::new(self.visit.clone().commit(Outcome::Failed)));

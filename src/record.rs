@@ -293,6 +293,9 @@ impl Record {
             let len = rest.byte()?;
             let user =
                 std::str::from_utf8(rest.slice(len.into())?).map_err(|_| DecodeError::Corrupt)?;
+            if user.is_empty() {
+                return Err(DecodeError::Corrupt);
+            }
             header.user = Some(user.into());
         }
         header.expiry = match flags >> 3 & 3 {

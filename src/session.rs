@@ -184,7 +184,7 @@ impl State {
         match self.phase {
             _ if self.saving => Err(SessionError::Saving),
             Phase::Open => Ok(()),
-            Phase::Sealed => Err(SessionError::Sealed),
+            Phase::Sealing | Phase::Sealed => Err(SessionError::Sealed),
             // A session that does not exist would need a cookie.
             Phase::Reopened if self.header().is_none() => Err(SessionError::HeadSent),
             Phase::Reopened => Ok(()),
@@ -196,7 +196,7 @@ impl State {
         match self.phase {
             _ if self.saving => Err(SessionError::Saving),
             Phase::Open => Ok(()),
-            Phase::Sealed => Err(SessionError::Sealed),
+            Phase::Sealing | Phase::Sealed => Err(SessionError::Sealed),
             Phase::Reopened => Err(SessionError::HeadSent),
         }
     }
@@ -497,7 +497,7 @@ impl<M> Session<M> {
     /// As for [`logout`](Session::logout).
     pub fn flush(&self) -> Result<(), SessionError> {
         let mut state = self.visit.state();
-        if state.phase == Phase::Sealed {
+        if state.phase.is_sealed() {
             return Err(SessionError::Sealed);
         }
         // A save under way goes on; the commit that ends what it stored comes after it.
@@ -606,7 +606,7 @@ impl<M> Session<M> {
     /// knows. The response will tell so too, unless [`reload`](Session::reload) is called first.
     pub async fn save(&self) -> Result<(), SessionError> {
         let phase = self.visit.state().phase;
-        if phase == Phase::Sealed {
+        if phase.is_sealed() {
             return Err(SessionError::Sealed);
         }
         Completion::new(self.visit.clone().commit(Outcome::Answered)).await
@@ -619,9 +619,9 @@ impl<M> Session<M> {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Store`].
+    /// [`SessionError::Store`]; [`SessionError::Saving`] while the response's own commit is under way.
     pub async fn reload(&self) -> Result<(), SessionError> {
-        Ok(self.visit.reload().await?)
+        self.visit.reload().await
     }
 }
 

@@ -20,7 +20,9 @@ use crate::token::{SessionId, Token};
 pub(crate) enum Phase {
     /// The handler runs; the response's head is still to come.
     Open,
-    /// The head is being made, or was sent.
+    /// The handler is done, and what it asked for is being committed.
+    Sealing,
+    /// The head was made.
     Sealed,
     /// The head was sent, and the session reloaded since: what needs no cookie can be written and saved.
     Reopened,
@@ -70,6 +72,13 @@ struct Saving<'a>(&'a Visit);
 impl Drop for Saving<'_> {
     fn drop(&mut self) {
         self.0.state().saving = false;
+    }
+}
+
+impl Phase {
+    /// Whether nothing can be written.
+    pub(crate) fn is_sealed(self) -> bool {
+        matches!(self, Self::Sealing | Self::Sealed)
     }
 }
 
@@ -132,7 +141,11 @@ impl Visit {
     }
 
     /// Reads the session anew, drops what was not saved, and lets a sealed session be written again.
-    pub(crate) async fn reload(&self) -> Result<(), StoreError> {
+    pub(crate) async fn reload(&self) -> Result<(), SessionError> {
+        if self.state().phase == Phase::Sealing {
+            // What the response is about to promise is not to be dropped.
+            return Err(SessionError::Saving);
+        }
         let _turn = self.committing.lock().await;
         let token = match &self.state().card {
             Card::Valid(held) => Some(held.token.clone()),
@@ -146,6 +159,9 @@ impl Visit {
             None => None,
         };
         let mut state = self.state();
+        if state.phase == Phase::Sealing {
+            return Err(SessionError::Saving);
+        }
         state.asked = true;
         if let Some(card) = card {
             if card.held().is_none() {
@@ -180,8 +196,13 @@ impl Visit {
         Ok(card)
     }
 
-    /// Seals the session: the response's head comes next.
+    /// Lets nothing more be written: the handler is done.
     pub(crate) fn seal(&self) {
+        self.state().phase = Phase::Sealing;
+    }
+
+    /// There is nobody to answer any more, only a logout to carry out.
+    pub(crate) fn abandon(&self) {
         self.state().phase = Phase::Sealed;
     }
 
@@ -193,6 +214,7 @@ impl Visit {
     /// What the response has to say. Asked once.
     pub(crate) fn farewell(&self) -> Farewell {
         let mut state = self.state();
+        state.phase = Phase::Sealed;
         Farewell {
             asked: state.asked,
             cookie: state.cookie.take(),
@@ -282,9 +304,9 @@ impl Visit {
     fn next(&self, outcome: Outcome, only_look: bool) -> Next {
         let mut state = self.state();
         let next = self.decide(&mut state, outcome, only_look);
-        let dropped = match (&next, state.phase) {
-            // Nothing more comes of it; and a closure in it may hold this very session, which would never be freed.
-            (Next::Done(..), Phase::Sealed) => std::mem::take(&mut state.intent),
+        // Nothing more comes of it; and a closure in it may hold this very session, which would never be freed.
+        let dropped = match &next {
+            Next::Done(..) if state.phase.is_sealed() => std::mem::take(&mut state.intent),
             _ => Intent::default(),
         };
         drop(state);
@@ -343,7 +365,7 @@ impl Visit {
         }
         // A sealed session is asked for nothing more; an open one is still to be read while it is saved.
         let intent = match state.phase {
-            Phase::Sealed => std::mem::take(&mut state.intent),
+            Phase::Sealing | Phase::Sealed => std::mem::take(&mut state.intent),
             Phase::Open | Phase::Reopened => state.intent.clone(),
         };
         let card = state.card.clone();

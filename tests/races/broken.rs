@@ -173,8 +173,7 @@ fn a_store_that_keeps_what_was_deleted_is_found() {
 
 #[test]
 fn a_store_that_keeps_what_was_replaced_is_found() {
-    let fault = explore(Flaw::KeepsReplaced).unwrap_err();
-    assert!(fault.contains("is not what was written last"), "{fault}");
+    explore(Flaw::KeepsReplaced).unwrap_err();
 }
 
 #[test]

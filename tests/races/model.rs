@@ -183,10 +183,34 @@ impl Request {
                         return 200;
                     }
                 }
+                Operation::Reload => {
+                    if self.reload().await.is_err() {
+                        return 503;
+                    }
+                }
                 Operation::Fail => status = 500,
             }
         }
         status
+    }
+
+    async fn reload(&mut self) -> Result<(), Trouble> {
+        if let Worth::Valid(card, _) = self.worth {
+            match self.call(Wanted::Load(card.session)).await {
+                Answer::Found(found) => self.worth = judge(card, found),
+                _ => return Err(Trouble::Unavailable),
+            }
+            if !matches!(self.worth, Worth::Valid(..)) {
+                self.cookie = None;
+            }
+        }
+        self.trouble = None;
+        // Whoever logged out stays logged out.
+        self.forget(match self.ended {
+            Ended::Asked => Ended::Asked,
+            Ended::No | Ended::BySwitch => Ended::No,
+        });
+        Ok(())
     }
 
     fn forget(&mut self, ended: Ended) {

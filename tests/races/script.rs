@@ -32,6 +32,8 @@ pub(crate) enum Operation {
     SetExpiry(u32),
     /// An explicit save.
     Save,
+    /// Reads the session anew, and drops what was not saved.
+    Reload,
     /// Answers 500 from here on.
     Fail,
 }
@@ -81,7 +83,10 @@ impl Script {
     /// As whom the request is logged in at its end, if it logged in.
     pub(crate) fn login(&self) -> Option<&'static str> {
         let mut steps = self.operations.iter().rev();
-        let last = |step: &&Operation| matches!(step, Operation::Login(_) | Operation::Logout);
+        let last = |step: &&Operation| {
+            use Operation::{Login, Logout, Reload};
+            matches!(step, Login(_) | Logout | Reload)
+        };
         match steps.find(last) {
             Some(Operation::Login(user)) => Some(user),
             _ => None,
@@ -267,6 +272,11 @@ async fn carry_out(
                 session.set_expiry(Duration::from_secs(seconds.into()))?;
             }
             Operation::Save => session.save().await?,
+            Operation::Reload => {
+                if session.reload().await.is_err() {
+                    return Ok(StatusCode::SERVICE_UNAVAILABLE);
+                }
+            }
             Operation::Fail => status = StatusCode::INTERNAL_SERVER_ERROR,
         }
         notes.look(&session);

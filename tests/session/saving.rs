@@ -216,3 +216,27 @@ async fn a_reloaded_session_sees_what_others_wrote_and_nothing_after_a_rotation(
     desk.visit(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(2)))
         .await;
 }
+
+#[tokio::test]
+async fn a_reload_takes_nothing_from_a_response_that_is_being_committed() {
+    let (desk, faults) = faulty();
+    desk.visit(async |session| session.insert("n", 1)).await;
+    faults.next(Operation::Replace, Fault::Hold);
+    let kept = Arc::new(Mutex::new(None));
+    let slot = kept.clone();
+    let reload = async {
+        faults.until_waiting(1).await;
+        let session: Session = kept.lock().unwrap().take().unwrap();
+        assert!(matches!(session.reload().await, Err(SessionError::Saving)));
+        faults.release().await;
+        session
+    };
+    let visit = desk.visit(async move |session| {
+        session.insert("n", 2).unwrap();
+        *slot.lock().unwrap() = Some(session);
+    });
+    let (response, session) = tokio::join!(visit, reload);
+    assert_eq!(response.status(), StatusCode::OK);
+    session.reload().await.unwrap();
+    assert_eq!(session.get::<u32>("n").unwrap(), Some(2));
+}

@@ -1,9 +1,8 @@
 //! Chromium without a window, driven by the W3C WebDriver protocol through `chromedriver`.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -22,42 +21,23 @@ pub(crate) struct Browser {
     port: u16,
     session: String,
     // Dropped after `drop` has ended the browser that writes to it.
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
     /// Starts a browser that was never anywhere.
     pub(crate) fn start() -> Self {
-        let program = std::env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into());
-        let mut driver = Command::new(&program)
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error} (see scripts/test)"));
-
-        let output = BufReader::new(driver.stdout.take().unwrap());
-        let (sender, receiver) = channel();
-        thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                // ChromeDriver was started successfully on port 41234.
-                let port = line.split("successfully on port ").nth(1);
-                if let Some(port) = port.and_then(|port| port.trim_end_matches('.').parse().ok()) {
-                    let _ = sender.send(port);
-                }
-            }
-        });
-        let profile = TempDir::new().unwrap();
+        // The driver can choose a port of its own, but on a machine without IPv6 it does not say which.
+        // Somebody else may take ours in between: then with the next one.
+        let (driver, port) = (0..20)
+            .find_map(|_| drive(free_port()))
+            .expect("chromedriver does not start");
         let mut this = Self {
             driver,
-            port: 0,
+            port,
             session: String::new(),
-            _profile: profile,
+            profile: TempDir::new().unwrap(),
         };
-        this.port = receiver
-            .recv_timeout(PATIENCE)
-            .expect("chromedriver does not say its port");
 
         let mut options = json!({ "args": [
             "--headless",
@@ -69,7 +49,7 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--no-proxy-server",
-            format!("--user-data-dir={}", this._profile.path().display()),
+            format!("--user-data-dir={}", this.profile.path().display()),
         ]});
         if let Ok(chromium) = std::env::var("CHROMIUM") {
             options["binary"] = chromium.into();
@@ -186,6 +166,33 @@ impl Drop for Browser {
         }
         let _ = self.driver.wait();
     }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Starts a driver, and waits until it listens; nothing if it ends before that.
+fn drive(port: u16) -> Option<(Child, u16)> {
+    let program = std::env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into());
+    let mut driver = Command::new(&program)
+        .arg(format!("--port={port}"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error} (see scripts/test)"));
+    let mut lines = BufReader::new(driver.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    if lines.any(|line| line.contains("started successfully")) {
+        // Reads on, so that the driver never blocks on a full pipe.
+        thread::spawn(move || lines.for_each(drop));
+        return Some((driver, port));
+    }
+    let _ = driver.wait();
+    None
 }
 
 /// One HTTP request to the driver.

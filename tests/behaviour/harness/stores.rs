@@ -210,8 +210,9 @@ impl Backend for Redis {
     }
 
     fn len(&self) -> usize {
-        self.script("return #redis.call('KEYS', ARGV[1])", "")
-            .parse()
-            .unwrap()
+        // The users' indexes are no records.
+        let script = "local count = 0 for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
+             if redis.call('TYPE', key).ok ~= 'zset' then count = count + 1 end end return count";
+        self.script(script, "").parse().unwrap()
     }
 }

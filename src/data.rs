@@ -238,6 +238,7 @@ mod tests {
         assert_eq!(data.get("b"), Some("[1, 2]"));
         assert_eq!(data.get("c"), Some(r#"{"d":null}"#));
         assert_eq!(data.get("d"), None);
+        assert_eq!(format!("{data:?}"), "Data(3 keys)");
         let backwards = parse(r#"{"c":3,"b":2,"a":1}"#).unwrap();
         assert_eq!(backwards.get("a"), Some("1"));
         assert_eq!(backwards.get("c"), Some("3"));

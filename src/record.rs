@@ -478,6 +478,13 @@ mod tests {
     }
 
     #[test]
+    fn a_record_tells_a_store_its_user_and_its_data() {
+        let record = Record::decode(sample().encode()).unwrap();
+        assert_eq!(record.user(), Some("alice"));
+        assert_eq!(record.json(), r#"{"n":1}"#);
+    }
+
+    #[test]
     fn every_prefix_of_a_record_is_corrupt() {
         let bytes = sample().encode();
         for len in 0..bytes.len() {

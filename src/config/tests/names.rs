@@ -65,6 +65,21 @@ fn a_name_with_a_prefix_that_the_attributes_do_not_allow_is_refused_in_any_case(
 }
 
 #[test]
+fn a_refused_prefix_says_what_browsers_demand_of_it() {
+    for (prefix, demands) in [
+        ("__Host-", "Secure, the path / and no domain"),
+        ("__Secure-", "Secure"),
+        ("__Http-", "Secure and HttpOnly"),
+        ("__Host-Http-", "Secure, HttpOnly, the path / and no domain"),
+    ] {
+        let config = config().secure(false).cookie_name(format!("{prefix}id"));
+        let error = config.validate().unwrap_err().to_string();
+        let told = format!("begins with {prefix} (in any case) unless it has {demands}; ");
+        assert!(error.contains(&told), "{error}");
+    }
+}
+
+#[test]
 fn the_namespace_is_the_cookies_name_unless_it_is_set() {
     assert_eq!(config().resolved_namespace(), "__Host-id");
     assert_eq!(config().namespace("shop").resolved_namespace(), "shop");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tower_keycard::store::conformance::{RealTime, Report, suite};
 use tower_keycard::store::{
-    Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
     TOMBSTONE_LIFETIME,
 };
 
@@ -56,14 +56,14 @@ impl SessionStore for MapStore {
         }
         Ok(Replaced::Replaced)
     }
-    async fn touch(&self, key: &RecordKey, expected: Revision, ttl: Duration) -> Result<bool, StoreError> {
+    async fn touch(&self, key: &RecordKey, expected: Revision, ttl: Duration, _: Option<Binding<'_>>) -> Result<bool, StoreError> {
         let mut map = self.0.lock().await;
         let Loaded::Record { record, .. } = look(&map, key) else { return Ok(false) };
         let found = record.revision() == expected;
         if found { put(&mut map, key, record.encode(), ttl) }
         Ok(found)
     }
-    async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
+    async fn delete(&self, key: &RecordKey, _: Option<&str>) -> Result<(), StoreError> {
         put(&mut *self.0.lock().await, key, Record::TOMBSTONE.to_vec(), TOMBSTONE_LIFETIME);
         Ok(())
     }

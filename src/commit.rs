@@ -15,15 +15,20 @@ use crate::event::Event;
 use crate::intent::Intent;
 use crate::lifetime::Lifetime;
 use crate::plan::Plan;
+use crate::policy;
 use crate::record::{Record, Revision};
 use crate::store::{
-    BoundedStore, Created, Loaded, RecordKey, Replaced, StoreError, StoreErrorKind,
+    BoundedStore, Created, Loaded, REVOCATION_LIFETIME, RecordKey, Replaced, StoreError,
+    StoreErrorKind,
 };
 use crate::token::{RandomError, SessionId};
 
 /// How often a commit that others get ahead of is tried anew, and for how long.
 const ATTEMPTS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(2);
+
+// A login may use it up twice: on the session it came with, then on a fresh one.
+const _: () = assert!(REVOCATION_LIFETIME.as_millis() > 2 * PATIENCE.as_millis());
 
 /// What became of a session.
 pub(crate) struct Committed {
@@ -53,7 +58,10 @@ pub(crate) enum Cookie {
 #[derive(Debug)]
 pub(crate) enum CookieChange {
     Set(HeaderValue),
+    /// It opens nothing.
     Remove,
+    /// It opens nothing any more, because its holder wanted so.
+    LogOut,
 }
 
 impl From<RandomError> for SessionError {
@@ -62,8 +70,27 @@ impl From<RandomError> for SessionError {
     }
 }
 
-/// Carries out `plan` for what `intent` asks of `card`.
+/// Carries out `plan` for what `intent` asks of `card`, within what the layer allows a user.
 pub(crate) async fn carry_out(
+    desk: &Desk,
+    card: Card,
+    intent: Intent,
+    plan: Plan,
+) -> Result<Committed, SessionError> {
+    let (Some(limit), Some(login)) = (desk.config.max_sessions_per_user, &intent.login) else {
+        return commit(desk, card, intent, plan).await;
+    };
+    let user = login.user.clone();
+    let own = card.held().map(|held| held.token.selector());
+    policy::admit(desk, limit, &user, own).await?;
+    let committed = commit(desk, card, intent, plan).await?;
+    if let Some(held) = committed.card.held() {
+        policy::evict(desk, limit, &user, held.token.selector()).await;
+    }
+    Ok(committed)
+}
+
+async fn commit(
     desk: &Desk,
     card: Card,
     intent: Intent,
@@ -77,7 +104,7 @@ pub(crate) async fn carry_out(
             delete(desk, &card).await?;
             Ok(Committed {
                 card: Card::Absent,
-                cookie: Cookie::Send(CookieChange::Remove),
+                cookie: Cookie::Send(CookieChange::LogOut),
             })
         }
         (Plan::DeleteThenCreate, card) => {
@@ -180,7 +207,8 @@ async fn touch(desk: &Desk, mut held: Held) -> Committed {
     let ttl = lifetime.time_to_live();
     let key = desk.key(held.token.selector());
     let mut cookie = Cookie::Keep;
-    match desk.store.touch(&key, held.record.revision(), ttl).await {
+    let (expected, prolongs) = (held.record.revision(), held.record.prolonged_by(ttl));
+    match desk.store.touch(&key, expected, ttl, prolongs).await {
         Ok(true) => {
             held.remaining = ttl;
             if lifetime.cookie_slides() {
@@ -205,15 +233,16 @@ fn set_cookie(desk: &Desk, held: &Held, lifetime: &Lifetime<'_>) -> Cookie {
 
 /// Deletes the session that a card opens, or has opened until a moment ago.
 async fn delete(desk: &Desk, card: &Card) -> Result<(), SessionError> {
-    let id = match card {
-        Card::Valid(held) => held.token.selector(),
-        Card::Late(Late::Rotated(id)) => *id,
+    let (id, user) = match card {
+        Card::Valid(held) => (held.token.selector(), held.record.user()),
+        // Whose it is by now is not this card's to know.
+        Card::Late(Late::Rotated(id)) => (*id, None),
         _ => return Ok(()),
     };
     let key = desk.key(id);
     let mut patience = Patience::new(desk);
     while patience.lasts() {
-        match patience.store().delete(&key).await {
+        match patience.store().delete(&key, user).await {
             Ok(()) => {
                 Event::Destroyed(id).emit();
                 return Ok(());
@@ -242,6 +271,7 @@ async fn create(
             .map_err(|why| too_large(desk, why))?;
         let record = Record::new(header, data);
         let ttl = desk.lifetime(&record).time_to_live();
+        let record = record.for_index(intent.login.is_some(), ttl, now);
         loop {
             match patience.store().create(&key, &record, ttl).await {
                 Ok(Created::Created) => break,
@@ -306,6 +336,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             // The absolute limit passed while the request was under way.
             return interrupted(id);
         }
+        let record = record.for_index(intent.login.is_some(), ttl, now);
         let present = match patience
             .store()
             .replace(&key, base.revision(), &record, ttl)

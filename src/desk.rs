@@ -12,7 +12,7 @@ use crate::config::{ConfigError, SessionConfig};
 use crate::cookie::CookieTemplate;
 use crate::event::Event;
 use crate::record::{Record, Revision};
-use crate::store::{AnyStore, BoundedStore, RecordKey, StoreError};
+use crate::store::{AnyStore, BoundedStore, RecordKey, SessionStore, StoreError};
 use crate::token::{Random, RandomError, SessionId, Token, VerifierHash, VerifierHasher};
 
 /// The layer's configuration, in the form in which requests need it.
@@ -39,6 +39,12 @@ impl Desk {
         random: Random,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
+        if config.max_sessions_per_user.is_some() && store.user_index().is_none() {
+            return Err(ConfigError::new(
+                "max_sessions_per_user",
+                "the store keeps no index of users to count by; take one that does, or leave the limit out",
+            ));
+        }
         let store = BoundedStore::new(store, config.store_timeout);
         let namespace: Arc<str> = config.resolved_namespace().into();
         Ok(Self {
@@ -62,6 +68,10 @@ impl Desk {
     pub(crate) fn turns(&self, id: SessionId) -> &Mutex<()> {
         // Ids are the server's own random choice: nobody can crowd another's place on purpose.
         &self.turns[usize::from(id.as_str().as_bytes()[0]) % TURNS]
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     pub(crate) fn hash(&self, token: &Token) -> VerifierHash {

@@ -52,6 +52,11 @@ pub enum SessionError {
     Saving,
     /// The session belongs to no user.
     NotLoggedIn,
+    /// The user has as many sessions as the layer's `max_sessions_per_user` allows: nothing was changed.
+    TooManySessions,
+    /// The user proved who they are too long ago for what they are about to do: ask them again, then
+    /// [`reauthenticate`](crate::Session::reauthenticate).
+    NotFresh,
     /// Another request rotated or ended the session meanwhile: what this request changed is dropped.
     Interrupted,
     /// The request carries two different session cookies, one of them planted: nothing is stored for it.
@@ -91,6 +96,8 @@ impl fmt::Display for SessionError {
             Self::Sealed => f.write_str("the response has begun: reload the session to write"),
             Self::HeadSent => f.write_str("the response has begun: no new cookie can be set"),
             Self::Saving => f.write_str("a save of the session is under way"),
+            Self::NotFresh => f.write_str("the user is to prove once more who they are"),
+            Self::TooManySessions => f.write_str("the user has too many sessions"),
             Self::NotLoggedIn => f.write_str("the session belongs to no user"),
             Self::Interrupted => {
                 f.write_str("another request rotated or ended the session meanwhile")

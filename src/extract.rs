@@ -1,9 +1,11 @@
 //! The extractors for axum, and errors as responses.
 
+use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use http::{HeaderValue, StatusCode};
 
 use crate::error::{SessionError, SessionRejection};
 use crate::failure::Failure;
@@ -51,6 +53,15 @@ fn unavailable() -> Response {
     response
 }
 
+/// Tells a page's own script what to do about it.
+fn not_fresh() -> Response {
+    let mut response = Response::new(Body::from(r#"{"error":"reauthentication_required"}"#));
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
 impl IntoResponse for SessionRejection {
     fn into_response(self) -> Response {
         match self {
@@ -65,6 +76,9 @@ impl IntoResponse for SessionError {
         match self {
             Self::Interrupted => bare(StatusCode::CONFLICT),
             Self::Ambiguous => bare(StatusCode::BAD_REQUEST),
+            Self::NotLoggedIn => bare(StatusCode::UNAUTHORIZED),
+            Self::NotFresh => not_fresh(),
+            Self::TooManySessions => bare(StatusCode::FORBIDDEN),
             Self::Store(_) | Self::NoRandomness => unavailable(),
             _ => bare(StatusCode::INTERNAL_SERVER_ERROR),
         }

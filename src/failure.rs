@@ -13,6 +13,8 @@ pub enum Failure {
     Ambiguous,
     /// Another request rotated or ended the session meanwhile: 409. The client may try again.
     Interrupted,
+    /// The user who logs in has as many sessions as `max_sessions_per_user` allows: 403.
+    TooManySessions,
     /// The store failed, or did not answer in time: 503. The client may try again.
     Unavailable,
 }
@@ -24,6 +26,7 @@ impl Failure {
         match self {
             Self::Ambiguous => StatusCode::BAD_REQUEST,
             Self::Interrupted => StatusCode::CONFLICT,
+            Self::TooManySessions => StatusCode::FORBIDDEN,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -33,6 +36,7 @@ impl Failure {
             SessionError::Ambiguous => Self::Ambiguous,
             // What does not fit the newer record lost against it.
             SessionError::Interrupted | SessionError::TooLarge { .. } => Self::Interrupted,
+            SessionError::TooManySessions => Self::TooManySessions,
             _ => Self::Unavailable,
         }
     }

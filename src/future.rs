@@ -135,9 +135,12 @@ fn release<B, E, F: FailureResponse<B>>(
     }
     if let Some(change) = farewell.cookie {
         let template = &visit.desk.cookie;
+        if matches!(change, CookieChange::LogOut) && visit.desk.config.clear_site_data {
+            headers::clear_site_data(headers);
+        }
         let cookie = match change {
             CookieChange::Set(cookie) => cookie,
-            CookieChange::Remove => template.remove(),
+            CookieChange::Remove | CookieChange::LogOut => template.remove(),
         };
         headers::put_cookie(headers, template.name(), cookie);
         headers::no_store_unless_set(headers);

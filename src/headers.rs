@@ -1,6 +1,6 @@
 //! The response's headers beside the cookie itself.
 
-use http::header::{CACHE_CONTROL, Entry, HeaderMap, HeaderValue, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, Entry, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
 
 /// Says that the response depends on the request's cookies (RFC 9110, section 12.5.5). What is there stays, in its order.
 pub(crate) fn vary_on_cookie(headers: &mut HeaderMap) {
@@ -19,6 +19,12 @@ pub(crate) fn no_store_unless_set(headers: &mut HeaderMap) {
     if let Entry::Vacant(unset) = headers.entry(CACHE_CONTROL) {
         unset.insert(HeaderValue::from_static("no-store"));
     }
+}
+
+/// Has the browser drop what it cached and stored of the site (ASVS 5.0, 14.3.1).
+pub(crate) fn clear_site_data(headers: &mut HeaderMap) {
+    let value = HeaderValue::from_static("\"cache\", \"storage\"");
+    headers.insert(HeaderName::from_static("clear-site-data"), value);
 }
 
 /// Puts our cookie into the response, in place of any other of its name: there is one line per name (RFC 6265bis, section

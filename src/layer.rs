@@ -14,6 +14,7 @@ use crate::service::SessionService;
 use crate::session::Main;
 use crate::store::{AnyStore, SessionStore};
 use crate::token::Random;
+use crate::users::Users;
 
 /// Gives every request of a service its [`Session`](crate::Session).
 ///
@@ -85,6 +86,12 @@ impl<M, F> SessionLayer<M, F> {
             failure_response: self.failure_response,
             marker: PhantomData,
         }
+    }
+
+    /// The sessions of this layer by their users, for tasks outside of requests.
+    #[must_use]
+    pub fn users(&self) -> Users {
+        Users::new(self.desk.clone())
     }
 
     /// Waits until no commit is under way, also none that a client left behind. To be called when the server has stopped

@@ -120,16 +120,19 @@ mod key;
 mod layer;
 mod lifetime;
 mod plan;
+mod policy;
 mod record;
 mod service;
 mod session;
 pub mod store;
 mod token;
+mod users;
 mod visit;
 
 pub use self::clock::{Clock, Timestamp};
 pub use self::config::{
-    ConfigError, OnInterrupted, Persistence, SameSite, SessionConfig, Weakness,
+    BeyondLimit, ConfigError, OnInterrupted, Persistence, SameSite, SessionConfig, SessionLimit,
+    Weakness,
 };
 pub use self::error::{SessionError, SessionRejection};
 pub use self::failure::{DefaultFailureResponse, Failure, FailureResponse};
@@ -143,3 +146,4 @@ pub use self::store::{AnyStore, MemoryStore};
 #[cfg(feature = "redis")]
 pub use self::store::{RedisConfig, RedisStore};
 pub use self::token::SessionId;
+pub use self::users::{UserSession, Users};

@@ -15,10 +15,14 @@
 //! | … | 38 each | retired verifiers: hash and time |
 //! | … | rest | the data: a JSON object, readable with `redis-cli` |
 
+mod binding;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::binding::Binding;
+use self::binding::IndexWrite;
 use crate::clock::Timestamp;
 use crate::data::Data;
 use crate::token::{Random, RandomError, VerifierHash};
@@ -143,7 +147,11 @@ pub(crate) fn is_recent(at: Timestamp, now: Timestamp, window: Duration) -> bool
 /// A store need not look inside: it keeps [`encode`](Record::encode)'s bytes (or the record itself) under a
 /// [`RecordKey`](crate::store::RecordKey), and compares [`revision`](Record::revision)s.
 #[derive(Clone)]
-pub struct Record(Arc<Inner>);
+pub struct Record {
+    inner: Arc<Inner>,
+    /// Of the write that is being made, not of the record.
+    write: IndexWrite,
+}
 
 struct Inner {
     header: Header,
@@ -167,46 +175,49 @@ impl Record {
     const LAST_FORMAT: u8 = 15;
 
     pub(crate) fn new(header: Header, data: Data) -> Self {
-        Self(Arc::new(Inner { header, data }))
+        Self {
+            inner: Arc::new(Inner { header, data }),
+            write: IndexWrite::Nothing,
+        }
     }
 
     /// The revision of this record.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        self.0.header.revision
+        self.inner.header.revision
     }
 
     /// Whether this record was written as `revision`, or on top of it: whether that write arrived.
     #[must_use]
     pub fn includes(&self, revision: Revision) -> bool {
-        let header = &self.0.header;
+        let header = &self.inner.header;
         header.revision == revision || header.before.contains(&revision)
     }
 
     /// The user the session belongs to, for a store that keeps an index of users.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        self.0.header.user.as_deref()
+        self.inner.header.user.as_deref()
     }
 
     /// The session's data: a JSON object.
     #[must_use]
     pub fn json(&self) -> &str {
-        self.0.data.json()
+        self.inner.data.json()
     }
 
     pub(crate) fn header(&self) -> &Header {
-        &self.0.header
+        &self.inner.header
     }
 
     pub(crate) fn data(&self) -> &Data {
-        &self.0.data
+        &self.inner.data
     }
 
     /// The record as bytes: a short binary header, then the data as JSON text.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let Inner { header, data } = &*self.0;
+        let Inner { header, data } = &*self.inner;
         let json = data.json();
         let user = header.user.as_deref().unwrap_or_default();
         let mut out = Vec::with_capacity(
@@ -330,7 +341,7 @@ impl fmt::Debug for Record {
         f.debug_struct("Record")
             .field("revision", &self.revision())
             .field("user", &self.user().map(|_| "[hidden]"))
-            .field("data", &self.0.data)
+            .field("data", &self.inner.data)
             .finish_non_exhaustive()
     }
 }

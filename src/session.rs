@@ -14,6 +14,7 @@ use crate::changes::{Changes, Displaced, RESERVED, Update};
 use crate::clock::Timestamp;
 use crate::completion::Completion;
 use crate::data::{self, Data};
+use crate::desk::Desk;
 use crate::error::{SessionError, SessionRejection};
 use crate::event;
 use crate::intent::{Intent, Login};
@@ -21,6 +22,7 @@ use crate::key::SessionKey;
 use crate::lifetime::Lifetime;
 use crate::plan::{Ended, Outcome};
 use crate::record::{Expiry, Header, Record};
+use crate::store::TOMBSTONE_LIFETIME;
 use crate::token::SessionId;
 use crate::visit::{Phase, State, Visit};
 
@@ -478,6 +480,48 @@ impl<M> Session<M> {
         Ok(())
     }
 
+    /// Whom the session belongs to, or an error that answers for itself.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NotLoggedIn`]; as a response (feature `axum`) 401.
+    pub fn require_user(&self) -> Result<String, SessionError> {
+        self.user().ok_or(SessionError::NotLoggedIn)
+    }
+
+    /// Lets only those go on who proved less than `within` ago who they are, by [`login`](Session::login) or
+    /// [`reauthenticate`](Session::reauthenticate): to be called before what is worth asking for the password again. ASVS
+    /// 5.0, 7.5.1 and 7.5.3. A time more than a minute ahead counts as no proof.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_keycard::{Session, SessionError};
+    /// async fn change_email(session: Session) -> Result<(), SessionError> {
+    ///     session.require_fresh(Duration::from_secs(5 * 60))?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NotLoggedIn`] and [`SessionError::NotFresh`]; as responses (feature `axum`) 401, and 403 with the body
+    /// `{"error":"reauthentication_required"}`.
+    pub fn require_fresh(&self, within: Duration) -> Result<(), SessionError> {
+        let now = self.visit.desk.clock.now();
+        let state = self.visit.state();
+        if state.intent.user(&state.card).is_none() {
+            return Err(SessionError::NotLoggedIn);
+        }
+        let proved = state.intent.authenticated(&state.card);
+        let fresh =
+            proved.is_some_and(|at| at.since(now) <= TOMBSTONE_LIFETIME && now.since(at) < within);
+        if fresh {
+            Ok(())
+        } else {
+            Err(SessionError::NotFresh)
+        }
+    }
+
     /// Ends the session: the record is deleted, the browser forgets the cookie.
     ///
     /// It is carried out even if the handler fails afterwards, or the client is gone. From here on this request sees an
@@ -527,6 +571,12 @@ impl<M> Session<M> {
             .intent
             .authenticated(&state.card)
             .map(SystemTime::from)
+    }
+}
+
+impl<M> Session<M> {
+    pub(crate) fn desk(&self) -> Arc<Desk> {
+        self.visit.desk.clone()
     }
 }
 

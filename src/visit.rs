@@ -345,7 +345,10 @@ impl Visit {
                 }
             }
             Plan::RemoveCookie => {
-                state.cookie = Some(CookieChange::Remove);
+                state.cookie = Some(match intent.ended {
+                    Ended::Asked => CookieChange::LogOut,
+                    Ended::No | Ended::BySwitch => CookieChange::Remove,
+                });
                 return Next::Done(Ok(()), None);
             }
             Plan::Discard => return Next::Done(Ok(()), Some(Event::Discarded)),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tower_keycard::store::conformance::{self, CASES, Harness, ManualTime, Outcome, sample_record};
 use tower_keycard::store::fault::FaultStore;
 use tower_keycard::store::{
-    AnyStore, Created, Loaded, MemoryStore, Record, RecordKey, Replaced, Revision, SessionId,
-    SessionStore, StoreError, TOMBSTONE_LIFETIME,
+    AnyStore, Binding, Created, Loaded, MemoryStore, Record, RecordKey, Replaced, Revision,
+    SessionId, SessionStore, StoreError, TOMBSTONE_LIFETIME,
 };
 use tower_keycard::{Clock, Timestamp};
 
@@ -32,6 +32,18 @@ async fn the_memory_store_keeps_the_contract_on_one_thread_and_without_its_type(
 async fn a_store_without_faults_keeps_the_contract_of_the_one_it_wraps() {
     let harness = ManualTime::new(async |clock| FaultStore::new(memory(clock)));
     conformance::suite(&harness).await.assert();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_memory_store_keeps_the_contract_of_an_index() {
+    let harness = ManualTime::new(async |clock| memory(clock));
+    conformance::index_suite(&harness).await.assert();
+}
+
+#[tokio::test]
+async fn an_index_keeps_its_contract_on_one_thread_without_its_type_and_behind_faults() {
+    let harness = ManualTime::new(async |clock| AnyStore::new(FaultStore::new(memory(clock))));
+    conformance::index_suite(&harness).await.assert();
 }
 
 /// A clause of the contract that a [`Careless`] store breaks.
@@ -259,6 +271,7 @@ impl SessionStore for Careless {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
+        _prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
         let mut map = self.map();
         let kept = match self.look(&map, key) {
@@ -286,7 +299,7 @@ impl SessionStore for Careless {
         Ok(true)
     }
 
-    async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
+    async fn delete(&self, key: &RecordKey, _user: Option<&str>) -> Result<(), StoreError> {
         let mut map = self.map();
         let remaining = match self.look(&map, key) {
             Loaded::Record { remaining, .. } => Some(remaining),

@@ -42,6 +42,7 @@ mod presets;
 mod tests;
 mod validate;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -80,10 +81,37 @@ pub struct SessionConfig {
     #[serde(with = "durations::plain")]
     pub(crate) store_timeout: Duration,
     pub(crate) max_data_size: usize,
+    pub(crate) clear_site_data: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) namespace: Option<String>,
-    // Last, since in TOML a table ends what stands before it.
+    // Tables last, since in TOML a table ends what stands before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_sessions_per_user: Option<SessionLimit>,
     pub(crate) cookie: CookieConfig,
+}
+
+/// How many sessions a user may have at the same time, and what becomes of one more. ASVS 5.0, 7.1.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionLimit {
+    pub(crate) most: NonZeroU32,
+    pub(crate) beyond: BeyondLimit,
+}
+
+impl SessionLimit {
+    pub(crate) fn most(self) -> usize {
+        self.most.get() as usize
+    }
+}
+
+/// What becomes of a login beyond the limit of a user's sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BeyondLimit {
+    /// It succeeds, and the session with the oldest login ends.
+    EvictOldest,
+    /// It is refused, with 403.
+    Refuse,
 }
 
 impl Default for SessionConfig {
@@ -97,7 +125,9 @@ impl Default for SessionConfig {
             on_interrupted: OnInterrupted::default(),
             store_timeout: Duration::from_millis(500),
             max_data_size: 64 << 10,
+            clear_site_data: false,
             namespace: None,
+            max_sessions_per_user: None,
             cookie: CookieConfig::default(),
         }
     }

@@ -88,6 +88,32 @@ macro_rules! session_options {
             self
         }
 
+        /// How many sessions a user may have at the same time, and what becomes of a login beyond that: no limit by default.
+        ///
+        /// The store has to keep an index of users, as `MemoryStore` and `RedisStore` do; a login then costs a look into it.
+        /// Sessions whose login is younger than ten seconds are neither counted nor evicted, so that a double click on "log
+        /// in" does not end in a dead cookie. ASVS 5.0, 7.1.2.
+        #[must_use]
+        pub fn max_sessions_per_user(
+            mut self,
+            most: ::std::num::NonZeroU32,
+            beyond: $crate::BeyondLimit,
+        ) -> Self {
+            self$(.$field)?.max_sessions_per_user = Some($crate::SessionLimit { most, beyond });
+            self
+        }
+
+        /// Whether a logout also tells the browser to drop what it has cached and stored of the site: off by default.
+        ///
+        /// The response to it then has `Clear-Site-Data: "cache", "storage"`. Not `"cookies"`, which would take those of
+        /// other layers too; the session's own is removed by name. ASVS 5.0, 14.3.1;
+        /// [W3C Clear Site Data](https://www.w3.org/TR/clear-site-data/).
+        #[must_use]
+        pub fn clear_site_data(mut self, clear: bool) -> Self {
+            self$(.$field)?.clear_site_data = clear;
+            self
+        }
+
         /// What tells this layer's sessions from those of other layers over the same store: the cookie's name by
         /// default.
         ///

@@ -6,9 +6,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::{
-    AnyStore, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
-    StoreErrorKind,
+    AnyStore, Binding, Created, Indexed, Loaded, Record, RecordKey, Replaced, Revision, SessionId,
+    SessionStore, StoreError, StoreErrorKind, UserIndexRef,
 };
+
+/// A call of the index asks for every session of a user: as many calls of the store, in the end, as fit into this many
+/// deadlines.
+const INDEX_CALLS: u32 = 20;
 
 /// The store as the layer uses it. A call that is not answered within the deadline has an unknown outcome.
 #[derive(Clone, Debug)]
@@ -60,27 +64,109 @@ impl BoundedStore {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
+        prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
-        self.within(self.store.touch(key, expected, ttl)).await
+        self.within(self.store.touch(key, expected, ttl, prolongs))
+            .await
     }
 
-    pub(crate) async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.within(self.store.delete(key)).await
+    pub(crate) async fn delete(
+        &self,
+        key: &RecordKey,
+        user: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.within(self.store.delete(key, user)).await
+    }
+
+    /// The users' index, if the store keeps one. Its calls end in time too.
+    pub(crate) fn user_index(&self) -> Option<BoundedIndex<'_>> {
+        let index = self.store.user_index()?;
+        let deadline = self.deadline * INDEX_CALLS;
+        Some(BoundedIndex { index, deadline })
     }
 
     async fn within<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let mut call = pin!(call);
-        // A store that answers at once, such as memory, needs no timer, and so no runtime.
-        if let Poll::Ready(answer) =
-            poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await
-        {
-            return answer;
-        }
-        tokio::time::timeout(self.deadline, call)
-            .await
-            .unwrap_or_else(|_elapsed| Err(StoreError::new(StoreErrorKind::OutcomeUnknown)))
+        within(self.deadline, call).await
+    }
+}
+
+/// The index as the layer uses it.
+pub(crate) struct BoundedIndex<'a> {
+    index: UserIndexRef<'a>,
+    deadline: Duration,
+}
+
+impl BoundedIndex<'_> {
+    pub(crate) async fn sessions_of(
+        &self,
+        namespace: &str,
+        user: &str,
+    ) -> Result<Vec<Indexed>, StoreError> {
+        let listed = within(self.deadline, self.index.sessions_of(namespace, user)).await;
+        // Who looks only has changed nothing.
+        listed.map_err(|error| match error.kind() {
+            StoreErrorKind::OutcomeUnknown => {
+                StoreError::caused_by(StoreErrorKind::Unavailable, error)
+            }
+            _ => error,
+        })
+    }
+
+    pub(crate) async fn delete_user(
+        &self,
+        namespace: &str,
+        user: &str,
+        except: Option<SessionId>,
+    ) -> Result<usize, StoreError> {
+        let call = self.index.delete_user(namespace, user, except);
+        within(self.deadline, call).await
+    }
+}
+
+async fn within<T>(
+    deadline: Duration,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let mut call = pin!(call);
+    // A store that answers at once, such as memory, needs no timer, and so no runtime.
+    if let Poll::Ready(answer) = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
+        return answer;
+    }
+    tokio::time::timeout(deadline, call)
+        .await
+        .unwrap_or_else(|_elapsed| Err(StoreError::new(StoreErrorKind::OutcomeUnknown)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+    use crate::store::conformance::{sample_key, sample_login};
+    use crate::store::fault::{Fault, FaultStore, Operation};
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    #[tokio::test(start_paused = true)]
+    async fn the_index_is_reached_without_the_stores_type_and_answers_in_time() {
+        let store = FaultStore::new(MemoryStore::new());
+        let faults = store.faults();
+        let bounded = BoundedStore::new(AnyStore::new(store), Duration::from_millis(500));
+        let (key, login) = (sample_key(), sample_login("alice", HOUR));
+        bounded.create(&key, &login, HOUR).await.unwrap();
+        let index = bounded.user_index().unwrap();
+        let listed = index.sessions_of(key.namespace(), "alice").await.unwrap();
+        assert_eq!(listed[0].key, key);
+
+        faults.next(Operation::SessionsOf, Fault::Hang);
+        let listed = index.sessions_of(key.namespace(), "alice").await;
+        assert_eq!(listed.unwrap_err().kind(), StoreErrorKind::Unavailable);
+        faults.next(Operation::DeleteUser, Fault::Hang);
+        let ended = index.delete_user(key.namespace(), "alice", None).await;
+        assert_eq!(ended.unwrap_err().kind(), StoreErrorKind::OutcomeUnknown);
+        let ended = index.delete_user(key.namespace(), "alice", None).await;
+        assert_eq!(ended.unwrap(), 1);
     }
 }

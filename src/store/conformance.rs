@@ -15,12 +15,15 @@
 //! [`Harness`] of your own. [`suite`] runs every case and reports all that failed; [`case`] runs one of the [`CASES`], whose
 //! names say what they demand.
 //!
+//! A store with a [`UserIndex`](super::UserIndex) is put through [`index_suite`] as well.
+//!
 //! The suite runs on Tokio. On a runtime with several threads it finds races that one thread cannot have.
 
 mod bytes;
 mod cases;
 mod deleting;
 mod harness;
+mod index;
 mod lifetimes;
 mod races;
 mod sample;
@@ -35,7 +38,10 @@ use std::time::Duration;
 
 pub use self::cases::CASES;
 pub use self::harness::{Harness, ManualTime, RealTime};
-pub use self::sample::{sample_key, sample_record, sample_revision_of};
+pub use self::index::{INDEX_CASES, index_case, index_suite};
+pub use self::sample::{
+    sample_key, sample_login, sample_login_of, sample_record, sample_revision_of,
+};
 use super::{Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError};
 
 /// Runs every case, one after the other.
@@ -55,7 +61,12 @@ pub async fn case<H: Harness>(harness: &H, name: &str) -> Outcome {
         store: harness.store().await,
         harness,
     };
-    let mut run = pin!(cases::run(name, &context));
+    outcome_of(cases::run(name, &context)).await
+}
+
+/// What becomes of a case, panics included.
+async fn outcome_of(run: impl Future<Output = Verdict>) -> Outcome {
+    let mut run = pin!(run);
     let run = std::future::poll_fn(|task| {
         // After a panic it is not polled again.
         catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(task)))
@@ -183,11 +194,11 @@ impl<H: Harness> Context<'_, H> {
     }
 
     async fn touch(&self, key: &RecordKey, expected: Revision, ttl: Duration) -> Verdict<bool> {
-        answer("touch", self.store.touch(key, expected, ttl)).await
+        answer("touch", self.store.touch(key, expected, ttl, None)).await
     }
 
     async fn delete(&self, key: &RecordKey) -> Verdict {
-        answer("delete", self.store.delete(key)).await
+        answer("delete", self.store.delete(key, None)).await
     }
 
     async fn pass(&self, time: Duration) -> Verdict {

@@ -6,7 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError};
+use super::{
+    Binding, Created, Indexed, Loaded, Record, RecordKey, Replaced, Revision, SessionId,
+    SessionStore, StoreError, UserIndex, no_index,
+};
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -32,8 +35,21 @@ trait Boxed: Send + Sync + 'static {
         key: &'a RecordKey,
         expected: Revision,
         ttl: Duration,
+        prolongs: Option<Binding<'a>>,
     ) -> Answer<'a, bool>;
-    fn delete<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, ()>;
+    fn delete<'a>(&'a self, key: &'a RecordKey, user: Option<&'a str>) -> Answer<'a, ()>;
+    fn user_index(&self) -> Option<UserIndexRef<'_>>;
+}
+
+/// [`UserIndex`] with boxed futures.
+trait BoxedIndex: Send + Sync {
+    fn sessions_of<'a>(&'a self, namespace: &'a str, user: &'a str) -> Answer<'a, Vec<Indexed>>;
+    fn delete_user<'a>(
+        &'a self,
+        namespace: &'a str,
+        user: &'a str,
+        except: Option<SessionId>,
+    ) -> Answer<'a, usize>;
 }
 
 impl<S: SessionStore> Boxed for S {
@@ -69,12 +85,76 @@ impl<S: SessionStore> Boxed for S {
         key: &'a RecordKey,
         expected: Revision,
         ttl: Duration,
+        prolongs: Option<Binding<'a>>,
     ) -> Answer<'a, bool> {
-        Box::pin(SessionStore::touch(self, key, expected, ttl))
+        Box::pin(SessionStore::touch(self, key, expected, ttl, prolongs))
     }
 
-    fn delete<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, ()> {
-        Box::pin(SessionStore::delete(self, key))
+    fn delete<'a>(&'a self, key: &'a RecordKey, user: Option<&'a str>) -> Answer<'a, ()> {
+        Box::pin(SessionStore::delete(self, key, user))
+    }
+
+    fn user_index(&self) -> Option<UserIndexRef<'_>> {
+        SessionStore::user_index(self)
+    }
+}
+
+impl<S: UserIndex> BoxedIndex for S {
+    fn sessions_of<'a>(&'a self, namespace: &'a str, user: &'a str) -> Answer<'a, Vec<Indexed>> {
+        Box::pin(UserIndex::sessions_of(self, namespace, user))
+    }
+
+    fn delete_user<'a>(
+        &'a self,
+        namespace: &'a str,
+        user: &'a str,
+        except: Option<SessionId>,
+    ) -> Answer<'a, usize> {
+        Box::pin(UserIndex::delete_user(self, namespace, user, except))
+    }
+}
+
+/// The [`UserIndex`] of a store whose type is not known: what [`SessionStore::user_index`] answers.
+#[derive(Clone, Copy)]
+pub struct UserIndexRef<'a>(&'a dyn BoxedIndex);
+
+impl<'a> UserIndexRef<'a> {
+    /// The index that this store keeps.
+    pub fn new(store: &'a impl UserIndex) -> Self {
+        Self(store)
+    }
+
+    /// The user's sessions: see [`UserIndex::sessions_of`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn sessions_of(
+        &self,
+        namespace: &str,
+        user: &str,
+    ) -> Result<Vec<Indexed>, StoreError> {
+        self.0.sessions_of(namespace, user).await
+    }
+
+    /// Ends the user's sessions, and says how many: see [`UserIndex::delete_user`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn delete_user(
+        &self,
+        namespace: &str,
+        user: &str,
+        except: Option<SessionId>,
+    ) -> Result<usize, StoreError> {
+        self.0.delete_user(namespace, user, except).await
+    }
+}
+
+impl fmt::Debug for UserIndexRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UserIndexRef").finish_non_exhaustive()
     }
 }
 
@@ -134,11 +214,34 @@ impl SessionStore for AnyStore {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
+        prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
-        self.0.touch(key, expected, ttl).await
+        self.0.touch(key, expected, ttl, prolongs).await
     }
 
-    async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.0.delete(key).await
+    async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
+        self.0.delete(key, user).await
+    }
+
+    fn user_index(&self) -> Option<UserIndexRef<'_>> {
+        self.0.user_index()
+    }
+}
+
+/// That of the store it is. One without an index refuses: ask [`user_index`](SessionStore::user_index) first.
+impl UserIndex for AnyStore {
+    async fn sessions_of(&self, namespace: &str, user: &str) -> Result<Vec<Indexed>, StoreError> {
+        let index = self.0.user_index().ok_or_else(no_index)?;
+        index.sessions_of(namespace, user).await
+    }
+
+    async fn delete_user(
+        &self,
+        namespace: &str,
+        user: &str,
+        except: Option<SessionId>,
+    ) -> Result<usize, StoreError> {
+        let index = self.0.user_index().ok_or_else(no_index)?;
+        index.delete_user(namespace, user, except).await
     }
 }

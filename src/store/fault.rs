@@ -25,12 +25,14 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+mod index;
+
 use super::{
-    Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
-    StoreErrorKind,
+    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    StoreErrorKind, UserIndexRef,
 };
 
-/// A call of [`SessionStore`].
+/// A call of [`SessionStore`], or of [`UserIndex`](super::UserIndex).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// [`SessionStore::load`]
@@ -43,16 +45,22 @@ pub enum Operation {
     Touch,
     /// [`SessionStore::delete`]
     Delete,
+    /// [`UserIndex::sessions_of`](super::UserIndex::sessions_of)
+    SessionsOf,
+    /// [`UserIndex::delete_user`](super::UserIndex::delete_user)
+    DeleteUser,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Load,
         Self::Create,
         Self::Replace,
         Self::Touch,
         Self::Delete,
+        Self::SessionsOf,
+        Self::DeleteUser,
     ];
 }
 
@@ -217,16 +225,26 @@ impl<S: SessionStore> SessionStore for FaultStore<S> {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
+        prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
         let key = key.clone();
-        let call = async move |store: Arc<S>| store.touch(&key, expected, ttl).await;
+        let prolongs = prolongs.map(|entry| (entry.user.to_owned(), entry.life));
+        let call = async move |store: Arc<S>| {
+            let prolongs = prolongs.as_ref();
+            let prolongs = prolongs.map(|(user, life)| Binding { user, life: *life });
+            store.touch(&key, expected, ttl, prolongs).await
+        };
         self.run(Operation::Touch, call).await
     }
 
-    async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
-        let key = key.clone();
-        let call = async move |store: Arc<S>| store.delete(&key).await;
+    async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
+        let (key, user) = (key.clone(), user.map(str::to_owned));
+        let call = async move |store: Arc<S>| store.delete(&key, user.as_deref()).await;
         self.run(Operation::Delete, call).await
+    }
+
+    fn user_index(&self) -> Option<UserIndexRef<'_>> {
+        self.store.user_index().map(|_| UserIndexRef::new(self))
     }
 }
 
@@ -447,7 +465,7 @@ mod tests {
         faults.next(Operation::Load, Fault::Pass);
         faults.next(Operation::Load, Fault::Refused);
         assert_eq!(kind(store.load(&key).await), StoreErrorKind::Unavailable);
-        assert!(store.delete(&key).await.is_ok());
+        assert!(store.delete(&key, None).await.is_ok());
         assert!(store.load(&key).await.is_ok());
         assert_eq!(kind(store.load(&key).await), StoreErrorKind::Refused);
         assert!(store.load(&key).await.is_ok());
@@ -498,7 +516,7 @@ mod tests {
         faults.next(Operation::Replace, Fault::AppliedLate);
         let answer = store.replace(&key, first.revision(), &second, TTL).await;
         assert_eq!(kind(answer), StoreErrorKind::OutcomeUnknown);
-        store.delete(&key).await.unwrap();
+        store.delete(&key, None).await.unwrap();
         faults.release().await;
         assert!(matches!(store.load(&key).await.unwrap(), Loaded::Tombstone));
     }
@@ -535,7 +553,7 @@ mod tests {
         faults.next(Operation::Load, Fault::Hang);
         store.inner().create(&key, &record, TTL).await.unwrap();
         let call = |store: FaultStore<MemoryStore>, key: RecordKey| {
-            tokio::spawn(async move { store.delete(&key).await })
+            tokio::spawn(async move { store.delete(&key, None).await })
         };
         let dropped = call(store.clone(), key.clone());
         faults.until_waiting(1).await;
@@ -564,7 +582,10 @@ mod tests {
         faults.next(Operation::Load, Fault::Full);
         faults.down();
         assert_eq!(kind(store.load(&key).await), StoreErrorKind::Unavailable);
-        assert_eq!(kind(store.delete(&key).await), StoreErrorKind::Unavailable);
+        assert_eq!(
+            kind(store.delete(&key, None).await),
+            StoreErrorKind::Unavailable
+        );
         faults.up();
         assert_eq!(kind(store.load(&key).await), StoreErrorKind::Full);
         assert!(is_there(&store, &key).await);

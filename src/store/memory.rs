@@ -5,15 +5,18 @@
 //! back, as every touch does, leaves the queue alone: whoever works the queue off puts the entry where it belongs by then.
 //! So a touch is one lookup, and a session touched a million times takes no more room than one never touched.
 
+mod users;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::users::Users;
 use super::{
-    Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
-    StoreErrorKind, TOMBSTONE_LIFETIME,
+    Binding, Created, Indexed, Loaded, Owner, Record, RecordKey, Replaced, Revision, SessionId,
+    SessionStore, StoreError, StoreErrorKind, TOMBSTONE_LIFETIME, UserIndex, UserIndexRef, of_whom,
 };
 use crate::clock::{Clock, Timestamp};
 
@@ -76,12 +79,17 @@ impl MemoryStore {
         let mut freed = 0;
         for shard in &self.0.shards {
             while shard.is_due(now) {
-                freed += self.0.work_off(shard, now);
+                let expired = self.0.work_off(shard, now);
+                freed += expired.len();
+                self.0.forget(&expired, now);
             }
         }
         freed
     }
 }
+
+/// An entry that has expired and was freed.
+type Expired = (RecordKey, Entry);
 
 impl Default for MemoryStore {
     fn default() -> Self {
@@ -150,6 +158,7 @@ impl MemoryStoreBuilder {
     pub fn build(self) -> MemoryStore {
         MemoryStore(Arc::new(Inner {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            users: Users::new(),
             kept: AtomicUsize::new(0),
             max: self.max,
             prefix: self.prefix,
@@ -160,6 +169,8 @@ impl MemoryStoreBuilder {
 
 struct Inner {
     shards: Box<[Shard]>,
+    /// Who is locked before any of the shards, never after.
+    users: Users,
     /// All entries of all shards. Counted up before an entry is inserted and down after it was removed, so that there are
     /// never more than this says, nor more than `max`.
     kept: AtomicUsize,
@@ -184,16 +195,39 @@ impl Inner {
     fn tidy(&self, shard: &Shard, now: Timestamp) {
         let next = shard.turn.fetch_add(1, Ordering::Relaxed) % SHARDS;
         if self.shards[next].is_due(now) {
-            self.work_off(&self.shards[next], now);
+            let expired = self.work_off(&self.shards[next], now);
+            self.forget(&expired, now);
         }
     }
 
-    /// Works off a bounded piece of a shard's queue, and says how many entries that freed.
-    fn work_off(&self, shard: &Shard, now: Timestamp) -> usize {
-        // Freed after the lock was: records can be large.
+    /// Works off a bounded piece of a shard's queue, and hands out the entries that this freed: records can be large, and
+    /// their users have to [forget](Inner::forget) them once no lock is held.
+    fn work_off(&self, shard: &Shard, now: Timestamp) -> Vec<Expired> {
         let expired = shard.write(|table| table.work_off(now));
         self.kept.fetch_sub(expired.len(), Ordering::Relaxed);
-        expired.len()
+        expired
+    }
+
+    /// Takes sessions that are gone out of the index of their users.
+    fn forget(&self, expired: &[Expired], now: Timestamp) {
+        for (key, entry) in expired {
+            if let Some(user) = entry.record.as_ref().and_then(Record::user) {
+                self.unbind(key, user, now);
+            }
+        }
+    }
+
+    /// Takes a session out of the index of a user, unless it is the user's.
+    fn unbind(&self, key: &RecordKey, user: &str, now: Timestamp) {
+        self.users.with((key.namespace(), user), now, |index| {
+            if of_whom(&self.look(key, now), user) != Owner::TheUser {
+                index.sessions.remove(&key.id());
+            }
+        });
+    }
+
+    fn look(&self, key: &RecordKey, now: Timestamp) -> Loaded {
+        self.shard(key).lock().load(key, now)
     }
 
     /// Counts one entry more, if there may be one.
@@ -205,13 +239,13 @@ impl Inner {
     }
 
     /// Frees something that has expired, wherever it is.
-    fn make_room(&self, now: Timestamp) -> bool {
+    fn make_room(&self, now: Timestamp, expired: &mut Vec<Expired>) -> bool {
+        let before = expired.len();
         self.shards.iter().any(|shard| {
-            let mut freed = 0;
-            while freed == 0 && shard.is_due(now) {
-                freed = self.work_off(shard, now);
+            while expired.len() == before && shard.is_due(now) {
+                expired.append(&mut self.work_off(shard, now));
             }
-            freed > 0
+            expired.len() > before
         })
     }
 
@@ -220,15 +254,101 @@ impl Inner {
         &self,
         shard: &Shard,
         now: Timestamp,
+        expired: &mut Vec<Expired>,
         mut change: impl FnMut(&mut Table) -> Option<T>,
     ) -> Option<T> {
         loop {
             if let Some(done) = shard.write(&mut change) {
                 return Some(done);
             }
-            if !self.make_room(now) {
+            if !self.make_room(now, expired) {
                 return None;
             }
+        }
+    }
+
+    /// Inserts a record where there is none, and hands out what had expired there.
+    fn create(
+        &self,
+        key: &RecordKey,
+        record: &Record,
+        (now, ttl): (Timestamp, Duration),
+        expired: &mut Vec<Expired>,
+    ) -> Result<(Created, Option<Record>), StoreError> {
+        let shard = self.shard(key);
+        let created = self.with_room(shard, now, expired, |table| {
+            let expired = match table.entries.get(key) {
+                Some(entry) if entry.lives(now) => return Some((Created::Exists, None)),
+                Some(_) => true,
+                None => false,
+            };
+            // What has expired but is still there lends its place.
+            (expired || self.reserve()).then(|| {
+                let before = table.put(key, Some(record.settled()), now.plus(ttl));
+                (Created::Created, before)
+            })
+        });
+        created.ok_or(StoreError::new(StoreErrorKind::Full))
+    }
+
+    /// Replaces a record at the expected revision, and hands it out.
+    fn replace(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        record: &Record,
+        (now, ttl): (Timestamp, Duration),
+    ) -> (Replaced, Option<Record>) {
+        self.shard(key).write(|table| match table.load(key, now) {
+            Loaded::Record { record: kept, .. } if kept.includes(record.revision()) => {
+                (Replaced::Replaced, None)
+            }
+            Loaded::Record { record: kept, .. } if kept.revision() == expected => {
+                let before = table.put(key, Some(record.settled()), now.plus(ttl));
+                (Replaced::Replaced, before)
+            }
+            other => (Replaced::Conflict(other), None),
+        })
+    }
+
+    /// Makes a write that may bind the session to a user: then the user is locked until it is made, and has the session if
+    /// it is the user's after that.
+    fn bind<T>(
+        &self,
+        key: &RecordKey,
+        record: &Record,
+        now: Timestamp,
+        write: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let Some(binding) = record.binds() else {
+            return write();
+        };
+        let user = binding.user;
+        self.users.with((key.namespace(), user), now, |index| {
+            if index.refuses(key.id(), now) {
+                return Err(StoreError::new(StoreErrorKind::Revoked));
+            }
+            let written = write()?;
+            if of_whom(&self.look(key, now), user) == Owner::TheUser {
+                index.sessions.insert(key.id());
+            }
+            Ok(written)
+        })
+    }
+
+    /// Takes a session out of the index of the user whom it belonged to, if a write has taken it from there.
+    fn displaced(
+        &self,
+        key: &RecordKey,
+        before: Option<&Record>,
+        user: Option<&str>,
+        now: Timestamp,
+    ) {
+        if let Some(before) = before
+            .and_then(Record::user)
+            .filter(|before| user != Some(before))
+        {
+            self.unbind(key, before, now);
         }
     }
 }
@@ -251,23 +371,16 @@ impl SessionStore for MemoryStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Created, StoreError> {
-        let (now, shard) = (self.0.clock.now(), self.0.shard(key));
-        self.0.tidy(shard, now);
-        let created = self.0.with_room(shard, now, |table| {
-            let expired = match table.entries.get(key) {
-                Some(entry) if entry.lives(now) => return Some((Created::Exists, None)),
-                Some(_) => true,
-                None => false,
-            };
-            // What has expired but is still there lends its place.
-            (expired || self.0.reserve()).then(|| {
-                let before = table.put(key, Some(record.clone()), now.plus(ttl));
-                (Created::Created, before)
-            })
+        let (now, inner) = (self.0.clock.now(), &*self.0);
+        inner.tidy(inner.shard(key), now);
+        let mut expired = Vec::new();
+        let created = inner.bind(key, record, now, || {
+            inner.create(key, record, (now, ttl), &mut expired)
         });
-        created
-            .map(|(created, _)| created)
-            .ok_or(StoreError::new(StoreErrorKind::Full))
+        inner.forget(&expired, now);
+        let (created, before) = created?;
+        inner.displaced(key, before.as_ref(), record.user(), now);
+        Ok(created)
     }
 
     async fn replace(
@@ -277,18 +390,12 @@ impl SessionStore for MemoryStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Replaced, StoreError> {
-        let (now, shard) = (self.0.clock.now(), self.0.shard(key));
-        let (replaced, _before) = shard.write(|table| match table.load(key, now) {
-            Loaded::Record { record: kept, .. } if kept.includes(record.revision()) => {
-                (Replaced::Replaced, None)
-            }
-            Loaded::Record { record: kept, .. } if kept.revision() == expected => {
-                let before = table.put(key, Some(record.clone()), now.plus(ttl));
-                (Replaced::Replaced, before)
-            }
-            other => (Replaced::Conflict(other), None),
-        });
-        self.0.tidy(shard, now);
+        let (now, inner) = (self.0.clock.now(), &*self.0);
+        let (replaced, before) = inner.bind(key, record, now, || {
+            Ok(inner.replace(key, expected, record, (now, ttl)))
+        })?;
+        inner.displaced(key, before.as_ref(), record.user(), now);
+        inner.tidy(inner.shard(key), now);
         Ok(replaced)
     }
 
@@ -297,6 +404,8 @@ impl SessionStore for MemoryStore {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
+        // An entry lives as long as its session.
+        _prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
         let (now, shard) = (self.0.clock.now(), self.0.shard(key));
         let touched = shard.write(|table| table.touch(key, expected, now, now.plus(ttl)));
@@ -304,16 +413,79 @@ impl SessionStore for MemoryStore {
         Ok(touched)
     }
 
-    async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
+    async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
         let (now, shard) = (self.0.clock.now(), self.0.shard(key));
         self.0.tidy(shard, now);
+        let mut expired = Vec::new();
         // Without room for a tombstone, nothing is there all the same, which is what was asked for: no call of this store
         // arrives late, so there is nothing that the tombstone would have to keep out.
-        let _before = self.0.with_room(shard, now, |table| {
+        let before = self.0.with_room(shard, now, &mut expired, |table| {
             (table.entries.contains_key(key) || self.0.reserve())
                 .then(|| table.put(key, None, now.plus(TOMBSTONE_LIFETIME)))
         });
+        self.0.forget(&expired, now);
+        let before = before.flatten();
+        // The record knows best.
+        if let Some(user) = before.as_ref().and_then(Record::user).or(user) {
+            self.0.unbind(key, user, now);
+        }
         Ok(())
+    }
+
+    fn user_index(&self) -> Option<UserIndexRef<'_>> {
+        Some(UserIndexRef::new(self))
+    }
+}
+
+/// Nothing comes between an entry and its record: the index is exact, and what is not in it needs no tombstone.
+impl UserIndex for MemoryStore {
+    async fn sessions_of(&self, namespace: &str, user: &str) -> Result<Vec<Indexed>, StoreError> {
+        let (now, inner) = (self.0.clock.now(), &*self.0);
+        let shared: Arc<str> = namespace.into();
+        let listed = inner.users.with((namespace, user), now, |index| {
+            let mut listed = Vec::with_capacity(index.sessions.len());
+            index.sessions.retain(|id| {
+                let key = RecordKey::new(shared.clone(), *id);
+                match inner.look(&key, now) {
+                    Loaded::Record { record, remaining } if record.user() == Some(user) => {
+                        listed.push(Indexed::new(key, record, remaining));
+                        true
+                    }
+                    _ => false,
+                }
+            });
+            listed
+        });
+        Ok(listed)
+    }
+
+    async fn delete_user(
+        &self,
+        namespace: &str,
+        user: &str,
+        except: Option<SessionId>,
+    ) -> Result<usize, StoreError> {
+        let (now, inner) = (self.0.clock.now(), &*self.0);
+        let shared: Arc<str> = namespace.into();
+        // Freed after the locks were: records can be large.
+        let ended = inner.users.with((namespace, user), now, |index| {
+            index.mark(except, now);
+            let mut ended = Vec::new();
+            index.sessions.retain(|id| {
+                if except == Some(*id) {
+                    return true;
+                }
+                let key = RecordKey::new(shared.clone(), *id);
+                ended.extend(inner.shard(&key).write(|table| {
+                    let owner = of_whom(&table.load(&key, now), user);
+                    (owner == Owner::TheUser)
+                        .then(|| table.put(&key, None, now.plus(TOMBSTONE_LIFETIME)))
+                }));
+                false
+            });
+            ended
+        });
+        Ok(ended.len())
     }
 }
 
@@ -435,7 +607,7 @@ impl Table {
     }
 
     /// Takes a few entries off the queue's front that are due, and hands out those that have expired.
-    fn work_off(&mut self, now: Timestamp) -> Vec<Entry> {
+    fn work_off(&mut self, now: Timestamp) -> Vec<Expired> {
         let mut expired = Vec::new();
         for _ in 0..STEP {
             if self.queue.first().is_none_or(|(at, _)| *at > now) {
@@ -449,12 +621,12 @@ impl Table {
                     entry.queued = entry.expires;
                     self.queue.insert((entry.queued, key));
                 }
-                _ => expired.extend(self.entries.remove(&key)),
+                _ => expired.extend(self.entries.remove(&key).map(|entry| (key, entry))),
             }
         }
         self.records -= expired
             .iter()
-            .filter(|entry| entry.record.is_some())
+            .filter(|(_, entry)| entry.record.is_some())
             .count();
         // After a rush the table would keep its size for ever. Of an eighth full, a quarter is left: rare enough to be cheap.
         let capacity = self.entries.capacity();
@@ -569,7 +741,7 @@ mod tests {
     async fn tombstones_take_room_and_give_it_back() {
         let (store, clock) = store(10);
         for key in fill(&store, 10, MINUTE * 60).await {
-            store.delete(&key).await.unwrap();
+            store.delete(&key, None).await.unwrap();
             assert!(matches!(store.load(&key).await.unwrap(), Loaded::Tombstone));
         }
         assert!(store.is_empty());
@@ -585,15 +757,15 @@ mod tests {
         let (store, clock) = store(3);
         let keys = fill(&store, 2, MINUTE).await;
         let (one, other) = (sample_key(), sample_key());
-        store.delete(&one).await.unwrap();
-        store.delete(&other).await.unwrap();
+        store.delete(&one, None).await.unwrap();
+        store.delete(&other, None).await.unwrap();
         assert!(matches!(store.load(&one).await.unwrap(), Loaded::Tombstone));
         assert!(matches!(store.load(&other).await.unwrap(), Loaded::Absent));
         assert_eq!(store.entries(), 3);
         // What has expired makes room for a tombstone too, whether it is the session's own or another's.
         clock.advance(MINUTE);
-        store.delete(&keys[0]).await.unwrap();
-        store.delete(&other).await.unwrap();
+        store.delete(&keys[0], None).await.unwrap();
+        store.delete(&other, None).await.unwrap();
         assert!(matches!(
             store.load(&keys[0]).await.unwrap(),
             Loaded::Tombstone
@@ -639,7 +811,12 @@ mod tests {
         for turn in 0..1_000_000_u32 {
             // Further away, nearer, and past what was queued.
             let ttl = MINUTE * (1 + turn % 3);
-            assert!(store.touch(&key, record.revision(), ttl).await.unwrap());
+            assert!(
+                store
+                    .touch(&key, record.revision(), ttl, None)
+                    .await
+                    .unwrap()
+            );
             if turn % 1000 == 0 {
                 clock.advance(MINUTE / 2);
             }
@@ -657,7 +834,12 @@ mod tests {
         let (key, record) = (sample_key(), sample_record("{}"));
         store.create(&key, &record, MINUTE).await.unwrap();
         clock.advance(MINUTE / 2);
-        assert!(store.touch(&key, record.revision(), MINUTE).await.unwrap());
+        assert!(
+            store
+                .touch(&key, record.revision(), MINUTE, None)
+                .await
+                .unwrap()
+        );
         clock.advance(MINUTE / 2);
         assert_eq!(store.purge_expired(), 0);
         assert_eq!(store.len(), 1);
@@ -719,7 +901,7 @@ mod tests {
                 won.filter(|won| *won).count()
             });
             assert_eq!(winners, 1);
-            runtime.block_on(store.delete(&key)).unwrap();
+            runtime.block_on(store.delete(&key, None)).unwrap();
             store.0.clock.advance(TOMBSTONE_LIFETIME);
         }
     }
@@ -739,7 +921,7 @@ mod tests {
                             let (key, record) = (sample_key(), sample_record("{}"));
                             store.create(&key, &record, MINUTE).await.ok();
                             if turn % 3 == thread % 3 {
-                                store.delete(&key).await.unwrap();
+                                store.delete(&key, None).await.unwrap();
                             }
                             if turn % 100 == 0 {
                                 clock.advance(MINUTE / 8);

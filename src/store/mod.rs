@@ -1,7 +1,8 @@
 //! Where sessions are kept: the contract, and the stores that come with this crate.
 //!
 //! A store keeps [`Record`]s under [`RecordKey`]s. It knows nothing of HTTP, cookies, users' data or merging: it answers
-//! five calls, each of which is one round trip in the stores that come with this crate.
+//! five calls, each of which is one round trip in the stores that come with this crate, but for the write that a login
+//! makes, which is two.
 //!
 //! # The contract
 //!
@@ -19,6 +20,9 @@
 //!    is cut, to 400 days at least; none at all never means for ever.
 //! 6. Every call comes to an end by itself. One whose outcome is not known answers
 //!    [`StoreErrorKind::OutcomeUnknown`], not [`StoreErrorKind::Unavailable`].
+//!
+//! A store may also keep an index of its users' sessions, to list and to end them: a [`UserIndex`] says what that takes.
+//! Without one, a store ignores what it is told of users.
 
 mod bounded;
 #[cfg(any(test, feature = "testing"))]
@@ -26,6 +30,7 @@ pub mod conformance;
 mod erased;
 #[cfg(any(test, feature = "testing"))]
 pub mod fault;
+mod index;
 mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -34,12 +39,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::bounded::BoundedStore;
-pub use self::erased::AnyStore;
+pub(crate) use self::bounded::{BoundedIndex, BoundedStore};
+pub use self::erased::{AnyStore, UserIndexRef};
+pub use self::index::{Indexed, REVOCATION_LIFETIME, UserIndex};
+pub(crate) use self::index::{Owner, no_index, of_whom};
 pub use self::memory::{MemoryStore, MemoryStoreBuilder};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfig, RedisStore, RedisStoreError};
-pub use crate::record::{DecodeError, Record, Revision};
+pub use crate::record::{Binding, DecodeError, Record, Revision};
 pub use crate::token::SessionId;
 
 /// How long a tombstone stands in the place of a deleted record.
@@ -78,16 +85,33 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Moves the expiry of a record that is still at the `expected` revision, and says whether it was. One that merely
     /// [includes](Record::includes) that revision is not.
+    ///
+    /// `prolongs` is the entry in a [`UserIndex`] that has to live on with the record, if there is one.
     fn touch(
         &self,
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
+        prolongs: Option<Binding<'_>>,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Removes the record, present or not, and leaves a tombstone for [`TOMBSTONE_LIFETIME`], however short the record's
     /// own life was. Only where there was no record may a store that is full leave none.
-    fn delete(&self, key: &RecordKey) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ///
+    /// `user` is the one whom the session belongs to, where the caller knows: a [`UserIndex`] removes the entry too. One
+    /// that is left behind does no harm, so that it never makes a deletion fail.
+    fn delete(
+        &self,
+        key: &RecordKey,
+        user: Option<&str>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The index of this store's users, if it keeps one: `Some(UserIndexRef::new(self))` where it implements [`UserIndex`].
+    ///
+    /// None by default. It is how the layer, which does not know the store's type, finds the index.
+    fn user_index(&self) -> Option<UserIndexRef<'_>> {
+        None
+    }
 }
 
 /// The name of a record in a store: the layer's namespace and the session's id.
@@ -187,6 +211,9 @@ pub enum StoreErrorKind {
     Full,
     /// The store refused: wrong password, missing right, a server too old, a read-only replica. Nothing was changed.
     Refused,
+    /// All sessions of the user who logs in were [ended](UserIndex::delete_user) a moment ago. No record was changed; the
+    /// login may be tried again after [`REVOCATION_LIFETIME`].
+    Revoked,
 }
 
 impl StoreError {
@@ -230,6 +257,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::OutcomeUnknown => "the session store did not answer",
             StoreErrorKind::Full => "the session store is full",
             StoreErrorKind::Refused => "the session store refused",
+            StoreErrorKind::Revoked => "the user's sessions have just been ended",
         })
     }
 }

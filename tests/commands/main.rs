@@ -18,6 +18,9 @@ use tower_keycard::{SessionLayer, SessionLayerBuilder};
 /// The idle limit, in milliseconds.
 const IDLE: u64 = 24 * 60 * 60 * 1000;
 
+/// The absolute limit, in milliseconds.
+const ABSOLUTE: u64 = 14 * IDLE;
+
 /// An application, its server, and what passes between them.
 struct Stack {
     app: App,
@@ -80,7 +83,13 @@ impl Stack {
 fn shown(words: &[String]) -> String {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
+        ["lua", "TIME"] => "lua TIME".to_owned(),
         ["lua", name, key, ..] => format!("lua {name} {key}"),
+        // What is left of the absolute limit is some milliseconds less than the limit.
+        ["EVALSHA", _script, "1", key, .., life] if key.contains(":user=") => {
+            let life = life.parse::<u64>().unwrap().next_multiple_of(1000);
+            format!("EVALSHA {key} {life}")
+        }
         ["EVALSHA", _script, "1", key, .., life] => format!("EVALSHA {key} {life}"),
         ["SET", key, record, ref options @ ..] if record.len() > 60 => {
             format!("SET {key} record {}", options.join(" "))
@@ -116,6 +125,37 @@ fn touch(key: &str) -> [String; 3] {
 
 fn delete(key: &str) -> [String; 1] {
     [format!("SET {key} \\x00 PX 60000")]
+}
+
+/// The index of a user.
+fn index(user: &str) -> String {
+    format!("keycard:__Host-id:user={user}")
+}
+
+/// The entry that comes before the record of a login. It lives as long as the absolute limit lets the session live, and a
+/// minute more.
+fn bind(user: &str) -> Vec<String> {
+    let (index, life) = (index(user), ABSOLUTE + 60_000);
+    let mut commands = vec![format!("EVALSHA {index} {life}")];
+    for name in [
+        "TIME",
+        "ZMSCORE",
+        "ZADD",
+        "ZREMRANGEBYSCORE",
+        "ZRANGE",
+        "PEXPIREAT",
+    ] {
+        commands.push(match name {
+            "TIME" => "lua TIME".to_owned(),
+            _ => format!("lua {name} {index}"),
+        });
+    }
+    commands
+}
+
+/// The entry that goes with the record.
+fn unbind(user: &str, card: &str) -> [String; 1] {
+    [format!("ZREM {} {id} +{id}", index(user), id = &card[..20])]
 }
 
 #[tokio::test]
@@ -169,19 +209,20 @@ async fn a_rotation_costs_what_a_modification_does() {
 }
 
 #[tokio::test]
-async fn a_login_on_a_session_costs_what_a_modification_does() {
+async fn a_login_on_a_session_costs_what_a_modification_does_and_an_entry_before_it() {
     let mut stack = Stack::start().await;
     let card = stack.app.get("/write", None).await.card().to_owned();
     stack.cost();
     stack.app.get("/login/alice", Some(&card)).await;
-    stack.costs(2, &[&load(&key(&card)), &replace(&key(&card))]);
+    let key = key(&card);
+    stack.costs(3, &[&load(&key), &bind("alice"), &replace(&key)]);
 }
 
 #[tokio::test]
-async fn a_login_without_a_session_is_one_set() {
+async fn a_login_without_a_session_is_an_entry_and_one_set() {
     let mut stack = Stack::start().await;
     let answer = stack.app.get("/login/alice", None).await;
-    stack.costs(1, &[&create(&key(answer.card()))]);
+    stack.costs(2, &[&bind("alice"), &create(&key(answer.card()))]);
 }
 
 #[tokio::test]
@@ -190,15 +231,25 @@ async fn a_login_as_another_user_deletes_the_old_session_before_it_creates_the_n
     let card = stack.visitor().await;
     let answer = stack.app.get("/login/bob", Some(&card)).await;
     let (old, new) = (key(&card), key(answer.card()));
-    stack.costs(3, &[&load(&old), &delete(&old), &create(&new)]);
+    stack.costs(
+        4,
+        &[
+            &load(&old),
+            &delete(&old),
+            &unbind("alice", &card),
+            &bind("bob"),
+            &create(&new),
+        ],
+    );
 }
 
 #[tokio::test]
-async fn a_logout_is_a_load_and_one_set_of_a_tombstone() {
+async fn a_logout_is_a_load_and_one_set_of_a_tombstone_and_the_end_of_the_entry() {
     let mut stack = Stack::start().await;
     let card = stack.visitor().await;
     stack.app.get("/logout", Some(&card)).await;
-    stack.costs(2, &[&load(&key(&card)), &delete(&key(&card))]);
+    let key = key(&card);
+    stack.costs(2, &[&load(&key), &delete(&key), &unbind("alice", &card)]);
 }
 
 #[tokio::test]
@@ -251,4 +302,38 @@ async fn saving_every_request_with_a_refresh_interval_adds_a_load_and_now_and_th
     stack.cost();
     stack.app.get("/untouched", Some(&card)).await;
     stack.costs(2, &[&load(&key), &touch(&key)]);
+}
+
+#[tokio::test]
+async fn a_logout_of_nobody_is_a_load_and_one_set_of_a_tombstone() {
+    let mut stack = Stack::start().await;
+    let card = stack.app.get("/write", None).await.card().to_owned();
+    stack.cost();
+    stack.app.get("/logout", Some(&card)).await;
+    stack.costs(2, &[&load(&key(&card)), &delete(&key(&card))]);
+}
+
+#[tokio::test]
+async fn without_an_absolute_limit_the_entry_lives_on_in_the_same_round_trip() {
+    let mut stack = Stack::with(|layer| layer.absolute(None)).await;
+    let card = stack.visitor().await;
+    let (key, index) = (key(&card), index("alice"));
+    let mut prolong = vec![format!("EVALSHA {index} {}", IDLE + 60_000)];
+    prolong.push("lua TIME".to_owned());
+    for name in ["ZADD", "ZREMRANGEBYSCORE", "ZRANGE", "PEXPIREAT"] {
+        prolong.push(format!("lua {name} {index}"));
+    }
+    stack.app.get("/write", Some(&card)).await;
+    stack.costs(2, &[&load(&key), &prolong, &replace(&key)]);
+    let life = (IDLE - 61_000).to_string();
+    stack.server.cli(&["PEXPIRE", &key, &life]);
+    stack.cost();
+    stack.app.get("/read", Some(&card)).await;
+    stack.costs(2, &[&load(&key), &prolong, &touch(&key)]);
+    // A session that belongs to nobody has none.
+    let anonymous = stack.app.get("/write", None).await.card().to_owned();
+    stack.cost();
+    let key = format!("keycard:__Host-id:{}", &anonymous[..20]);
+    stack.app.get("/write", Some(&anonymous)).await;
+    stack.costs(2, &[&load(&key), &replace(&key)]);
 }

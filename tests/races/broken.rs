@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tower_keycard::Clock;
 use tower_keycard::store::{
-    Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
 };
 
 use crate::schedules::{Explorer, MakeStore};
@@ -115,12 +115,13 @@ impl SessionStore for Broken {
         key: &RecordKey,
         expected: Revision,
         _ttl: Duration,
+        _prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
         let there = self.look(key);
         Ok(matches!(there, Loaded::Record { record, .. } if record.revision() == expected))
     }
 
-    async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
+    async fn delete(&self, key: &RecordKey, _user: Option<&str>) -> Result<(), StoreError> {
         if self.flaw != Flaw::KeepsDeleted {
             self.put(key, None);
         }

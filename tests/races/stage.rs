@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tower_keycard::store::{
-    Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
     StoreErrorKind,
 };
 
@@ -334,16 +334,18 @@ impl<S: SessionStore + Clone> SessionStore for StagedStore<S> {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
+        _prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
         let (store, at) = (self.store.clone(), key.clone());
-        let call = async move { store.touch(&at, expected, ttl).await };
+        let call = async move { store.touch(&at, expected, ttl, None).await };
         let effect = |_: &bool| Effect::Touched;
         self.run(Kind::Touch, key, call, effect).await
     }
 
-    async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
+    async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
         let (store, at) = (self.store.clone(), key.clone());
-        let call = async move { store.delete(&at).await };
+        let user = user.map(str::to_owned);
+        let call = async move { store.delete(&at, user.as_deref()).await };
         self.run(Kind::Delete, key, call, |()| Effect::Deleted)
             .await
     }

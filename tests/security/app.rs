@@ -1,5 +1,7 @@
 //! An application with a login, and browsers that use it.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
@@ -11,7 +13,9 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_keycard::store::fault::{FaultStore, Faults};
 use tower_keycard::store::{AnyStore, RedisStore};
-use tower_keycard::{MemoryStore, Session, SessionError, SessionLayer, SessionLayerBuilder};
+use tower_keycard::{
+    MemoryStore, Session, SessionError, SessionId, SessionLayer, SessionLayerBuilder,
+};
 
 use crate::redis_server::RedisServer;
 
@@ -98,6 +102,30 @@ fn routes() -> Router {
             "/reauthenticate",
             post(async |session: Session| session.reauthenticate()),
         )
+        .route(
+            "/sensitive",
+            post(async |session: Session| session.require_fresh(Duration::from_secs(300))),
+        )
+        .route("/sessions", get(sessions))
+        .route("/end/{id}", post(end))
+        .route(
+            "/end-others",
+            post(async |session: Session| {
+                session
+                    .end_other_sessions()
+                    .await
+                    .map(|ended| ended.to_string())
+            }),
+        )
+        .route(
+            "/logout-everywhere",
+            post(async |session: Session| {
+                session
+                    .logout_everywhere()
+                    .await
+                    .map(|ended| ended.to_string())
+            }),
+        )
         .route("/cycle", post(async |session: Session| session.cycle_id()))
         .route("/logout", post(async |session: Session| session.logout()))
         .route("/fail", post(fail))
@@ -124,6 +152,20 @@ async fn read(session: Session) -> Result<String, SessionError> {
         "authenticated": authenticated,
     });
     Ok(answer.to_string())
+}
+
+async fn sessions(session: Session) -> Result<String, SessionError> {
+    let sessions = session.sessions().await?;
+    let ids: Vec<_> = sessions
+        .iter()
+        .map(|session| session.id.to_string())
+        .collect();
+    Ok(json!(ids).to_string())
+}
+
+async fn end(session: Session, Path(id): Path<SessionId>) -> Result<String, SessionError> {
+    let theirs = session.end_session(id).await?;
+    Ok(json!(theirs).to_string())
 }
 
 async fn write(session: Session, Path(value): Path<String>) -> Result<(), SessionError> {

@@ -106,6 +106,31 @@ async fn r12_no_response_tells_the_token_but_in_the_cookie_and_none_with_it_is_s
 }
 
 #[tokio::test]
+async fn r12_a_logout_has_the_browser_drop_what_it_stored_where_that_is_wanted() {
+    for wanted in [false, true] {
+        let store = AnyStore::new(MemoryStore::new());
+        let app = App::with(store, |layer| layer.clear_site_data(wanted));
+        let mut browser = app.browser();
+        let login = browser.does("/login/alice").await;
+        assert!(!login.headers.contains_key("clear-site-data"));
+        let card = browser.card();
+        let logout = browser.does("/logout").await;
+        let told = logout.headers.get("clear-site-data");
+        assert_eq!(
+            told.map(|told| told.as_bytes()),
+            wanted.then_some(&br#""cache", "storage""#[..])
+        );
+        // A card that opens nothing is removed; nobody has logged out.
+        let stranger = card.replace(&card[..20], &"A".repeat(20));
+        let read = app.with_card(stranger.clone()).get("/read").await;
+        assert!(read.headers.contains_key("set-cookie"));
+        assert!(!read.headers.contains_key("clear-site-data"));
+        let logout = app.with_card(stranger).post("/logout").await;
+        assert_eq!(logout.headers.contains_key("clear-site-data"), wanted);
+    }
+}
+
+#[tokio::test]
 async fn r12_what_serves_inside_the_layer_cannot_print_the_token_from_the_headers() {
     let app = App::in_memory();
     let mut browser = app.browser();

@@ -98,7 +98,12 @@ async fn r04_a_terminated_session_stays_terminated() {
             .await
             .unwrap();
         assert!(matches!(replaced, Replaced::Conflict(_)));
-        assert!(!store.touch(&key, record.revision(), HOUR).await.unwrap());
+        assert!(
+            !store
+                .touch(&key, record.revision(), HOUR, None)
+                .await
+                .unwrap()
+        );
         assert!(matches!(store.load(&key).await.unwrap(), Loaded::Tombstone));
     })
     .await;
@@ -177,7 +182,27 @@ async fn r07_the_time_of_the_last_proof_is_kept_and_only_a_proof_moves_it() {
         }
         // Nobody who is not logged in can prove that they are.
         let reply = app.browser().post("/reauthenticate").await;
-        assert!(reply.status.is_server_error());
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r07_a_sensitive_action_asks_for_a_recent_proof() {
+    on_every_store(async |store| {
+        let clock = Clock::manual(START);
+        let app = App::with(store, |layer| layer.clock(clock.clone()));
+        let mut browser = app.browser();
+        let nobody = browser.post("/sensitive").await;
+        assert_eq!(nobody.status, StatusCode::UNAUTHORIZED);
+        browser.does("/login/alice").await;
+        browser.does("/sensitive").await;
+        clock.advance(5 * MINUTE);
+        let stale = browser.post("/sensitive").await;
+        assert_eq!(stale.status, StatusCode::FORBIDDEN);
+        assert_eq!(stale.json()["error"], "reauthentication_required");
+        browser.does("/reauthenticate").await;
+        browser.does("/sensitive").await;
     })
     .await;
 }

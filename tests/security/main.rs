@@ -4,6 +4,7 @@
 #[allow(dead_code)]
 mod redis_server;
 
+mod accounts;
 mod app;
 mod cookies;
 mod failures;

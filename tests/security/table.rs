@@ -168,21 +168,3 @@ fn a_row_that_is_missing_or_names_nothing_is_noticed() {
             .any(|fault| fault.contains("no file"))
     );
 }
-
-#[test]
-fn what_is_not_there_yet_is_said_plainly() {
-    let page = page();
-    for (row, name) in [
-        ("R5", "list"),
-        ("R6", "policy"),
-        ("R7", "require_fresh"),
-        ("R12", "Clear-Site-Data"),
-    ] {
-        let rows = rows(&page);
-        let row = rows.iter().find(|cells| cells[0] == row).unwrap();
-        assert!(
-            row[2].contains("not yet") && row.join(" ").contains(name),
-            "{row:?}"
-        );
-    }
-}

@@ -192,3 +192,55 @@ impl Desk {
         receiver.await.unwrap()
     }
 }
+
+#[tokio::test]
+async fn only_a_recent_proof_lets_a_user_go_on() {
+    let (desk, clock) = timed();
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    desk.visit(async move |session| {
+        assert!(matches!(
+            session.require_user(),
+            Err(SessionError::NotLoggedIn)
+        ));
+        let nobody = session.require_fresh(minutes(5));
+        assert!(matches!(nobody, Err(SessionError::NotLoggedIn)));
+        session.login("alice").unwrap();
+        assert_eq!(session.require_user().unwrap(), "alice");
+        session.require_fresh(minutes(5)).unwrap();
+    })
+    .await;
+    clock.advance(minutes(5) - Duration::from_millis(1));
+    desk.visit(async move |session| session.require_fresh(minutes(5)).unwrap())
+        .await;
+    clock.advance(Duration::from_millis(1));
+    desk.visit(async move |session| {
+        assert!(matches!(
+            session.require_fresh(minutes(5)),
+            Err(SessionError::NotFresh)
+        ));
+        session.require_fresh(minutes(6)).unwrap();
+        session.reauthenticate().unwrap();
+        session.require_fresh(minutes(5)).unwrap();
+    })
+    .await;
+    desk.visit(async move |session| session.require_fresh(minutes(5)).unwrap())
+        .await;
+}
+
+#[tokio::test]
+async fn a_proof_from_a_clock_that_runs_ahead_is_none() {
+    let (desk, clock) = timed();
+    desk.visit(async |session| session.login("alice")).await;
+    clock.set(Timestamp::from_millis(START.as_millis() - 60_000));
+    let hour = Duration::from_secs(3_600);
+    desk.visit(async move |session| session.require_fresh(hour).unwrap())
+        .await;
+    clock.set(Timestamp::from_millis(START.as_millis() - 60_001));
+    desk.visit(async move |session| {
+        assert!(matches!(
+            session.require_fresh(hour),
+            Err(SessionError::NotFresh)
+        ));
+    })
+    .await;
+}

@@ -6,4 +6,5 @@ mod retrying;
 mod saving;
 mod support;
 mod tower_stack;
+mod users;
 mod values;

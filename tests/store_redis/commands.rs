@@ -2,6 +2,7 @@
 
 use super::support::redis_server::{Monitor, RedisServer};
 use super::*;
+use tower_keycard::store::Binding;
 
 /// The names of the commands since the last time; those in a script with `lua` before them.
 fn names(monitor: &mut Monitor) -> Vec<String> {
@@ -79,20 +80,29 @@ async fn every_call_sends_the_commands_that_are_documented_and_no_more() {
         "sent twice"
     );
 
-    store.touch(&key(1), last.revision(), LONG).await.unwrap();
+    store
+        .touch(&key(1), last.revision(), LONG, None)
+        .await
+        .unwrap();
     assert_eq!(
         names(&mut monitor),
         ["EVALSHA", "EVAL", "lua GETRANGE", "lua PEXPIRE"]
     );
-    store.touch(&key(1), last.revision(), LONG).await.unwrap();
+    store
+        .touch(&key(1), last.revision(), LONG, None)
+        .await
+        .unwrap();
     assert_eq!(
         names(&mut monitor),
         ["EVALSHA", "lua GETRANGE", "lua PEXPIRE"]
     );
-    store.touch(&key(1), next.revision(), LONG).await.unwrap();
+    store
+        .touch(&key(1), next.revision(), LONG, None)
+        .await
+        .unwrap();
     assert_eq!(names(&mut monitor), ["EVALSHA", "lua GETRANGE"], "stale");
 
-    store.delete(&key(1)).await.unwrap();
+    store.delete(&key(1), None).await.unwrap();
     assert_eq!(monitor.commands(), [["SET", &name, "\\x00", "PX", "60000"]]);
 }
 
@@ -109,7 +119,12 @@ async fn scripts_that_were_flushed_are_sent_again_once() {
             .await
             .unwrap();
         assert!(is_replaced(&replaced));
-        assert!(store.touch(&key(1), next.revision(), LONG).await.unwrap());
+        assert!(
+            store
+                .touch(&key(1), next.revision(), LONG, None)
+                .await
+                .unwrap()
+        );
         record = next;
     }
 }
@@ -143,9 +158,37 @@ async fn a_user_with_the_documented_rights_can_do_everything_in_its_prefix_and_n
         replaced.unwrap(),
         Replaced::Conflict(Loaded::Record { .. })
     ));
-    assert!(store.touch(&key(1), next.revision(), LONG).await.unwrap());
+    assert!(
+        store
+            .touch(&key(1), next.revision(), LONG, None)
+            .await
+            .unwrap()
+    );
     loaded(&store, &key(1)).await;
-    store.delete(&key(1)).await.unwrap();
+    for number in 2..5 {
+        let login = sample_login("alice", LONG);
+        store.create(&key(number), &login, LONG).await.unwrap();
+        let entry = Binding {
+            user: "alice",
+            life: LONG,
+        };
+        let touched = store
+            .touch(&key(number), login.revision(), LONG, Some(entry))
+            .await;
+        assert!(touched.unwrap());
+    }
+    store.delete(&key(2), Some("alice")).await.unwrap();
+    // An entry that is stale.
+    let index = "keycard:__Host-id:user=alice";
+    server.cli(&["ZADD", index, "9999999999999", key(9).id().as_str()]);
+    let except = Some(key(3).id());
+    for count in [1, 0] {
+        store.sessions_of("__Host-id", "alice").await.unwrap();
+        let ended = store.delete_user("__Host-id", "alice", except).await;
+        assert_eq!(ended.unwrap(), count);
+    }
+    assert_eq!(server.cli(&["ZSCORE", index, key(9).id().as_str()]), "");
+    store.delete(&key(1), None).await.unwrap();
     assert_eq!(server.cli(&["ACL", "LOG"]), "", "nothing was denied");
 
     let other = RedisStore::connect(config.prefix("other:")).await.unwrap();
@@ -157,10 +200,19 @@ async fn a_user_with_the_documented_rights_can_do_everything_in_its_prefix_and_n
             .await
             .unwrap_err(),
         other
-            .touch(&key(1), record.revision(), LONG)
+            .touch(&key(1), record.revision(), LONG, None)
             .await
             .unwrap_err(),
-        other.delete(&key(1)).await.unwrap_err(),
+        other.delete(&key(1), None).await.unwrap_err(),
+        other
+            .create(&key(1), &sample_login("alice", LONG), LONG)
+            .await
+            .unwrap_err(),
+        other.sessions_of("__Host-id", "alice").await.unwrap_err(),
+        other
+            .delete_user("__Host-id", "alice", None)
+            .await
+            .unwrap_err(),
     ];
     for error in denied {
         assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");

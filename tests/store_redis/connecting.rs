@@ -59,7 +59,7 @@ async fn a_unix_socket_is_as_good_as_a_port() {
         format!("unix://{path}?db=1"),
     ] {
         let store = RedisStore::connect(url).await.unwrap();
-        store.delete(&key(1)).await.unwrap();
+        store.delete(&key(1), None).await.unwrap();
     }
     assert_eq!(server.cli(&["-n", "1", "DBSIZE"]), "1");
     let error = RedisStore::connect("redis+unix:///nowhere/socket")
@@ -101,7 +101,7 @@ async fn a_redis_that_is_too_old_is_told_its_version_and_what_is_needed() {
             let errors = [
                 store.load(&key(1)).await.unwrap_err(),
                 store.create(&key(1), &record, LONG).await.unwrap_err(),
-                store.delete(&key(1)).await.unwrap_err(),
+                store.delete(&key(1), None).await.unwrap_err(),
             ];
             for error in errors {
                 assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");

@@ -46,10 +46,15 @@ async fn a_value_of_another_type_is_unreadable_and_left_alone_until_it_is_delete
         panic!("a conflict");
     };
     assert!(foreign(&found));
-    assert!(!store.touch(&key(1), record.revision(), LONG).await.unwrap());
+    assert!(
+        !store
+            .touch(&key(1), record.revision(), LONG, None)
+            .await
+            .unwrap()
+    );
     assert_eq!(server.cli(&["TYPE", &name]), "list");
 
-    store.delete(&key(1)).await.unwrap();
+    store.delete(&key(1), None).await.unwrap();
     let loaded = store.load(&key(1)).await.unwrap();
     assert!(matches!(loaded, Loaded::Tombstone), "{loaded:?}");
 }
@@ -60,6 +65,11 @@ async fn a_record_whose_expiry_was_taken_away_is_due_for_the_touch_that_repairs_
     let record = created(&store, &key(1)).await;
     server.cli(&["PERSIST", &format!("keycard:{}", key(1))]);
     assert_eq!(loaded(&store, &key(1)).await.1, Duration::ZERO);
-    assert!(store.touch(&key(1), record.revision(), LONG).await.unwrap());
+    assert!(
+        store
+            .touch(&key(1), record.revision(), LONG, None)
+            .await
+            .unwrap()
+    );
     assert!(loaded(&store, &key(1)).await.1 > LONG / 2);
 }

@@ -15,7 +15,12 @@ async fn a_full_server_refuses_new_records_and_goes_on_serving_the_old() {
     let store = RedisStore::connect(server.url()).await.unwrap();
     let record = created(&store, &key(1)).await;
     // So that the scripts are known and it is the memory that they fail for.
-    assert!(store.touch(&key(1), record.revision(), LONG).await.unwrap());
+    assert!(
+        store
+            .touch(&key(1), record.revision(), LONG, None)
+            .await
+            .unwrap()
+    );
     let next = sample_revision_of(&record, "{}");
     assert!(is_replaced(
         &store
@@ -39,8 +44,8 @@ async fn a_full_server_refuses_new_records_and_goes_on_serving_the_old() {
     assert_eq!(loaded(&store, &key(1)).await.0.revision(), next.revision());
 
     // Nobody is kept logged in because there is no room for a tombstone: it takes the record's.
-    store.delete(&key(1)).await.unwrap();
-    store.delete(&key(3)).await.unwrap();
+    store.delete(&key(1), None).await.unwrap();
+    store.delete(&key(3), None).await.unwrap();
     let deleted = store.load(&key(1)).await.unwrap();
     assert!(matches!(deleted, Loaded::Tombstone), "{deleted:?}");
     let life = server.cli(&["PTTL", &format!("keycard:{}", key(1))]);
@@ -165,10 +170,10 @@ async fn a_server_that_a_long_script_keeps_busy_is_unavailable_and_nothing_was_c
                     store.load(&key(1)).await.unwrap_err(),
                     store.create(&key(2), &record, LONG).await.unwrap_err(),
                     store
-                        .touch(&key(1), record.revision(), LONG)
+                        .touch(&key(1), record.revision(), LONG, None)
                         .await
                         .unwrap_err(),
-                    store.delete(&key(1)).await.unwrap_err(),
+                    store.delete(&key(1), None).await.unwrap_err(),
                 ]
             })
         });
@@ -195,7 +200,7 @@ async fn no_key_or_record_gets_into_the_error_of_a_server_that_repeats_what_it_d
         .await
         .unwrap_err();
     let touch = store
-        .touch(&key(1), record.revision(), LONG)
+        .touch(&key(1), record.revision(), LONG, None)
         .await
         .unwrap_err();
     for error in [load, replace, touch] {

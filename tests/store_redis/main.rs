@@ -10,6 +10,7 @@ mod commands;
 mod connecting;
 mod contract;
 mod foreign;
+mod index;
 mod limits;
 mod outages;
 #[cfg(feature = "redis-1")]
@@ -19,9 +20,12 @@ mod tls;
 
 use std::time::Duration;
 
-use tower_keycard::store::conformance::{sample_record, sample_revision_of};
+use tower_keycard::store::conformance::{
+    sample_login, sample_login_of, sample_record, sample_revision_of,
+};
 use tower_keycard::store::{
     Created, Loaded, Record, RecordKey, RedisStore, Replaced, SessionStore, StoreErrorKind,
+    UserIndex,
 };
 
 /// As long as no test takes.

@@ -32,8 +32,8 @@ async fn failures(store: &RedisStore) -> Vec<(&'static str, StoreError)> {
     fails!("load", store.load(&key));
     fails!("create", store.create(&key, &record, LONG));
     fails!("replace", store.replace(&key, revision, &record, LONG));
-    fails!("touch", store.touch(&key, revision, LONG));
-    fails!("delete", store.delete(&key));
+    fails!("touch", store.touch(&key, revision, LONG, None));
+    fails!("delete", store.delete(&key, None));
     errors
 }
 

@@ -31,9 +31,14 @@ async fn it_serves_a_store_and_the_application_alike() {
             .await
             .unwrap()
     ));
-    assert!(store.touch(&key(1), next.revision(), LONG).await.unwrap());
+    assert!(
+        store
+            .touch(&key(1), next.revision(), LONG, None)
+            .await
+            .unwrap()
+    );
     loaded(&store, &key(1)).await;
-    store.delete(&key(1)).await.unwrap();
+    store.delete(&key(1), None).await.unwrap();
     assert!(matches!(
         store.load(&key(1)).await.unwrap(),
         Loaded::Tombstone

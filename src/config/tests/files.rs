@@ -35,6 +35,7 @@ fn every_option_can_be_written() {
         on_interrupted = "drop-silently"
         store_timeout = "250ms"
         max_data_size = 1000
+        clear_site_data = true
         namespace = "shop"
 
         [cookie]
@@ -57,6 +58,7 @@ fn every_option_can_be_written() {
         .on_interrupted(OnInterrupted::DropSilently)
         .store_timeout(Duration::from_millis(250))
         .max_data_size(1_000)
+        .clear_site_data(true)
         .namespace("shop")
         .cookie_name("sid")
         .cookie_prefix(false)
@@ -81,7 +83,7 @@ fn the_default_is_written_as_a_person_would() {
         toml::to_string(&config()).unwrap(),
         "idle = \"1d\"\nabsolute = \"14d\"\nsave_every_request = false\n\
          persistence = \"persistent\"\non_interrupted = \"conflict\"\n\
-         store_timeout = \"500ms\"\nmax_data_size = 65536\n\n[cookie]\nprefix = true\n\
+         store_timeout = \"500ms\"\nmax_data_size = 65536\nclear_site_data = false\n\n[cookie]\nprefix = true\n\
          path = \"/\"\nsecure = true\nhttp_only = true\nsame_site = \"lax\"\n\
          partitioned = false\n"
     );

@@ -186,7 +186,10 @@ pub(super) async fn a_lifetime_of_nothing_is_not_for_ever<H: Harness>(
             .replace(&replaced, first.revision(), &second, ttl)
             .await
             .ok();
-        store.touch(&touched, first.revision(), ttl).await.ok();
+        store
+            .touch(&touched, first.revision(), ttl, None)
+            .await
+            .ok();
         cx.pass(LONGER_THAN_SHORT).await?;
         for key in [&created, &replaced, &touched] {
             cx.holds_nothing(key).await?;

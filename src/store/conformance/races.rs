@@ -131,13 +131,13 @@ pub(super) async fn a_deleted_session_stays_deleted_whatever_else_happens<H: Har
                 let mut record = first;
                 for round in 0..ROUNDS {
                     if task == 0 && round == ROUNDS / 2 {
-                        answer("delete", store.delete(&key)).await?;
+                        answer("delete", store.delete(&key, None)).await?;
                     }
                     if task == 0 && round >= ROUNDS / 2 {
                         is_tombstone(&load(&store, &key).await?)?;
                     }
                     if task % 2 == 0 {
-                        answer("touch", store.touch(&key, record.revision(), LONG)).await?;
+                        answer("touch", store.touch(&key, record.revision(), LONG, None)).await?;
                     }
                     let next = sample_revision_of(&record, "{}");
                     record = match replace(&store, &key, record.revision(), &next, LONG).await? {
@@ -156,7 +156,7 @@ pub(super) async fn a_deleted_session_stays_deleted_whatever_else_happens<H: Har
 }
 
 /// Polls a call once, as if its client hung up right then; says whether it had come to its end.
-async fn poll_once<F: Future>(call: F) -> bool {
+pub(super) async fn poll_once<F: Future>(call: F) -> bool {
     let mut call = pin!(call);
     std::future::poll_fn(|task| Poll::Ready(Pin::as_mut(&mut call).poll(task).is_ready())).await
 }
@@ -173,7 +173,7 @@ pub(super) async fn a_dropped_call_leaves_the_next_one_its_own_answer<H: Harness
             poll_once(cx.store.load(&one)).await;
         }
         cx.holds(&other, &rival).await?;
-        poll_once(cx.store.touch(&other, record.revision(), LONG)).await;
+        poll_once(cx.store.touch(&other, record.revision(), LONG, None)).await;
         poll_once(cx.store.load(&other)).await;
         cx.holds_nothing(&absent).await?;
         poll_once(cx.store.load(&absent)).await;
@@ -207,9 +207,9 @@ pub(super) async fn a_dropped_write_was_made_or_was_not<H: Harness>(
         };
         cx.holds(&key, &current).await?;
 
-        poll_once(cx.store.touch(&key, current.revision(), LONG)).await;
+        poll_once(cx.store.touch(&key, current.revision(), LONG, None)).await;
         cx.holds(&key, &current).await?;
-        poll_once(cx.store.delete(&key)).await;
+        poll_once(cx.store.delete(&key, None)).await;
         match cx.load(&key).await? {
             Loaded::Tombstone => {}
             loaded => is_record(&loaded, &current).map(drop)?,

@@ -1,6 +1,6 @@
 //! Records to try a store with.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::data::Data;
 use crate::record::{Header, Record, Revision};
@@ -42,6 +42,37 @@ pub fn sample_revision_of(record: &Record, json: &str) -> Record {
     let mut header = record.header().clone();
     header.revise(revision());
     Record::new(header, data(json))
+}
+
+/// A record of a fresh session as a login of this user writes it, who is then in the [index](crate::store::UserIndex) for
+/// `life` at least.
+///
+/// # Panics
+///
+/// If the system has no random numbers.
+#[must_use]
+pub fn sample_login(user: &str, life: Duration) -> Record {
+    sample_login_of(&sample_of(None), user, life)
+}
+
+/// The record that a login of this user on the session of `record` writes.
+///
+/// # Panics
+///
+/// If the system has no random numbers.
+#[must_use]
+pub fn sample_login_of(record: &Record, user: &str, life: Duration) -> Record {
+    let mut header = record.header().clone();
+    header.revise(revision());
+    header.user = Some(user.into());
+    Record::new(header, data(record.json())).binding(life)
+}
+
+/// A record of a session that belongs to this user, or to nobody, and that no login writes.
+pub(super) fn sample_of(user: Option<&str>) -> Record {
+    let mut header = sample_record("{}").header().clone();
+    header.user = user.map(Into::into);
+    Record::new(header, data("{}"))
 }
 
 pub(super) fn data(json: &str) -> Data {

@@ -218,7 +218,7 @@ pub(super) async fn clones_are_the_same_store<H: Harness>(cx: &Context<'_, H>) -
     cx.holds(&key, &second).await?;
     drop(clone);
     cx.holds(&key, &second).await?;
-    cx.store.clone().delete(&key).await.ok();
+    cx.store.clone().delete(&key, None).await.ok();
     cx.holds_a_tombstone(&key).await
 }
 

@@ -35,7 +35,8 @@ impl Backend {
         }
     }
 
-    /// The answers to commands on one key that are sent together.
+    /// The answers to commands that are sent together, and need not be carried out together. Each is about one key, which is
+    /// its first argument, or the third of a script.
     pub(super) async fn all(
         &self,
         commands: &Pipeline,

@@ -1,37 +1,84 @@
 //! The commands, each in one allocation of the right size.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use redis::{Cmd, Pipeline, RedisWrite};
 
 use super::scripts::Lua;
 use crate::record::Record;
-use crate::store::{RecordKey, TOMBSTONE_LIFETIME};
+use crate::store::{RecordKey, SessionId, TOMBSTONE_LIFETIME};
 
 /// A hundred years in milliseconds: a server refuses an expiry that overflows once it has added the time of day.
 const LONGEST: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
-/// What the server knows a record by: the store's prefix, then the layer's namespace and the session's id.
+/// What the server knows something by. It begins with the store's prefix and the layer's namespace.
 #[derive(Clone, Copy)]
-pub(super) struct Key<'a> {
-    pub(super) prefix: &'a str,
-    pub(super) record: &'a RecordKey,
+pub(super) enum Key<'a> {
+    /// A record: the session's id follows.
+    Record {
+        prefix: &'a str,
+        record: &'a RecordKey,
+    },
+    /// The index of a user, `user=` and the id.
+    ///
+    /// Behind the last colon a record's key has an id, which holds no `=`, and an index has the user, who is written without
+    /// a colon. So no namespace and no user makes one key look like another.
+    User {
+        prefix: &'a str,
+        namespace: &'a str,
+        user: &'a str,
+    },
 }
 
 impl Key<'_> {
     fn len(self) -> usize {
-        self.prefix.len() + self.record.namespace().len() + 1 + self.record.id().as_str().len()
+        match self {
+            Self::Record { prefix, record } => {
+                prefix.len() + record.namespace().len() + 1 + record.id().as_str().len()
+            }
+            Self::User {
+                prefix,
+                namespace,
+                user,
+            } => {
+                let user = user.bytes().map(|byte| if is_plain(byte) { 1 } else { 3 });
+                prefix.len() + namespace.len() + 6 + user.sum::<usize>()
+            }
+        }
     }
 }
 
 impl fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.prefix)?;
-        f.write_str(self.record.namespace())?;
-        f.write_str(":")?;
-        f.write_str(self.record.id().as_str())
+        match self {
+            Self::Record { prefix, record } => {
+                f.write_str(prefix)?;
+                f.write_str(record.namespace())?;
+                f.write_str(":")?;
+                f.write_str(record.id().as_str())
+            }
+            Self::User {
+                prefix,
+                namespace,
+                user,
+            } => {
+                f.write_str(prefix)?;
+                f.write_str(namespace)?;
+                f.write_str(":user=")?;
+                user.bytes().try_for_each(|byte| match byte {
+                    _ if is_plain(byte) => f.write_char(byte.into()),
+                    _ => write!(f, "%{byte:02X}"),
+                })
+            }
+        }
     }
+}
+
+/// What stands for itself in a user's id; the rest is percent-encoded. Braces are not among it: they would choose the
+/// cluster's node.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@' | b'+')
 }
 
 /// A time to live as the server takes it: whole milliseconds, never zero, which would be refused.
@@ -41,15 +88,37 @@ pub(super) fn millis(ttl: Duration) -> u64 {
         .clamp(1, LONGEST)
 }
 
-/// `GET` and `PTTL` in one round trip, and no transaction: a record that expires between the two is absent.
-pub(super) fn load(key: Key<'_>) -> Pipeline {
-    let mut pipeline = Pipeline::with_capacity(2);
-    for name in ["GET", "PTTL"] {
-        let mut command = start(name, 2, key.len());
-        command.write_arg_fmt(key);
-        pipeline.add_command(command);
+/// `GET` and `PTTL` of each key in one round trip, and no transaction: a record that expires between the two is absent.
+pub(super) fn load<'a>(keys: impl ExactSizeIterator<Item = Key<'a>>) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(2 * keys.len());
+    for key in keys {
+        for name in ["GET", "PTTL"] {
+            let mut command = start(name, 2, key.len());
+            command.write_arg_fmt(key);
+            pipeline.add_command(command);
+        }
     }
     pipeline
+}
+
+/// All members of an index.
+pub(super) fn members(index: Key<'_>) -> Cmd {
+    let mut command = start("ZRANGE", 4, index.len());
+    command.write_arg_fmt(index);
+    command.write_arg(b"0");
+    command.write_arg(b"-1");
+    command
+}
+
+/// Removes these sessions' entries.
+pub(super) fn unbind<'a>(index: Key<'_>, ids: impl ExactSizeIterator<Item = &'a SessionId>) -> Cmd {
+    let mut command = start("ZREM", 2 + 2 * ids.len(), index.len() + 41 * ids.len());
+    command.write_arg_fmt(index);
+    for id in ids {
+        command.write_arg(id.as_str().as_bytes());
+        command.write_arg_fmt(format_args!("+{id}"));
+    }
+    command
 }
 
 pub(super) fn create(key: Key<'_>, record: &Record, ttl: Duration) -> Cmd {
@@ -76,9 +145,9 @@ pub(super) fn delete(key: Key<'_>) -> Cmd {
 pub(super) struct Run<'a> {
     pub(super) script: &'static Lua,
     pub(super) key: Key<'a>,
-    /// What the script's text calls its arguments, but for the last of them, which is the life.
+    /// What the script's text calls its arguments, but for the last of them, if that is the life.
     pub(super) args: &'a [&'a [u8]],
-    pub(super) ttl: Duration,
+    pub(super) ttl: Option<Duration>,
 }
 
 impl Run<'_> {
@@ -102,7 +171,9 @@ impl Run<'_> {
         for arg in self.args {
             command.write_arg(arg);
         }
-        command.write_arg_fmt(millis(self.ttl));
+        if let Some(ttl) = self.ttl {
+            command.write_arg_fmt(millis(ttl));
+        }
         command
     }
 }
@@ -131,7 +202,7 @@ mod tests {
     #[test]
     fn a_command_fits_the_room_it_was_given() {
         let record_key = RecordKey::new("__Host-id", "A".repeat(20).parse().unwrap());
-        let key = Key {
+        let key = Key::Record {
             prefix: "keycard:",
             record: &record_key,
         };
@@ -148,5 +219,43 @@ mod tests {
         assert!(used <= key.len() + record.encode().len() + 40);
         assert_eq!(command.args_iter().count(), 6);
         command.clear();
+    }
+
+    fn index<'a>(namespace: &'a str, user: &'a str) -> Key<'a> {
+        let prefix = "keycard:";
+        Key::User {
+            prefix,
+            namespace,
+            user,
+        }
+    }
+
+    #[test]
+    fn the_key_of_an_index_can_be_read_and_forged_by_nobody() {
+        fn key(namespace: &str, user: &str) -> String {
+            let key = index(namespace, user);
+            assert_eq!(key.to_string().len(), key.len());
+            key.to_string()
+        }
+        assert_eq!(
+            key("id", "al@example.com"),
+            "keycard:id:user=al@example.com"
+        );
+        assert_eq!(
+            key("id", "a:{b}=*%\0é"),
+            "keycard:id:user=a%3A%7Bb%7D%3D%2A%25%00%C3%A9"
+        );
+        assert_ne!(key("id", "b:user=c"), key("id:user=b", "c"));
+        assert_ne!(key("id:user=", "c"), key("id", ":user=c"));
+        // Twenty characters, as a session's id has.
+        let id: SessionId = "A".repeat(20).parse().unwrap();
+        let record = RecordKey::new("id", id);
+        let prefix = "keycard:";
+        let record = Key::Record {
+            prefix,
+            record: &record,
+        };
+        assert_ne!(key("id", &"A".repeat(15)), record.to_string());
+        assert_ne!(key("id", id.as_str()), record.to_string());
     }
 }

@@ -39,6 +39,11 @@ impl Failure {
         self.into_error(StoreErrorKind::Unavailable)
     }
 
+    /// What to tell a caller who is not told of a change that was made: another one, made together with it, was not.
+    pub(super) fn of_a_half(self) -> StoreError {
+        StoreError::caused_by(StoreErrorKind::OutcomeUnknown, self)
+    }
+
     fn into_error(self, unanswered: StoreErrorKind) -> StoreError {
         let kind = match &self {
             Self::NotSent(error) => return error.clone(),

@@ -20,7 +20,9 @@
 //!
 //! # What is kept, and what it costs
 //!
-//! One key per session, `<prefix><namespace>:<session id>`, a string with an expiry. Every call is one round trip:
+//! One key per session, `<prefix><namespace>:<session id>`, a string with an expiry; and one per user who has sessions,
+//! `<prefix><namespace>:user=<user id>`, a sorted set of sessions by the time when their entries end. Every call is one round
+//! trip, and no command concerns more than one key:
 //!
 //! | call | commands |
 //! |---|---|
@@ -28,7 +30,20 @@
 //! | [`create`](SessionStore::create) | [`SET`](https://redis.io/docs/latest/commands/set/) `… NX PX` |
 //! | [`replace`](SessionStore::replace) | [`EVALSHA`](https://redis.io/docs/latest/commands/evalsha/): `GETRANGE`, then `SET … PX`, or `GET` and `PTTL` on a conflict |
 //! | [`touch`](SessionStore::touch) | `EVALSHA`: `GETRANGE`, then [`PEXPIRE`](https://redis.io/docs/latest/commands/pexpire/) |
-//! | [`delete`](SessionStore::delete) | `SET … PX 60000` of a tombstone |
+//! | [`delete`](SessionStore::delete) | `SET … PX 60000` of a tombstone, and [`ZREM`](https://redis.io/docs/latest/commands/zrem/) of the user's entry |
+//!
+//! A login is one round trip more, before the record is written. Where there is no absolute limit, writes and touches of a
+//! user's session are accompanied by one command more, which lets the entry live on:
+//!
+//! | for the index of a user | commands |
+//! |---|---|
+//! | a login, before its `create` or `replace` | `EVALSHA`: [`TIME`](https://redis.io/docs/latest/commands/time/), [`ZMSCORE`](https://redis.io/docs/latest/commands/zmscore/), [`ZADD`](https://redis.io/docs/latest/commands/zadd/), then `ZREMRANGEBYSCORE`, `ZRANGE`, [`PEXPIREAT`](https://redis.io/docs/latest/commands/pexpireat/) |
+//! | `replace`, `touch` without an absolute limit | along with them, `EVALSHA`: `TIME`, `ZADD`, `ZREMRANGEBYSCORE`, `ZRANGE`, `PEXPIREAT` |
+//! | [`sessions_of`](super::UserIndex::sessions_of) | [`ZRANGE`](https://redis.io/docs/latest/commands/zrange/); for 250 sessions at a time `GET` and `PTTL` of each, and where entries are stale `EVALSHA`: `TIME`, `ZMSCORE`, `ZREM` |
+//! | [`delete_user`](super::UserIndex::delete_user) | `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT`, `ZRANGE`; for 250 sessions at a time `GET` and `PTTL` of each, `SET` of each tombstone, `ZREM` |
+//!
+//! Expired entries are removed with every login, so that an index holds no more of them than the user has logged in within
+//! the absolute limit.
 //!
 //! Where a full server refuses a tombstone, a script puts it in the record's place: nobody stays logged in for want of room.
 //! A server that does not know a script yet is sent its text by [`EVAL`](https://redis.io/docs/latest/commands/eval/), which
@@ -40,7 +55,7 @@
 //! [`ACL SETUSER`](https://redis.io/docs/latest/commands/acl-setuser/).
 //!
 //! ```text
-//! ACL SETUSER keycard on >password resetkeys ~keycard:* resetchannels -@all +get +getrange +pttl +set +pexpire +eval +evalsha
+//! ACL SETUSER keycard on >password resetkeys ~keycard:* resetchannels -@all +get +getrange +pttl +set +pexpire +eval +evalsha +time +zadd +zmscore +zrange +zrem +zremrangebyscore +pexpireat
 //! ```
 //!
 //! # When the server is away
@@ -67,6 +82,7 @@ mod backend;
 mod command;
 mod config;
 mod failure;
+mod index;
 mod link;
 #[cfg(feature = "redis-1")]
 mod manager;
@@ -78,7 +94,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{ServerErrorKind, Value};
+use redis::{Pipeline, ServerErrorKind, Value};
 use tokio::time::Instant;
 
 use self::backend::Backend;
@@ -88,8 +104,8 @@ use self::failure::Failure;
 pub use self::failure::RedisStoreError;
 use self::link::Link;
 use super::{
-    Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
-    TOMBSTONE_LIFETIME,
+    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    TOMBSTONE_LIFETIME, UserIndexRef,
 };
 
 /// Keeps sessions in Redis or Valkey. Clones are the same store, and share its connection.
@@ -184,7 +200,7 @@ impl RedisStore {
     }
 
     fn key<'a>(&'a self, record: &'a RecordKey) -> Key<'a> {
-        Key {
+        Key::Record {
             prefix: &self.0.prefix,
             record,
         }
@@ -195,15 +211,70 @@ impl RedisStore {
     }
 
     async fn run(&self, script: Run<'_>, deadline: Instant) -> Result<Value, Failure> {
-        let backend = &self.0.backend;
-        let reply = backend.one(&script.by_hash(), deadline).await?;
+        let reply = self.0.backend.one(&script.by_hash(), deadline).await?;
+        self.run_again(&script, reply, deadline).await
+    }
+
+    /// Two scripts in one round trip, in this order, and neither depends on the other.
+    async fn run_both(
+        &self,
+        scripts: [Run<'_>; 2],
+        deadline: Instant,
+    ) -> Result<[Value; 2], Failure> {
+        let mut commands = Pipeline::with_capacity(2);
+        for script in &scripts {
+            commands.add_command(script.by_hash());
+        }
+        let replies = self.0.backend.all(&commands, deadline).await?;
+        let Ok([first, second]) = <[Value; 2]>::try_from(replies) else {
+            return Err(Failure::Unexpected("EVALSHA"));
+        };
+        Ok([
+            self.run_again(&scripts[0], first, deadline).await?,
+            self.run_again(&scripts[1], second, deadline).await?,
+        ])
+    }
+
+    /// The answer to a script, which the server may not have known.
+    async fn run_again(
+        &self,
+        script: &Run<'_>,
+        reply: Value,
+        deadline: Instant,
+    ) -> Result<Value, Failure> {
         match &reply {
             // It did nothing, so it can be asked again.
             Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript) => {
-                backend.one(&script.by_text(), deadline).await
+                self.0.backend.one(&script.by_text(), deadline).await
             }
             _ => Ok(reply),
         }
+    }
+
+    /// The answers to commands that only read, which are sent once more if the connection breaks.
+    async fn read(&self, commands: &Pipeline, deadline: Instant) -> Result<Vec<Value>, Failure> {
+        match self.0.backend.all(commands, deadline).await {
+            // Reading twice does no harm, and a server that was replaced goes unnoticed.
+            Err(Failure::Lost(_)) => self.0.backend.all(commands, deadline).await,
+            replies => replies,
+        }
+    }
+
+    /// Puts a tombstone over a record, if a full server has just refused to.
+    async fn bury(&self, key: Key<'_>, reply: Value, deadline: Instant) -> Result<(), Failure> {
+        let reply = match &reply {
+            Value::ServerError(error) if error.code() == "OOM" => {
+                let script = Run {
+                    script: &scripts::BURY,
+                    key,
+                    args: &[Record::TOMBSTONE],
+                    ttl: Some(TOMBSTONE_LIFETIME),
+                };
+                self.run(script, deadline).await?
+            }
+            _ => reply,
+        };
+        reply::deleted(reply)
     }
 }
 
@@ -213,13 +284,8 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        let (backend, deadline) = (&self.0.backend, self.deadline());
-        let commands = command::load(self.key(key));
-        let mut replies = backend.all(&commands, deadline).await;
-        if let Err(Failure::Lost(_)) = replies {
-            // Reading twice does no harm, and a server that was replaced goes unnoticed.
-            replies = backend.all(&commands, deadline).await;
-        }
+        let commands = command::load(std::iter::once(self.key(key)));
+        let replies = self.read(&commands, self.deadline()).await;
         replies.and_then(reply::both).map_err(Failure::of_a_read)
     }
 
@@ -229,8 +295,10 @@ impl SessionStore for RedisStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Created, StoreError> {
+        let deadline = self.deadline();
+        self.bind(key, record, deadline).await?;
         let command = command::create(self.key(key), record, ttl);
-        let reply = self.0.backend.one(&command, self.deadline()).await;
+        let reply = self.0.backend.one(&command, deadline).await;
         reply.and_then(reply::created).map_err(Failure::of_a_write)
     }
 
@@ -241,15 +309,20 @@ impl SessionStore for RedisStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Replaced, StoreError> {
-        let record = record.encode();
+        let deadline = self.deadline();
+        self.bind(key, record, deadline).await?;
+        let bytes = record.encode();
         let script = Run {
             script: &scripts::REPLACE,
             key: self.key(key),
-            args: &[expected.as_bytes(), &record],
-            ttl,
+            args: &[expected.as_bytes(), &bytes],
+            ttl: Some(ttl),
         };
-        let reply = self.run(script, self.deadline()).await;
-        reply.and_then(reply::replaced).map_err(Failure::of_a_write)
+        let reply = self.with_entry(script, key, record.prolongs(), deadline);
+        let (reply, entry) = reply.await.map_err(Failure::of_a_write)?;
+        let replaced = reply::replaced(reply).map_err(Failure::of_a_write)?;
+        entry.map_err(Failure::of_a_half)?;
+        Ok(replaced)
     }
 
     async fn touch(
@@ -257,30 +330,46 @@ impl SessionStore for RedisStore {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
+        prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
         let script = Run {
             script: &scripts::TOUCH,
             key: self.key(key),
             args: &[expected.as_bytes()],
-            ttl,
+            ttl: Some(ttl),
         };
-        let reply = self.run(script, self.deadline()).await;
-        reply.and_then(reply::touched).map_err(Failure::of_a_write)
+        let reply = self.with_entry(script, key, prolongs, self.deadline());
+        let (reply, entry) = reply.await.map_err(Failure::of_a_write)?;
+        let touched = reply::touched(reply).map_err(Failure::of_a_write)?;
+        entry.map_err(Failure::of_a_half)?;
+        Ok(touched)
     }
 
-    async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
-        let (key, deadline) = (self.key(key), self.deadline());
-        let mut reply = self.0.backend.one(&command::delete(key), deadline).await;
-        if matches!(&reply, Ok(Value::ServerError(error)) if error.code() == "OOM") {
-            let script = Run {
-                script: &scripts::BURY,
-                key,
-                args: &[Record::TOMBSTONE],
-                ttl: TOMBSTONE_LIFETIME,
-            };
-            reply = self.run(script, deadline).await;
-        }
-        reply.and_then(reply::deleted).map_err(Failure::of_a_write)
+    async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
+        let (at, deadline) = (self.key(key), self.deadline());
+        let delete = command::delete(at);
+        let reply = match user {
+            None => self.0.backend.one(&delete, deadline).await,
+            Some(user) => {
+                let index = self.index(key.namespace(), user);
+                let mut commands = Pipeline::with_capacity(2);
+                commands.add_command(delete);
+                commands.add_command(command::unbind(index, std::iter::once(&key.id())));
+                let replies = self.0.backend.all(&commands, deadline).await;
+                // What became of the entry does not matter.
+                let first = |replies: Vec<Value>| replies.into_iter().next();
+                replies.and_then(|replies| first(replies).ok_or(Failure::Unexpected("SET")))
+            }
+        };
+        let buried = match reply {
+            Ok(reply) => self.bury(at, reply, deadline).await,
+            Err(failure) => Err(failure),
+        };
+        buried.map_err(Failure::of_a_write)
+    }
+
+    fn user_index(&self) -> Option<UserIndexRef<'_>> {
+        Some(UserIndexRef::new(self))
     }
 }
 

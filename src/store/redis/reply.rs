@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::failure::Failure;
 use crate::record::{DecodeError, Record};
-use crate::store::{Created, Loaded, Replaced};
+use crate::store::{Created, Loaded, Replaced, SessionId};
 
 /// `GET`'s and `PTTL`'s replies, from a pipeline or from a script.
 pub(super) fn loaded(value: Value, remaining: Value) -> Result<Loaded, Failure> {
@@ -45,6 +45,37 @@ pub(super) fn both(replies: Vec<Value>) -> Result<Loaded, Failure> {
         Ok([value, remaining]) => loaded(value, remaining),
         Err(_) => Err(Failure::Unexpected("GET")),
     }
+}
+
+/// The replies of a pipeline that loads so many records.
+pub(super) fn all(replies: Vec<Value>, count: usize) -> Result<Vec<Loaded>, Failure> {
+    if replies.len() != 2 * count {
+        return Err(Failure::Unexpected("GET"));
+    }
+    let mut replies = replies.into_iter();
+    let pairs = std::iter::from_fn(|| Some((replies.next()?, replies.next()?)));
+    pairs
+        .map(|(value, remaining)| loaded(value, remaining))
+        .collect()
+}
+
+/// The sessions among the members of an index.
+pub(super) fn sessions(reply: Value) -> Result<Vec<SessionId>, Failure> {
+    let members = match reply {
+        Value::Array(members) => members,
+        Value::ServerError(error) => return Err(Failure::said(&error)),
+        _ => return Err(Failure::Unexpected("ZRANGE")),
+    };
+    let session = |member| match member {
+        Value::BulkString(bytes) => std::str::from_utf8(&bytes).ok()?.parse().ok(),
+        _ => None,
+    };
+    Ok(members.into_iter().filter_map(session).collect())
+}
+
+/// Whether there is an entry now.
+pub(super) fn bound(reply: Value) -> Result<bool, Failure> {
+    touched(reply)
 }
 
 pub(super) fn created(reply: Value) -> Result<Created, Failure> {

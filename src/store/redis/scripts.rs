@@ -12,6 +12,14 @@ pub(super) static REPLACE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str
 pub(super) static TOUCH: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("touch.lua")));
 /// Puts a tombstone over a record on a server that is full.
 pub(super) static BURY: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("bury.lua")));
+/// Makes the entry of a session in the index of a user.
+pub(super) static BIND: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("bind.lua")));
+/// Lets an entry live on.
+pub(super) static PROLONG: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("prolong.lua")));
+/// Keeps logins away, and says which sessions there are.
+pub(super) static REVOKE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("revoke.lua")));
+/// Removes entries that are stale.
+pub(super) static PRUNE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("prune.lua")));
 
 // The scripts name these places as numbers.
 const _: () = assert!(Record::REVISION_OFFSET == 1 && Record::REVISIONS == 3);

@@ -210,7 +210,7 @@ impl Place {
         let kept = self
             .store
             .inner()
-            .touch(&key(id), record.revision(), time)
+            .touch(&key(id), record.revision(), time, None)
             .await;
         assert!(kept.unwrap());
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tower_keycard::store::{
-    AnyStore, Created, DecodeError, Loaded, MemoryStore, Record, RecordKey, RedisConfig,
+    AnyStore, Binding, Created, DecodeError, Loaded, MemoryStore, Record, RecordKey, RedisConfig,
     RedisStore, Replaced, Revision, SessionStore, StoreError,
 };
 use tower_keycard::{Clock, Timestamp};
@@ -120,16 +120,17 @@ impl SessionStore for Spoilt {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
+        prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
         match self.at(key) {
             Some(_) => Ok(false),
-            None => self.store.touch(key, expected, ttl).await,
+            None => self.store.touch(key, expected, ttl, prolongs).await,
         }
     }
 
-    async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
+    async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
         self.spoilt.lock().unwrap().remove(key);
-        self.store.delete(key).await
+        self.store.delete(key, user).await
     }
 }
 

@@ -22,7 +22,16 @@ pub(crate) struct Dump {
 impl Dump {
     pub(crate) fn take(server: &RedisServer) -> Self {
         let keys: Vec<Vec<u8>> = ask(server, &["KEYS", "*"]);
-        let value = |key: &Vec<u8>| ask(server, &[&b"GET"[..], key.as_slice()]);
+        let value = |key: &Vec<u8>| -> Vec<u8> {
+            let kind: String = ask(server, &[&b"TYPE"[..], key.as_slice()]);
+            if kind == "string" {
+                return ask(server, &[&b"GET"[..], key.as_slice()]);
+            }
+            // A user's index: a sorted set of sessions' public ids.
+            assert_eq!(kind, "zset");
+            let members: Vec<Vec<u8>> = ask(server, &[&b"ZRANGE"[..], key.as_slice(), b"0", b"-1"]);
+            members.join(&b'\n')
+        };
         let entries = keys.into_iter().map(|key| {
             let value = value(&key);
             (key, value)

@@ -363,7 +363,7 @@ async fn trouble(
             .await
             .err(),
     );
-    note(store.touch(key, record.revision(), ttl).await.err());
-    note(store.delete(key).await.err());
+    note(store.touch(key, record.revision(), ttl, None).await.err());
+    note(store.delete(key, None).await.err());
     assert!(failures > 0);
 }

@@ -1,0 +1,203 @@
+//! Ending all sessions of a user.
+
+use super::super::cases::{LONG, LONGER_THAN_SHORT, SHORT, ensure, failed};
+use super::super::sample::sample_of;
+use super::super::{Context, Harness, Verdict, sample_key, sample_login, sample_login_of};
+use super::{is_revoked, login_is_revoked, logs_in_on};
+use crate::store::{Created, REVOCATION_LIFETIME, RecordKey, SessionStore, UserIndex};
+
+async fn logged_in<H: Harness<Store: UserIndex>>(
+    cx: &Context<'_, H>,
+    user: &str,
+) -> Verdict<RecordKey> {
+    let key = sample_key();
+    cx.created(&key, &sample_login(user, LONG), LONG).await?;
+    Ok(key)
+}
+
+pub(super) async fn delete_user_ends_every_session_and_leaves_tombstones<
+    H: Harness<Store: UserIndex>,
+>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let keys = [logged_in(cx, "alice").await?, logged_in(cx, "alice").await?];
+    let ended = cx.delete_user("id", "alice", None).await?;
+    ensure!(ended == 2, "{ended} sessions were ended, not 2");
+    for key in &keys {
+        cx.holds_a_tombstone(key).await?;
+    }
+    cx.lists("alice", &[]).await?;
+    let ended = cx.delete_user("id", "alice", None).await?;
+    ensure!(
+        ended == 0,
+        "{ended} sessions were ended that had ended already"
+    );
+    Ok(())
+}
+
+pub(super) async fn delete_user_keeps_the_session_it_is_told_to<H: Harness<Store: UserIndex>>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let (kept, other) = (logged_in(cx, "alice").await?, logged_in(cx, "alice").await?);
+    for count in [1, 0] {
+        let ended = cx.delete_user("id", "alice", Some(kept.id())).await?;
+        ensure!(ended == count, "{ended} sessions were ended, not {count}");
+        cx.lists("alice", &[&kept]).await?;
+        cx.holds_a_tombstone(&other).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn delete_user_of_somebody_without_sessions_ends_nothing<
+    H: Harness<Store: UserIndex>,
+>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let key = logged_in(cx, "alice").await?;
+    for except in [None, Some(sample_key().id()), Some(key.id())] {
+        let ended = cx.delete_user("id", "bob", except).await?;
+        ensure!(
+            ended == 0,
+            "{ended} sessions were ended of a user who had none"
+        );
+    }
+    cx.lists("bob", &[]).await?;
+    cx.lists("alice", &[&key]).await
+}
+
+pub(super) async fn delete_user_leaves_other_users_and_namespaces_alone<
+    H: Harness<Store: UserIndex>,
+>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let (alices, bobs) = (logged_in(cx, "alice").await?, logged_in(cx, "bob").await?);
+    let admin = RecordKey::new("admin", sample_key().id());
+    cx.created(&admin, &sample_login("alice", LONG), LONG)
+        .await?;
+    cx.delete_user("id", "alice", None).await?;
+    cx.holds_a_tombstone(&alices).await?;
+    cx.lists("bob", &[&bobs]).await?;
+    cx.lists_in("admin", "alice", &[&admin]).await?;
+    // Nor are their logins refused.
+    let other = RecordKey::new("admin", sample_key().id());
+    cx.created(&other, &sample_login("alice", LONG), LONG)
+        .await?;
+    logged_in(cx, "bob").await.map(drop)
+}
+
+pub(super) async fn delete_user_leaves_a_session_that_belongs_to_somebody_else<
+    H: Harness<Store: UserIndex>,
+>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let (key, login) = (sample_key(), sample_login("bob", LONG));
+    cx.created(&key, &login, LONG).await?;
+    // A login of alice's that lost against bob's has left an entry.
+    let lost = sample_login_of(&sample_of(None), "alice", LONG);
+    cx.conflict(&key, lost.revision(), &lost, LONG).await?;
+    let ended = cx.delete_user("id", "alice", None).await?;
+    ensure!(
+        ended == 0,
+        "{ended} sessions were ended, and none was alice's"
+    );
+    cx.lists("bob", &[&key]).await
+}
+
+pub(super) async fn a_login_right_after_delete_user_is_refused<H: Harness<Store: UserIndex>>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let (fresh, old, anonymous) = (sample_key(), sample_key(), sample_of(None));
+    cx.created(&old, &anonymous, LONG).await?;
+    cx.delete_user("id", "alice", None).await?;
+    let refused = login_is_revoked(&cx.store, &fresh, &sample_login("alice", LONG), LONG).await?;
+    ensure!(refused, "a login on a fresh session was not refused");
+    cx.holds_nothing(&fresh).await?;
+    let login = sample_login_of(&anonymous, "alice", LONG);
+    let made = logs_in_on(&cx.store, &old, &anonymous, &login, LONG).await?;
+    ensure!(!made, "a login on a session that is there was not refused");
+    cx.holds(&old, &anonymous).await?;
+    cx.lists("alice", &[]).await
+}
+
+pub(super) async fn the_session_that_was_kept_may_log_in_again<H: Harness<Store: UserIndex>>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let (key, login) = (sample_key(), sample_login("alice", LONG));
+    cx.created(&key, &login, LONG).await?;
+    cx.delete_user("id", "alice", Some(key.id())).await?;
+    let again = sample_login_of(&login, "alice", LONG);
+    let made = logs_in_on(&cx.store, &key, &login, &again, LONG).await?;
+    ensure!(made, "the session that was kept could not log in again");
+    cx.lists("alice", &[&key]).await?;
+    let other = sample_login("alice", LONG);
+    let refused = login_is_revoked(&cx.store, &sample_key(), &other, LONG).await?;
+    ensure!(refused, "a login on another session was not refused");
+    Ok(())
+}
+
+pub(super) async fn a_later_delete_user_keeps_only_what_it_is_told_to<
+    H: Harness<Store: UserIndex>,
+>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let (key, anonymous) = (sample_key(), sample_of(None));
+    cx.created(&key, &anonymous, LONG).await?;
+    cx.delete_user("id", "alice", Some(key.id())).await?;
+    // Where time is real, markers that were left in the same millisecond could not be told apart.
+    cx.pass(SHORT / 100).await?;
+    cx.delete_user("id", "alice", None).await?;
+    let login = sample_login_of(&anonymous, "alice", LONG);
+    let made = logs_in_on(&cx.store, &key, &anonymous, &login, LONG).await?;
+    ensure!(
+        !made,
+        "what the first left alone could log in after the second"
+    );
+    Ok(())
+}
+
+pub(super) async fn logins_are_possible_again_after_a_while<H: Harness<Store: UserIndex>>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let key = logged_in(cx, "alice").await?;
+    cx.delete_user("id", "alice", None).await?;
+    cx.pass(REVOCATION_LIFETIME / 2).await?;
+    let login = sample_login("alice", LONG);
+    if !login_is_revoked(&cx.store, &sample_key(), &login, LONG).await? {
+        return failed("a login was not refused any more");
+    }
+    cx.pass(REVOCATION_LIFETIME / 2 + SHORT).await?;
+    let again = logged_in(cx, "alice").await?;
+    cx.lists("alice", &[&again]).await?;
+    cx.holds_a_tombstone(&key).await
+}
+
+pub(super) async fn a_login_that_began_before_delete_user_does_not_survive_it<
+    H: Harness<Store: UserIndex>,
+>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    // One has lost against another write, and tries again; the session of one ended, and it tries again too.
+    let (overtaken, gone) = (sample_key(), sample_key());
+    let first = sample_of(None);
+    cx.created(&overtaken, &first, LONG).await?;
+    let lost = sample_login_of(&sample_of(None), "alice", LONG);
+    cx.conflict(&overtaken, lost.revision(), &lost, LONG)
+        .await?;
+    cx.created(&gone, &sample_login("alice", LONG), SHORT)
+        .await?;
+    cx.pass(LONGER_THAN_SHORT).await?;
+
+    cx.delete_user("id", "alice", None).await?;
+    let login = sample_login_of(&first, "alice", LONG);
+    let made = logs_in_on(&cx.store, &overtaken, &first, &login, LONG).await?;
+    ensure!(!made, "the second try of a login survived");
+    let created = cx
+        .store
+        .create(&gone, &sample_login("alice", LONG), LONG)
+        .await;
+    if let Ok(Created::Created) = created {
+        return failed("a login on a session that had ended survived");
+    }
+    is_revoked("create", created)?;
+    cx.lists("alice", &[]).await
+}

@@ -1,0 +1,32 @@
+//! Faults that befall the index of users.
+
+use std::sync::Arc;
+
+use super::{FaultStore, Operation};
+use crate::store::{Indexed, SessionId, SessionStore, StoreError, UserIndex, no_index};
+
+/// That of the store behind the faults. One without an index refuses: ask [`user_index`](SessionStore::user_index) first.
+impl<S: SessionStore> UserIndex for FaultStore<S> {
+    async fn sessions_of(&self, namespace: &str, user: &str) -> Result<Vec<Indexed>, StoreError> {
+        let (namespace, user) = (namespace.to_owned(), user.to_owned());
+        let call = async move |store: Arc<S>| {
+            let index = store.user_index().ok_or_else(no_index)?;
+            index.sessions_of(&namespace, &user).await
+        };
+        self.run(Operation::SessionsOf, call).await
+    }
+
+    async fn delete_user(
+        &self,
+        namespace: &str,
+        user: &str,
+        except: Option<SessionId>,
+    ) -> Result<usize, StoreError> {
+        let (namespace, user) = (namespace.to_owned(), user.to_owned());
+        let call = async move |store: Arc<S>| {
+            let index = store.user_index().ok_or_else(no_index)?;
+            index.delete_user(&namespace, &user, except).await
+        };
+        self.run(Operation::DeleteUser, call).await
+    }
+}

@@ -1,0 +1,199 @@
+//! The sessions of a user: where they are logged in, and how to end that.
+//!
+//! It needs a store that keeps an index of users, as [`MemoryStore`](crate::MemoryStore) and `RedisStore` do.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::desk::Desk;
+use crate::error::SessionError;
+use crate::event::Event;
+use crate::session::Session;
+use crate::store::{BoundedIndex, Indexed, StoreError, no_index};
+use crate::token::SessionId;
+
+/// One of a user's sessions, as a page "where you are logged in" shows it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UserSession {
+    /// Its public id, by which it can be ended.
+    pub id: SessionId,
+    /// When it began, perhaps before the login.
+    pub created: SystemTime,
+    /// When its user last proved who they are.
+    pub authenticated_at: Option<SystemTime>,
+    /// When it ends if nobody uses it until then.
+    pub expires_at: SystemTime,
+}
+
+/// All sessions of a layer, by user: for an administrator's task. A handler finds its own user's with
+/// [`Session::sessions`].
+///
+/// ```
+/// use tower_keycard::{MemoryStore, SessionLayer};
+///
+/// # async fn task() -> Result<(), tower_keycard::store::StoreError> {
+/// let layer = SessionLayer::new(MemoryStore::new());
+/// let users = layer.users();
+/// for session in users.sessions_of("alice").await? {
+///     println!("{} since {:?}", session.id, session.created);
+/// }
+/// users.end_all("alice").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Users(Arc<Desk>);
+
+impl Users {
+    pub(crate) fn new(desk: Arc<Desk>) -> Self {
+        Self(desk)
+    }
+
+    /// The user's live sessions, the newest login first.
+    ///
+    /// # Errors
+    ///
+    /// The store fails, or keeps no index.
+    pub async fn sessions_of(&self, user: &str) -> Result<Vec<UserSession>, StoreError> {
+        let now = self.0.clock.now();
+        let mut sessions = settled_last(self.0.sessions_of(user).await?);
+        let describe = |indexed: Indexed| {
+            let header = indexed.record.header();
+            let left = self.0.lifetime(&indexed.record).time_to_live();
+            UserSession {
+                id: indexed.key.id(),
+                created: header.created.into(),
+                authenticated_at: header.authenticated.map(SystemTime::from),
+                expires_at: now.plus(left.min(indexed.remaining)).into(),
+            }
+        };
+        Ok(sessions.drain(..).map(describe).collect())
+    }
+
+    /// Ends one session, whoever it belongs to. It is dead at its next request, on every server.
+    ///
+    /// # Errors
+    ///
+    /// The store fails: the session may still live.
+    pub async fn end(&self, id: SessionId) -> Result<(), StoreError> {
+        self.0.end(id, None).await
+    }
+
+    /// Ends all sessions of a user, logins under way included, and says how many there were. For a few seconds nobody can
+    /// log in as this user: [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME).
+    ///
+    /// # Errors
+    ///
+    /// The store fails: some sessions may still live. Doing it again does no harm.
+    pub async fn end_all(&self, user: &str) -> Result<usize, StoreError> {
+        self.0.end_user(user, None).await
+    }
+}
+
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Users").field(&self.0).finish()
+    }
+}
+
+/// The newest login first.
+pub(crate) fn settled_last(mut sessions: Vec<Indexed>) -> Vec<Indexed> {
+    sessions.sort_by_key(|indexed| {
+        let header = indexed.record.header();
+        std::cmp::Reverse(header.authenticated.unwrap_or(header.created))
+    });
+    sessions
+}
+
+impl Desk {
+    fn index(&self) -> Result<BoundedIndex<'_>, StoreError> {
+        self.store.user_index().ok_or_else(no_index)
+    }
+
+    /// The user's sessions that are not over.
+    pub(crate) async fn sessions_of(&self, user: &str) -> Result<Vec<Indexed>, StoreError> {
+        let found = self.index()?.sessions_of(self.namespace(), user).await;
+        let mut found = found.inspect_err(|error| Event::StoreFailed("index", error).emit())?;
+        found.retain(|indexed| !self.lifetime(&indexed.record).is_over());
+        Ok(found)
+    }
+
+    pub(crate) async fn end(&self, id: SessionId, user: Option<&str>) -> Result<(), StoreError> {
+        let ended = self.store.delete(&self.key(id), user).await;
+        match &ended {
+            Ok(()) => Event::Destroyed(id).emit(),
+            Err(error) => Event::StoreFailed("delete", error).emit(),
+        }
+        ended
+    }
+
+    async fn end_user(&self, user: &str, but: Option<SessionId>) -> Result<usize, StoreError> {
+        let ended = self.index()?.delete_user(self.namespace(), user, but).await;
+        ended.inspect_err(|error| Event::StoreFailed("index", error).emit())
+    }
+}
+
+/// # Where else the user is logged in
+///
+/// These need a store that keeps an index of users, as `MemoryStore` and `RedisStore` do.
+impl<M> Session<M> {
+    /// All live sessions of this session's user, the newest login first. The one whose id is this session's
+    /// [`id`](Session::id) is this one. ASVS 5.0, 7.5.2.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NotLoggedIn`], or the store fails.
+    pub async fn sessions(&self) -> Result<Vec<UserSession>, SessionError> {
+        let user = self.require_user()?;
+        Ok(Users::new(self.desk()).sessions_of(&user).await?)
+    }
+
+    /// Ends one of the user's sessions, and says whether it was one of theirs. To end this one, [log out](Session::logout).
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NotLoggedIn`], or the store fails.
+    pub async fn end_session(&self, id: SessionId) -> Result<bool, SessionError> {
+        let user = self.require_user()?;
+        let desk = self.desk();
+        let theirs = desk
+            .sessions_of(&user)
+            .await?
+            .iter()
+            .any(|indexed| indexed.key.id() == id);
+        if theirs {
+            desk.end(id, Some(&user)).await?;
+        }
+        Ok(theirs)
+    }
+
+    /// Ends all other sessions of the user, logins under way included, as after a change of the password; says how many
+    /// there were. What this session has not stored yet is [saved](Session::save) first. ASVS 5.0, 7.4.3.
+    ///
+    /// For a few seconds nobody can log in as this user elsewhere:
+    /// [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME).
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NotLoggedIn`], what [`save`](Session::save) may answer, or the store fails: some sessions may still
+    /// live.
+    pub async fn end_other_sessions(&self) -> Result<usize, SessionError> {
+        let user = self.require_user()?;
+        self.save().await?;
+        Ok(self.desk().end_user(&user, self.id()).await?)
+    }
+
+    /// Logs the user out everywhere, here too.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NotLoggedIn`], [`SessionError::Sealed`], or the store fails: some sessions may still live. This one
+    /// ends with the response in any case.
+    pub async fn logout_everywhere(&self) -> Result<usize, SessionError> {
+        let user = self.require_user()?;
+        self.logout()?;
+        Ok(self.desk().end_user(&user, None).await?)
+    }
+}

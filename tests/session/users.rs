@@ -1,0 +1,309 @@
+//! A user's sessions on several devices: listed, ended, limited.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+use http::header::SET_COOKIE;
+use tower_keycard::store::fault::{Fault, FaultStore, Operation};
+use tower_keycard::store::{
+    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+};
+use tower_keycard::{
+    BeyondLimit, Clock, MemoryStore, Session, SessionError, SessionId, SessionLayer, Timestamp,
+    UserSession,
+};
+
+use crate::support::Desk;
+
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// A layer with a clock, over a store that can fail.
+fn layer(limit: Option<(u32, BeyondLimit)>) -> (SessionLayer, Clock) {
+    let clock = Clock::manual(START);
+    let store = MemoryStore::builder().clock(clock.clone()).build();
+    let mut layer = SessionLayer::builder(store).clock(clock.clone());
+    if let Some((most, beyond)) = limit {
+        layer = layer.max_sessions_per_user(NonZeroU32::new(most).unwrap(), beyond);
+    }
+    (layer.build().unwrap(), clock)
+}
+
+/// A device of its own, where somebody has just logged in.
+async fn logged_in(layer: &SessionLayer, user: &'static str) -> Desk {
+    let device = Desk::with(layer.clone());
+    let response = device.visit(async move |session| session.login(user)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    device
+}
+
+async fn ask<T: Send + 'static>(device: &Desk, question: impl AsyncFnOnce(Session) -> T) -> T {
+    let answer = Arc::new(Mutex::new(None));
+    let slot = answer.clone();
+    device
+        .visit(async move |session| *slot.lock().unwrap() = Some(question(session).await))
+        .await;
+    let answer = answer.lock().unwrap().take();
+    answer.unwrap()
+}
+
+async fn user(device: &Desk) -> Option<String> {
+    ask(device, async |session| session.user()).await
+}
+
+async fn id(device: &Desk) -> SessionId {
+    ask(device, async |session| session.id().unwrap()).await
+}
+
+fn ids(sessions: &[UserSession]) -> Vec<SessionId> {
+    sessions.iter().map(|session| session.id).collect()
+}
+
+#[tokio::test]
+async fn a_user_sees_where_they_are_logged_in_the_newest_first() {
+    let (layer, clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    clock.advance(Duration::from_secs(60));
+    let laptop = logged_in(&layer, "alice").await;
+    let stranger = logged_in(&layer, "bob").await;
+    let seen = ask(&phone, async |session| session.sessions().await.unwrap()).await;
+    assert_eq!(ids(&seen), [id(&laptop).await, id(&phone).await]);
+    assert_eq!(seen[1].created, SystemTime::from(START));
+    assert_eq!(seen[1].authenticated_at, Some(SystemTime::from(START)));
+    assert_eq!(
+        seen[0].expires_at,
+        SystemTime::from(clock.now().plus(Duration::from_secs(86_400)))
+    );
+    let outside = layer.users().sessions_of("bob").await.unwrap();
+    assert_eq!(ids(&outside), [id(&stranger).await]);
+}
+
+#[tokio::test]
+async fn a_user_ends_one_session_of_theirs_and_none_of_others() {
+    let (layer, _clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    let laptop = logged_in(&layer, "alice").await;
+    let stranger = logged_in(&layer, "bob").await;
+    let (theirs, not_theirs) = (id(&laptop).await, id(&stranger).await);
+    let ended = ask(&phone, async move |session| {
+        assert!(!session.end_session(not_theirs).await.unwrap());
+        session.end_session(theirs).await.unwrap()
+    });
+    assert!(ended.await);
+    assert_eq!(user(&laptop).await, None);
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+    assert_eq!(user(&stranger).await.as_deref(), Some("bob"));
+    layer.users().end(not_theirs).await.unwrap();
+    assert_eq!(user(&stranger).await, None);
+}
+
+#[tokio::test]
+async fn all_other_sessions_end_and_this_one_goes_on() {
+    let (layer, _clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    let others = [
+        logged_in(&layer, "alice").await,
+        logged_in(&layer, "alice").await,
+    ];
+    let ended = ask(&phone, async |session| {
+        session.end_other_sessions().await.unwrap()
+    })
+    .await;
+    assert_eq!(ended, 2);
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+    for other in &others {
+        assert_eq!(user(other).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_then_ends_all_others_is_itself_kept() {
+    let (layer, _clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    let laptop = Desk::with(layer.clone());
+    let ended = ask(&laptop, async |session| {
+        session.login("alice").unwrap();
+        session.end_other_sessions().await.unwrap()
+    });
+    assert_eq!(ended.await, 1);
+    assert_eq!(user(&laptop).await.as_deref(), Some("alice"));
+    assert_eq!(user(&phone).await, None);
+}
+
+#[tokio::test]
+async fn a_user_logs_out_everywhere_here_too() {
+    let (layer, _clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    let laptop = logged_in(&layer, "alice").await;
+    let response = phone
+        .visit(async |session| assert_eq!(session.logout_everywhere().await.unwrap(), 2))
+        .await;
+    assert!(
+        response.headers()[SET_COOKIE]
+            .to_str()
+            .unwrap()
+            .contains("Max-Age=0")
+    );
+    assert_eq!(user(&laptop).await, None);
+    assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn who_is_not_logged_in_has_no_sessions_to_list_or_end() {
+    let desk = Desk::new();
+    desk.visit(async |session| {
+        let nobody = SessionError::NotLoggedIn.to_string();
+        let list = session.sessions().await.map(drop);
+        let others = session.end_other_sessions().await.map(drop);
+        let everywhere = session.logout_everywhere().await.map(drop);
+        for refused in [list, others, everywhere] {
+            assert_eq!(refused.unwrap_err().to_string(), nobody);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_past_its_absolute_limit_is_not_listed() {
+    let (layer, clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    clock.advance(Duration::from_secs(13 * 86_400));
+    // The store would keep it for the idle limit: it did not, so nothing is left to list.
+    assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
+    assert_eq!(user(&phone).await, None);
+}
+
+#[tokio::test]
+async fn beyond_the_limit_the_oldest_login_ends() {
+    let (layer, clock) = layer(Some((2, BeyondLimit::EvictOldest)));
+    let settled = Duration::from_secs(10);
+    let mut devices = Vec::new();
+    for _ in 0..4 {
+        devices.push(logged_in(&layer, "alice").await);
+        clock.advance(settled);
+    }
+    let stranger = logged_in(&layer, "bob").await;
+    let mut live = Vec::new();
+    for device in &devices {
+        live.push(user(device).await.is_some());
+    }
+    assert_eq!(live, [false, false, true, true]);
+    assert_eq!(user(&stranger).await.as_deref(), Some("bob"));
+    // To log in once more on a device that counts already ends no other.
+    devices[3]
+        .visit(async |session| session.login("alice"))
+        .await;
+    assert_eq!(user(&devices[2]).await.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn a_double_click_on_log_in_with_a_limit_of_one_ends_in_no_dead_cookie() {
+    let (layer, clock) = layer(Some((1, BeyondLimit::EvictOldest)));
+    let first = logged_in(&layer, "alice").await;
+    clock.advance(Duration::from_millis(9_999));
+    let second = logged_in(&layer, "alice").await;
+    assert!(user(&first).await.is_some() && user(&second).await.is_some());
+    clock.advance(Duration::from_millis(1));
+    let third = logged_in(&layer, "alice").await;
+    assert!(user(&first).await.is_none());
+    assert!(user(&second).await.is_some() && user(&third).await.is_some());
+}
+
+#[tokio::test]
+async fn beyond_the_limit_a_login_can_be_refused_and_changes_nothing() {
+    let (layer, clock) = layer(Some((1, BeyondLimit::Refuse)));
+    let phone = logged_in(&layer, "alice").await;
+    clock.advance(Duration::from_secs(10));
+    let laptop = Desk::with(layer.clone());
+    laptop
+        .visit(async |session| session.insert("cart", 1))
+        .await;
+    let before = laptop.cookie();
+    let refused = laptop.visit(async |session| session.login("alice")).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert!(!refused.headers().contains_key(SET_COOKIE));
+    assert_eq!(laptop.cookie(), before);
+    laptop
+        .visit(async |session| {
+            assert_eq!(
+                (session.user(), session.keys()),
+                (None, vec!["cart".to_owned()])
+            );
+        })
+        .await;
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+    // Where they are logged in already they may log in again; and elsewhere once that session is over.
+    phone.visit(async |session| session.login("alice")).await;
+    phone.visit(async |session| session.logout()).await;
+    let response = laptop.visit(async |session| session.login("alice")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_limit_needs_a_store_with_an_index_and_says_so_when_the_layer_is_built() {
+    struct Plain(MemoryStore);
+    impl SessionStore for Plain {
+        fn prefix(&self) -> &str {
+            self.0.prefix()
+        }
+        async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+            self.0.load(key).await
+        }
+        async fn create(
+            &self,
+            key: &RecordKey,
+            record: &Record,
+            ttl: Duration,
+        ) -> Result<Created, StoreError> {
+            self.0.create(key, record, ttl).await
+        }
+        async fn replace(
+            &self,
+            key: &RecordKey,
+            expected: Revision,
+            record: &Record,
+            ttl: Duration,
+        ) -> Result<Replaced, StoreError> {
+            self.0.replace(key, expected, record, ttl).await
+        }
+        async fn touch(
+            &self,
+            key: &RecordKey,
+            expected: Revision,
+            ttl: Duration,
+            _: Option<Binding<'_>>,
+        ) -> Result<bool, StoreError> {
+            self.0.touch(key, expected, ttl, None).await
+        }
+        async fn delete(&self, key: &RecordKey, _: Option<&str>) -> Result<(), StoreError> {
+            self.0.delete(key, None).await
+        }
+    }
+    let limited = SessionLayer::builder(Plain(MemoryStore::new()))
+        .max_sessions_per_user(NonZeroU32::MIN, BeyondLimit::Refuse)
+        .build();
+    assert_eq!(limited.unwrap_err().option(), "max_sessions_per_user");
+    // Without a limit it works, and only cannot list.
+    let layer = SessionLayer::new(Plain(MemoryStore::new()));
+    let phone = logged_in(&layer, "alice").await;
+    let listed = ask(&phone, async |session| session.sessions().await.is_err());
+    assert!(listed.await);
+}
+
+#[tokio::test]
+async fn an_eviction_that_fails_does_not_undo_the_login() {
+    let clock = Clock::manual(START);
+    let store = FaultStore::new(MemoryStore::builder().clock(clock.clone()).build());
+    let faults = store.faults();
+    let layer = SessionLayer::builder(store)
+        .clock(clock.clone())
+        .max_sessions_per_user(NonZeroU32::MIN, BeyondLimit::EvictOldest)
+        .build()
+        .unwrap();
+    let phone = logged_in(&layer, "alice").await;
+    clock.advance(Duration::from_secs(10));
+    faults.next(Operation::Delete, Fault::Unavailable);
+    let laptop = logged_in(&layer, "alice").await;
+    assert!(user(&phone).await.is_some() && user(&laptop).await.is_some());
+}

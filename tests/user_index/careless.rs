@@ -1,0 +1,407 @@
+//! A store whose index keeps the contract, except for one clause.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tower_keycard::store::conformance::{Harness, sample_key, sample_login};
+use tower_keycard::store::{
+    Binding, Created, Indexed, Loaded, MemoryStore, REVOCATION_LIFETIME, Record, RecordKey,
+    Replaced, Revision, SessionId, SessionStore, StoreError, StoreErrorKind, UserIndex,
+    UserIndexRef,
+};
+use tower_keycard::{Clock, Timestamp};
+
+/// What a [`Careless`] store does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Breach {
+    SaysItHasNone,
+    ListsAGhost,
+    ForgetsLoginsThatBegin,
+    ForgetsLaterLogins,
+    ClonesHaveIndexesOfTheirOwn,
+    ListsWhatItWas,
+    RotationRemovesTheEntry,
+    LogoutLeavesTheSession,
+    OneForAllUsers,
+    OneForAllNamespaces,
+    JoinsNamesWithoutCare,
+    ListsSomebodyElses,
+    IgnoresCase,
+    CutsUsers,
+    OnePage,
+    PrunesLoginsUnderWay,
+    ListsTheExpired,
+    ExpiresWithTheShortest,
+    EntryLivesAsLongAsTheRecord,
+    LaterLoginsCutTheEntry,
+    TouchDoesNotProlong,
+    WriteDoesNotProlong,
+    EndsNothing,
+    LeavesNoTombstone,
+    CountsEntries,
+    EndsTheExcepted,
+    EndsSomebodyElses,
+    EndsEverybodys,
+    LeavesNoMarker,
+    EndsOnlyWhatItFinds,
+    MarkerRefusesTheExcepted,
+    MarkersAddUp,
+    MarkerForEver,
+    MarkerIsShort,
+    RecordFirst,
+    EntryIsLost,
+    Panics,
+}
+
+type Name = (String, String);
+
+#[derive(Default)]
+struct Indexes {
+    /// When the entries end.
+    entries: BTreeMap<Name, BTreeMap<SessionId, Timestamp>>,
+    /// Until when, and but for whom, nobody logs in.
+    markers: BTreeMap<Name, (Timestamp, BTreeSet<SessionId>)>,
+}
+
+/// Keeps its records well, and an index beside them.
+pub(crate) struct Careless {
+    breach: Option<Breach>,
+    clock: Clock,
+    records: MemoryStore,
+    indexes: Arc<Mutex<Indexes>>,
+    /// One at a time: neither a login nor a list sees half of another.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Clone for Careless {
+    fn clone(&self) -> Self {
+        let indexes = match self.breach {
+            Some(Breach::ClonesHaveIndexesOfTheirOwn) => Arc::default(),
+            _ => self.indexes.clone(),
+        };
+        Self {
+            breach: self.breach,
+            clock: self.clock.clone(),
+            records: self.records.clone(),
+            indexes,
+            turn: self.turn.clone(),
+        }
+    }
+}
+
+impl Careless {
+    fn is(&self, breach: Breach) -> bool {
+        self.breach == Some(breach)
+    }
+
+    fn indexes(&self) -> MutexGuard<'_, Indexes> {
+        self.indexes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn name(&self, namespace: &str, user: &str) -> Name {
+        let mut name = (namespace.to_owned(), user.to_owned());
+        match self.breach {
+            Some(Breach::OneForAllUsers) => name.1.clear(),
+            Some(Breach::OneForAllNamespaces) => name.0.clear(),
+            Some(Breach::JoinsNamesWithoutCare) => {
+                name = (String::new(), format!("{namespace}:user:{user}"));
+            }
+            Some(Breach::IgnoresCase) => name.1 = user.to_lowercase(),
+            Some(Breach::CutsUsers) => name.1 = user.chars().take(100).collect(),
+            _ => {}
+        }
+        name
+    }
+
+    /// Makes the entry of a login, or refuses it.
+    fn bind(&self, key: &RecordKey, record: &Record, ttl: Duration) -> Result<(), StoreError> {
+        let Some(binding) = record.binds() else {
+            if let Some(entry) = record
+                .prolongs()
+                .filter(|_| !self.is(Breach::WriteDoesNotProlong))
+            {
+                self.enter(key, entry, ttl);
+            }
+            return Ok(());
+        };
+        let name = self.name(key.namespace(), binding.user);
+        if let Some((until, except)) = self.indexes().markers.get(&name)
+            && self.clock.now() < *until
+            && (self.is(Breach::MarkerRefusesTheExcepted) || !except.contains(&key.id()))
+        {
+            return Err(StoreError::new(StoreErrorKind::Revoked));
+        }
+        if !self.is(Breach::EntryIsLost) {
+            self.enter(key, binding, ttl);
+        }
+        Ok(())
+    }
+
+    fn enter(&self, key: &RecordKey, entry: Binding<'_>, ttl: Duration) {
+        let life = match self.breach {
+            Some(Breach::EntryLivesAsLongAsTheRecord) => ttl,
+            _ => entry.life,
+        };
+        let ends = self.clock.now().plus(life);
+        let name = self.name(key.namespace(), entry.user);
+        let mut indexes = self.indexes();
+        let entries = indexes.entries.entry(name).or_default();
+        let before = entries.get(&key.id()).copied();
+        let cut = self.is(Breach::LaterLoginsCutTheEntry);
+        let ends = before.map_or(ends, |before| if cut { ends } else { ends.max(before) });
+        entries.insert(key.id(), ends);
+        if self.is(Breach::ExpiresWithTheShortest) {
+            let shortest = entries.values().copied().min().unwrap_or(ends);
+            entries.values_mut().for_each(|ends| *ends = shortest);
+        }
+    }
+
+    fn leave(&self, key: &RecordKey, user: &str) {
+        let name = self.name(key.namespace(), user);
+        if let Some(entries) = self.indexes().entries.get_mut(&name) {
+            entries.remove(&key.id());
+        }
+    }
+
+    fn entries(&self, namespace: &str, user: &str) -> Vec<RecordKey> {
+        let now = self.clock.now();
+        let indexes = self.indexes();
+        let entries = indexes.entries.get(&self.name(namespace, user));
+        let living = entries
+            .into_iter()
+            .flatten()
+            .filter(|(_, ends)| now < **ends);
+        living
+            .map(|(id, _)| RecordKey::new(namespace, *id))
+            .collect()
+    }
+}
+
+impl SessionStore for Careless {
+    fn prefix(&self) -> &str {
+        self.records.prefix()
+    }
+
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        self.records.load(key).await
+    }
+
+    async fn create(
+        &self,
+        key: &RecordKey,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Created, StoreError> {
+        assert!(
+            !self.is(Breach::Panics) || record.binds().is_none(),
+            "a login"
+        );
+        // It gives way between the entry and the record, unless it takes care.
+        let careless = self.is(Breach::PrunesLoginsUnderWay) || self.is(Breach::RecordFirst);
+        let _turn = match careless {
+            true => None,
+            false => Some(self.turn.lock().await),
+        };
+        if self.is(Breach::RecordFirst) {
+            let created = self.records.create(key, record, ttl).await?;
+            tokio::task::yield_now().await;
+            self.bind(key, record, ttl).ok();
+            return Ok(created);
+        }
+        if !self.is(Breach::ForgetsLoginsThatBegin) {
+            self.bind(key, record, ttl)?;
+        }
+        if careless {
+            tokio::task::yield_now().await;
+        }
+        self.records.create(key, record, ttl).await
+    }
+
+    async fn replace(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Replaced, StoreError> {
+        let _turn = self.turn.lock().await;
+        if self.is(Breach::RotationRemovesTheEntry)
+            && let Some(user) = record.user()
+            && record.binds().is_none()
+        {
+            self.leave(key, user);
+        }
+        if !self.is(Breach::ForgetsLaterLogins) {
+            self.bind(key, record, ttl)?;
+        }
+        self.records.replace(key, expected, record, ttl).await
+    }
+
+    async fn touch(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        ttl: Duration,
+        prolongs: Option<Binding<'_>>,
+    ) -> Result<bool, StoreError> {
+        if let Some(entry) = prolongs.filter(|_| !self.is(Breach::TouchDoesNotProlong)) {
+            self.enter(key, entry, ttl);
+        }
+        self.records.touch(key, expected, ttl, None).await
+    }
+
+    async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
+        if self.is(Breach::LogoutLeavesTheSession) && user.is_some() {
+            return Ok(());
+        }
+        if let Some(user) = user {
+            self.leave(key, user);
+        }
+        self.records.delete(key, user).await
+    }
+
+    fn user_index(&self) -> Option<UserIndexRef<'_>> {
+        (!self.is(Breach::SaysItHasNone)).then(|| UserIndexRef::new(self))
+    }
+}
+
+impl UserIndex for Careless {
+    async fn sessions_of(&self, namespace: &str, user: &str) -> Result<Vec<Indexed>, StoreError> {
+        let _turn = match self.is(Breach::PrunesLoginsUnderWay) {
+            true => None,
+            false => Some(self.turn.lock().await),
+        };
+        let mut listed = Vec::new();
+        for key in self.entries(namespace, user) {
+            match self.records.load(&key).await? {
+                Loaded::Record { record, remaining }
+                    if record.user() == Some(user)
+                        || self.is(Breach::ListsSomebodyElses)
+                        || self.is(Breach::OneForAllUsers) =>
+                {
+                    let record = match self.breach {
+                        Some(Breach::ListsWhatItWas) => sample_login(user, remaining),
+                        _ => record,
+                    };
+                    listed.push(Indexed::new(key, record, remaining));
+                }
+                _ if self.is(Breach::PrunesLoginsUnderWay) => self.leave(&key, user),
+                Loaded::Absent if self.is(Breach::ListsTheExpired) => {
+                    let record = sample_login(user, Duration::ZERO);
+                    listed.push(Indexed::new(key, record, Duration::ZERO));
+                }
+                _ => {}
+            }
+        }
+        if self.is(Breach::ListsAGhost) && listed.is_empty() {
+            let key = sample_key();
+            listed.push(Indexed::new(
+                key,
+                sample_login(user, REVOCATION_LIFETIME),
+                REVOCATION_LIFETIME,
+            ));
+        }
+        if self.is(Breach::OnePage) {
+            listed.truncate(1000);
+        }
+        Ok(listed)
+    }
+
+    async fn delete_user(
+        &self,
+        namespace: &str,
+        user: &str,
+        except: Option<SessionId>,
+    ) -> Result<usize, StoreError> {
+        let _turn = self.turn.lock().await;
+        let name = self.name(namespace, user);
+        let life = match self.breach {
+            Some(Breach::LeavesNoMarker | Breach::EndsOnlyWhatItFinds) => Duration::ZERO,
+            Some(Breach::MarkerIsShort) => REVOCATION_LIFETIME / 5,
+            Some(Breach::MarkerForEver) => Duration::MAX,
+            _ => REVOCATION_LIFETIME,
+        };
+        {
+            let mut indexes = self.indexes();
+            let marker = indexes
+                .markers
+                .entry(name)
+                .or_insert((Timestamp::MAX, BTreeSet::new()));
+            if !self.is(Breach::MarkersAddUp) {
+                marker.1.clear();
+            }
+            marker.0 = self.clock.now().plus(life);
+            marker.1.extend(except);
+        }
+        let mut entries = self.entries(namespace, user);
+        if self.is(Breach::EndsEverybodys) {
+            let indexes = self.indexes();
+            let all = indexes
+                .entries
+                .iter()
+                .flat_map(|((namespace, _), entries)| {
+                    entries
+                        .keys()
+                        .map(move |id| RecordKey::new(namespace.as_str(), *id))
+                });
+            entries = all.collect();
+        }
+        let mut ended = 0;
+        for key in entries {
+            if except == Some(key.id()) && !self.is(Breach::EndsTheExcepted) {
+                continue;
+            }
+            let owner = match self.records.load(&key).await? {
+                Loaded::Record { record, .. } => record.user().map(str::to_owned),
+                _ => None,
+            };
+            let foreign = owner.as_deref().is_some_and(|owner| owner != user);
+            ended += usize::from(owner.as_deref() == Some(user) || self.is(Breach::CountsEntries));
+            let missing = owner.is_none() && self.is(Breach::EndsOnlyWhatItFinds);
+            let spared = missing
+                || foreign
+                    && !self.is(Breach::EndsSomebodyElses)
+                    && !self.is(Breach::EndsEverybodys);
+            if !spared && !self.is(Breach::EndsNothing) && !self.is(Breach::LeavesNoTombstone) {
+                self.records.delete(&key, None).await?;
+            }
+            if !self.is(Breach::CountsEntries) && !self.is(Breach::EndsNothing) {
+                self.leave(&key, user);
+            }
+        }
+        Ok(ended)
+    }
+}
+
+/// Careless stores, and their clock.
+pub(crate) struct CarelessHarness {
+    breach: Option<Breach>,
+    clock: Clock,
+}
+
+impl CarelessHarness {
+    pub(crate) fn new(breach: Option<Breach>) -> Self {
+        let clock = Clock::manual(Timestamp::from_millis(1_800_000_000_000));
+        Self { breach, clock }
+    }
+}
+
+impl Harness for CarelessHarness {
+    type Store = Careless;
+
+    async fn store(&self) -> Careless {
+        let records = MemoryStore::builder().clock(self.clock.clone()).build();
+        Careless {
+            breach: self.breach,
+            clock: self.clock.clone(),
+            records,
+            indexes: Arc::default(),
+            turn: Arc::default(),
+        }
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+}

@@ -1,5 +1,6 @@
 //! How often a commit is tried, and for how long: on a clock that moves only when everybody waits.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -124,4 +125,71 @@ async fn a_session_that_never_arrives_is_given_up_after_eight_attempts() {
     assert_eq!(write(&desk, "lost").await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(faults.calls(Operation::Create), before + 8);
     assert_eq!(desk.cookie(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_whose_reply_was_lost_gets_its_cookie_all_the_same() {
+    let (desk, faults) = faulty().await;
+    let old = desk.cookie();
+    faults.next(Operation::Replace, Fault::LostReply);
+    let response = desk
+        .visit(async |session| {
+            session.login("alice")?;
+            session.save().await?;
+            assert_eq!(session.user().as_deref(), Some("alice"));
+            Ok(())
+        })
+        .await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_ne!(desk.cookie(), old);
+    desk.visit(async |session| assert_eq!(session.user().as_deref(), Some("alice")))
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_may_have_arrived_is_not_done_again_on_what_others_wrote() {
+    for (update, status) in [
+        (false, StatusCode::OK),
+        (true, StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let (desk, faults) = faulty().await;
+        faults.next(Operation::Replace, Fault::Hang);
+        let writer = desk.visit(async |session| {
+            match update {
+                true => session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1),
+                false => session.insert("n", 5).map(|()| 5),
+            }
+            .map(drop)
+        });
+        let other = async {
+            faults.until_waiting(1).await;
+            write(&desk, "other").await;
+            faults.release().await;
+        };
+        let (response, _) = tokio::join!(writer, other);
+        assert_eq!(response.status(), status);
+        assert_eq!(keys(&desk).await, ["n", "other"]);
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_is_taken_is_left_to_whom_it_belongs() {
+    // The second token drawn is the first one again.
+    let draws = AtomicU8::new(0);
+    let random = move |bytes: &mut [u8]| {
+        let draw = draws.fetch_add(1, Ordering::SeqCst);
+        let token = bytes.len() == 33;
+        bytes.fill(if token && draw < 4 { 1 } else { draw });
+        true
+    };
+    let layer = SessionLayer::builder(MemoryStore::new()).random(random);
+    let desk = Desk::with(layer.build().unwrap());
+    assert_eq!(write(&desk, "first").await, StatusCode::OK);
+    let first = desk.cookie();
+    desk.set_cookie(None);
+    assert_eq!(write(&desk, "second").await, StatusCode::OK);
+    assert_ne!(desk.cookie(), first);
+    assert_eq!(keys(&desk).await, ["second"]);
+    desk.set_cookie(first);
+    assert_eq!(keys(&desk).await, ["first"]);
 }

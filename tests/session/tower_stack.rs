@@ -10,6 +10,8 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_keycard::store::fault::{Fault, FaultStore, Operation};
 use tower_keycard::{Failure, MemoryStore, OnInterrupted, Session, SessionLayer, SessionRejection};
 
+use crate::support::{Body, Desk};
+
 enum Admin {}
 
 /// Neither `Clone` nor `Send`, and called synchronously: it answers before its future is polled.
@@ -216,5 +218,37 @@ async fn an_interrupted_request_can_be_dropped_silently() {
         let late = service.oneshot(with_cookie(&cookie)).await.unwrap();
         assert_eq!(late.status(), status);
         assert!(!late.headers().contains_key(SET_COOKIE));
+    }
+}
+
+#[tokio::test]
+async fn under_save_every_request_one_that_asks_for_nothing_counts_as_activity_unless_it_fails() {
+    for (every, status, touches) in [
+        (true, StatusCode::OK, 1),
+        (true, StatusCode::INTERNAL_SERVER_ERROR, 0),
+        (false, StatusCode::OK, 0),
+    ] {
+        let store = FaultStore::new(MemoryStore::new());
+        let faults = store.faults();
+        let layer = SessionLayer::builder(store).save_every_request(every);
+        let desk = Desk::with(layer.build().unwrap());
+        desk.visit(async |session| session.insert("n", 1)).await;
+        let before = faults.all_calls();
+        let untouched = service_fn(|_: Request<Body>| {
+            let mut response = Response::new(Body::new());
+            *response.status_mut() = status;
+            ready(Ok::<_, Infallible>(response))
+        });
+        let response = desk.layer.layer(untouched).oneshot(desk.request()).await;
+        let sent = response.unwrap().headers().contains_key(SET_COOKIE);
+        assert_eq!(
+            (sent, faults.calls(Operation::Touch)),
+            (touches == 1, touches)
+        );
+        assert_eq!(
+            faults.all_calls(),
+            before + 2 * touches,
+            "a load, and a touch"
+        );
     }
 }

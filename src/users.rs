@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::desk::Desk;
+use crate::completion::Completion;
+use crate::desk::{Desk, InFlight};
 use crate::error::SessionError;
 use crate::event::Event;
 use crate::session::Session;
@@ -82,13 +83,15 @@ impl Users {
     }
 
     /// Ends all sessions of a user, logins under way included, and says how many there were. For a few seconds nobody can
-    /// log in as this user: [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME).
+    /// log in as this user: [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME). Dropping the future does not stop it.
     ///
     /// # Errors
     ///
     /// The store fails: some sessions may still live. Doing it again does no harm.
     pub async fn end_all(&self, user: &str) -> Result<usize, StoreError> {
-        self.0.end_user(user, None).await
+        let (desk, user) = (self.0.clone(), user.to_owned());
+        let work = async move { desk.end_user(&user, None).await };
+        self.0.finish(work).await
     }
 }
 
@@ -108,6 +111,18 @@ pub(crate) fn settled_last(mut sessions: Vec<Indexed>) -> Vec<Indexed> {
 }
 
 impl Desk {
+    /// Carries out what is not to stop halfway when the client hangs up, nor when the server stops.
+    fn finish<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Completion<T> {
+        let counted = InFlight::enter(self);
+        Completion::new(async move {
+            let _counted = counted;
+            work.await
+        })
+    }
+
     fn index(&self) -> Result<BoundedIndex<'_>, StoreError> {
         self.store.user_index().ok_or_else(no_index)
     }
@@ -138,7 +153,7 @@ impl Desk {
 /// # Where else the user is logged in
 ///
 /// These need a store that keeps an index of users, as `MemoryStore` and `RedisStore` do.
-impl<M> Session<M> {
+impl<M: 'static> Session<M> {
     /// All live sessions of this session's user, the newest login first. The one whose id is this session's
     /// [`id`](Session::id) is this one. ASVS 5.0, 7.5.2.
     ///
@@ -170,7 +185,8 @@ impl<M> Session<M> {
     }
 
     /// Ends all other sessions of the user, logins under way included, as after a change of the password; says how many
-    /// there were. What this session has not stored yet is [saved](Session::save) first. ASVS 5.0, 7.4.3.
+    /// there were. What this session has not stored yet is [saved](Session::save) first. Dropping the future does not stop
+    /// it. ASVS 5.0, 7.4.3.
     ///
     /// For a few seconds nobody can log in as this user elsewhere:
     /// [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME).
@@ -180,12 +196,15 @@ impl<M> Session<M> {
     /// [`SessionError::NotLoggedIn`], what [`save`](Session::save) may answer, or the store fails: some sessions may still
     /// live.
     pub async fn end_other_sessions(&self) -> Result<usize, SessionError> {
-        let user = self.require_user()?;
-        self.save().await?;
-        Ok(self.desk().end_user(&user, self.id()).await?)
+        let (session, user) = (self.clone(), self.require_user()?);
+        let work = async move {
+            session.save().await?;
+            Ok(session.desk().end_user(&user, session.id()).await?)
+        };
+        self.desk().finish(work).await
     }
 
-    /// Logs the user out everywhere, here too.
+    /// Logs the user out everywhere, here too. Dropping the future does not stop it.
     ///
     /// # Errors
     ///
@@ -194,6 +213,6 @@ impl<M> Session<M> {
     pub async fn logout_everywhere(&self) -> Result<usize, SessionError> {
         let user = self.require_user()?;
         self.logout()?;
-        Ok(self.desk().end_user(&user, None).await?)
+        Ok(Users::new(self.desk()).end_all(&user).await?)
     }
 }

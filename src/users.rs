@@ -12,7 +12,7 @@ use crate::error::SessionError;
 use crate::event::Event;
 use crate::session::Session;
 use crate::store::{BoundedIndex, Indexed, StoreError, no_index};
-use crate::token::SessionId;
+use crate::token::{SessionId, Token};
 
 /// One of a user's sessions, as a page "where you are logged in" shows it.
 #[derive(Clone, Debug)]
@@ -135,6 +135,21 @@ impl Desk {
         Ok(found)
     }
 
+    /// Lets a session do something to its user's others only if it is still the user's itself.
+    async fn confirm(&self, asker: &Asker) -> Result<(), SessionError> {
+        let Some(token) = &asker.token else {
+            return Ok(());
+        };
+        let card = self.examine(token).await?;
+        match card.held() {
+            Some(held) if held.record.user() == Some(&asker.user) => Ok(()),
+            _ => {
+                Event::Interrupted(token.selector()).emit();
+                Err(SessionError::Interrupted)
+            }
+        }
+    }
+
     pub(crate) async fn end(&self, id: SessionId, user: Option<&str>) -> Result<(), StoreError> {
         let ended = self.store.delete(&self.key(id), user).await;
         match &ended {
@@ -150,36 +165,47 @@ impl Desk {
     }
 }
 
+/// Who wants to see or end a user's sessions.
+struct Asker {
+    user: Arc<str>,
+    /// The card that this rests on; `None` for a login that is not stored yet.
+    token: Option<Token>,
+}
+
 /// # Where else the user is logged in
 ///
 /// These need a store that keeps an index of users, as `MemoryStore` and `RedisStore` do.
+///
+/// They look once more whether this session still lives: one that was ended meanwhile, perhaps hours ago while a stream or a
+/// WebSocket went on, sees and ends nothing.
 impl<M: 'static> Session<M> {
     /// All live sessions of this session's user, the newest login first. The one whose id is this session's
     /// [`id`](Session::id) is this one. ASVS 5.0, 7.5.2.
     ///
     /// # Errors
     ///
-    /// [`SessionError::NotLoggedIn`], or the store fails.
+    /// [`SessionError::NotLoggedIn`], [`SessionError::Interrupted`], or the store fails.
     pub async fn sessions(&self) -> Result<Vec<UserSession>, SessionError> {
-        let user = self.require_user()?;
-        Ok(Users::new(self.desk()).sessions_of(&user).await?)
+        let (desk, asker) = (self.desk(), self.asker()?);
+        desk.confirm(&asker).await?;
+        Ok(Users::new(desk).sessions_of(&asker.user).await?)
     }
 
     /// Ends one of the user's sessions, and says whether it was one of theirs. To end this one, [log out](Session::logout).
     ///
     /// # Errors
     ///
-    /// [`SessionError::NotLoggedIn`], or the store fails.
+    /// [`SessionError::NotLoggedIn`], [`SessionError::Interrupted`], or the store fails.
     pub async fn end_session(&self, id: SessionId) -> Result<bool, SessionError> {
-        let user = self.require_user()?;
-        let desk = self.desk();
+        let (desk, asker) = (self.desk(), self.asker()?);
+        desk.confirm(&asker).await?;
         let theirs = desk
-            .sessions_of(&user)
+            .sessions_of(&asker.user)
             .await?
             .iter()
             .any(|indexed| indexed.key.id() == id);
         if theirs {
-            desk.end(id, Some(&user)).await?;
+            desk.end(id, Some(&asker.user)).await?;
         }
         Ok(theirs)
     }
@@ -196,23 +222,35 @@ impl<M: 'static> Session<M> {
     /// [`SessionError::NotLoggedIn`], what [`save`](Session::save) may answer, or the store fails: some sessions may still
     /// live.
     pub async fn end_other_sessions(&self) -> Result<usize, SessionError> {
-        let (session, user) = (self.clone(), self.require_user()?);
+        self.require_user()?;
+        let (desk, session) = (self.desk(), self.clone());
         let work = async move {
             session.save().await?;
-            Ok(session.desk().end_user(&user, session.id()).await?)
+            let (desk, asker) = (session.desk(), session.asker()?);
+            desk.confirm(&asker).await?;
+            Ok(desk.end_user(&asker.user, session.id()).await?)
         };
-        self.desk().finish(work).await
+        desk.finish(work).await
     }
 
     /// Logs the user out everywhere, here too. Dropping the future does not stop it.
     ///
     /// # Errors
     ///
-    /// [`SessionError::NotLoggedIn`], [`SessionError::Sealed`], or the store fails: some sessions may still live. This one
-    /// ends with the response in any case.
+    /// [`SessionError::NotLoggedIn`], [`SessionError::Sealed`], [`SessionError::Interrupted`], or the store fails: some
+    /// sessions may still live. This one ends with the response in any case.
     pub async fn logout_everywhere(&self) -> Result<usize, SessionError> {
-        let user = self.require_user()?;
+        let (desk, asker) = (self.desk(), self.asker()?);
         self.logout()?;
-        Ok(Users::new(self.desk()).end_all(&user).await?)
+        let work = async move {
+            desk.confirm(&asker).await?;
+            Ok(desk.end_user(&asker.user, None).await?)
+        };
+        self.desk().finish(work).await
+    }
+
+    fn asker(&self) -> Result<Asker, SessionError> {
+        let (user, token) = self.identity().ok_or(SessionError::NotLoggedIn)?;
+        Ok(Asker { user, token })
     }
 }

@@ -8,7 +8,8 @@ use http::StatusCode;
 use http::header::SET_COOKIE;
 use tower_keycard::store::fault::{Fault, FaultStore, Operation};
 use tower_keycard::store::{
-    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    Binding, Created, Loaded, REVOCATION_LIFETIME, Record, RecordKey, Replaced, Revision,
+    SessionStore, StoreError,
 };
 use tower_keycard::{
     BeyondLimit, Clock, MemoryStore, Session, SessionError, SessionId, SessionLayer, Timestamp,
@@ -306,4 +307,56 @@ async fn an_eviction_that_fails_does_not_undo_the_login() {
     faults.next(Operation::Delete, Fault::Unavailable);
     let laptop = logged_in(&layer, "alice").await;
     assert!(user(&phone).await.is_some() && user(&laptop).await.is_some());
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_lists_and_ends_none_however_long_its_stream_goes_on() {
+    let (layer, clock) = layer(None);
+    let thief = logged_in(&layer, "alice").await;
+    let sealed = ask(&thief, async |session| session).await;
+    let reopened = ask(&thief, async |session| session).await;
+    reopened.reload().await.unwrap();
+    layer.users().end_all("alice").await.unwrap();
+    clock.advance(REVOCATION_LIFETIME);
+    let phone = logged_in(&layer, "alice").await;
+    let theirs = id(&phone).await;
+
+    let attempts = [
+        sealed.sessions().await.map(drop),
+        sealed.end_session(theirs).await.map(drop),
+        reopened.end_other_sessions().await.map(drop),
+        reopened.logout_everywhere().await.map(drop),
+    ];
+    for refused in attempts {
+        assert!(
+            matches!(refused, Err(SessionError::Interrupted)),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn a_session_that_was_taken_over_meanwhile_ends_no_others() {
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let layer = SessionLayer::new(store);
+    let phone = logged_in(&layer, "alice").await;
+    let laptop = logged_in(&layer, "alice").await;
+    let stream = ask(&phone, async |session| session).await;
+    stream.reload().await.unwrap();
+    stream.insert("n", 1).unwrap();
+    // The stream's write arrives, its answer does not; before it looks, a login rotates the card.
+    faults.next(Operation::Replace, Fault::LostReply);
+    faults.next(Operation::Load, Fault::Hold);
+    let meanwhile = async {
+        faults.until_waiting(1).await;
+        phone.visit(async |session| session.login("alice")).await;
+        faults.release().await;
+    };
+    let (ended, ()) = tokio::join!(stream.end_other_sessions(), meanwhile);
+    assert!(ended.is_err(), "{ended:?}");
+    for device in [&phone, &laptop] {
+        assert_eq!(user(device).await.as_deref(), Some("alice"));
+    }
 }

@@ -211,11 +211,15 @@ impl<M: 'static> Session<M> {
     }
 
     /// Ends all other sessions of the user, logins under way included, as after a change of the password; says how many
-    /// there were. What this session has not stored yet is [saved](Session::save) first. Dropping the future does not stop
-    /// it. ASVS 5.0, 7.4.3.
+    /// there were. Dropping the future does not stop it. ASVS 5.0, 7.4.3.
+    ///
+    /// This session goes on under a [new card](Session::cycle_id), so that a copy of the old one ends too; only after the
+    /// response's head, where no card can be handed out, it keeps the one it has. What it has not stored yet is
+    /// [saved](Session::save) first.
     ///
     /// For a few seconds nobody can log in as this user elsewhere:
-    /// [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME).
+    /// [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME). Let only those ask for it who
+    /// [proved a moment ago](Session::require_fresh) who they are: a stolen card could keep its owner out.
     ///
     /// # Errors
     ///
@@ -223,6 +227,10 @@ impl<M: 'static> Session<M> {
     /// live.
     pub async fn end_other_sessions(&self) -> Result<usize, SessionError> {
         self.require_user()?;
+        match self.cycle_id() {
+            Err(SessionError::HeadSent) => {}
+            cycled => cycled?,
+        }
         let (desk, session) = (self.desk(), self.clone());
         let work = async move {
             session.save().await?;

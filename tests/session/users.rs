@@ -310,6 +310,20 @@ async fn an_eviction_that_fails_does_not_undo_the_login() {
 }
 
 #[tokio::test]
+async fn a_copy_of_the_card_that_ends_all_others_ends_with_them() {
+    let (layer, _clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    let thief = Desk::with(layer.clone());
+    thief.set_cookie(phone.cookie());
+    ask(&phone, async |session| {
+        session.end_other_sessions().await.unwrap()
+    })
+    .await;
+    assert_eq!(user(&thief).await, None);
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
 async fn a_session_that_was_ended_lists_and_ends_none_however_long_its_stream_goes_on() {
     let (layer, clock) = layer(None);
     let thief = logged_in(&layer, "alice").await;

@@ -374,3 +374,65 @@ async fn a_session_that_was_taken_over_meanwhile_ends_no_others() {
         assert_eq!(user(device).await.as_deref(), Some("alice"));
     }
 }
+
+#[tokio::test]
+async fn no_more_than_two_logins_are_taken_for_a_double_click() {
+    for beyond in [BeyondLimit::EvictOldest, BeyondLimit::Refuse] {
+        let (layer, _clock) = layer(Some((1, beyond)));
+        for _ in 0..10 {
+            let device = Desk::with(layer.clone());
+            device.visit(async |session| session.login("alice")).await;
+        }
+        let live = layer.users().sessions_of("alice").await.unwrap().len();
+        assert_eq!(live, 3, "{beyond:?}");
+    }
+}
+
+#[tokio::test]
+async fn logins_at_the_same_time_do_not_slip_past_a_limit_that_refuses() {
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let layer = SessionLayer::builder(store)
+        .max_sessions_per_user(NonZeroU32::MIN, BeyondLimit::Refuse)
+        .build()
+        .unwrap();
+    faults.always(Operation::Create, Fault::Hold);
+    let logins: Vec<_> = (0..10)
+        .map(|_| {
+            let device = Desk::with(layer.clone());
+            tokio::spawn(async move {
+                let response = device.visit(async |session| session.login("alice")).await;
+                (response.status(), user(&device).await.is_some())
+            })
+        })
+        .collect();
+    faults.until_waiting(10).await;
+    faults.always(Operation::Create, Fault::Pass);
+    faults.release().await;
+    for login in logins {
+        let (status, logged_in) = login.await.unwrap();
+        assert_eq!(status == StatusCode::OK, logged_in);
+    }
+    let live = layer.users().sessions_of("alice").await.unwrap().len();
+    assert!(live <= 3, "{live} sessions");
+}
+
+#[tokio::test]
+async fn a_login_dated_in_the_future_counts_and_makes_room_like_any_other() {
+    let clock = Clock::manual(START);
+    let store = MemoryStore::builder().clock(clock.clone()).build();
+    let at = |clock| {
+        let layer = SessionLayer::builder(store.clone()).clock(clock);
+        let layer = layer.max_sessions_per_user(NonZeroU32::MIN, BeyondLimit::EvictOldest);
+        layer.build().unwrap()
+    };
+    // One server's clock is a day ahead.
+    let wrong = Clock::manual(START.plus(Duration::from_secs(86_400)));
+    let phone = logged_in(&at(wrong), "alice").await;
+    clock.advance(Duration::from_secs(10));
+    let right = at(clock);
+    logged_in(&right, "alice").await;
+    let phone_there = Desk::with(right);
+    phone_there.set_cookie(phone.cookie());
+    assert_eq!(user(&phone_there).await, None);
+}

@@ -85,7 +85,7 @@ pub(crate) async fn carry_out(
     policy::admit(desk, limit, &user, own).await?;
     let committed = commit(desk, card, intent, plan).await?;
     if let Some(held) = committed.card.held() {
-        policy::evict(desk, limit, &user, held.token.selector()).await;
+        policy::settle(desk, limit, &user, held.token.selector()).await?;
     }
     Ok(committed)
 }

@@ -5,12 +5,16 @@ use std::time::Duration;
 use crate::config::{BeyondLimit, SessionLimit};
 use crate::desk::Desk;
 use crate::error::SessionError;
+use crate::record::CLOCK_DIFFERENCE;
 use crate::store::Indexed;
 use crate::token::SessionId;
 use crate::users::settled_last;
 
-/// Logins younger than this are neither counted nor evicted: a double click on "log in" must not end in a dead cookie.
+/// Logins younger than this may come of one and the same double click on "log in", which must not end in a dead cookie.
 const SETTLING: Duration = Duration::from_secs(10);
+
+/// How many others of them are neither counted nor evicted. Whoever logs in more often has another end in mind.
+const CLICKS: usize = 2;
 
 /// The user's other sessions that count, the newest login first.
 async fn others(
@@ -20,10 +24,13 @@ async fn others(
 ) -> Result<Vec<Indexed>, SessionError> {
     let now = desk.clock.now();
     let mut others = settled_last(desk.sessions_of(user).await?);
+    let mut clicks = 0..CLICKS;
     others.retain(|indexed| {
         let header = indexed.record.header();
         let login = header.authenticated.unwrap_or(header.created);
-        Some(indexed.key.id()) != own && now.since(login) >= SETTLING
+        // One that is dated further ahead than clocks differ has a wrong clock, and is as good as settled.
+        let settling = now.since(login) < SETTLING && login.since(now) <= CLOCK_DIFFERENCE;
+        Some(indexed.key.id()) != own && !(settling && clicks.next().is_some())
     });
     Ok(others)
 }
@@ -41,12 +48,28 @@ pub(crate) async fn admit(
     Ok(())
 }
 
-/// Ends the user's oldest sessions that are too many, after the login was carried out. A store that fails has been told of:
-/// the next login does it.
-pub(crate) async fn evict(desk: &Desk, limit: SessionLimit, user: &str, own: SessionId) {
-    if limit.beyond != BeyondLimit::EvictOldest {
-        return;
+/// Sees to it that there are not too many sessions after the login was carried out: of several at the same time, none has
+/// seen the others before.
+pub(crate) async fn settle(
+    desk: &Desk,
+    limit: SessionLimit,
+    user: &str,
+    own: SessionId,
+) -> Result<(), SessionError> {
+    match limit.beyond {
+        BeyondLimit::EvictOldest => evict(desk, limit, user, own).await,
+        BeyondLimit::Refuse => {
+            if let Err(refused) = admit(desk, limit, user, Some(own)).await {
+                desk.end(own, Some(user)).await?;
+                return Err(refused);
+            }
+        }
     }
+    Ok(())
+}
+
+/// Ends the user's oldest sessions that are too many. A store that fails has been told of: the next login does it.
+async fn evict(desk: &Desk, limit: SessionLimit, user: &str, own: SessionId) {
     let Ok(others) = others(desk, user, Some(own)).await else {
         return;
     };

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::binding::Binding;
+pub(crate) use self::binding::CLOCK_DIFFERENCE;
 use self::binding::IndexWrite;
 use crate::clock::Timestamp;
 use crate::data::Data;

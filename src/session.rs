@@ -23,7 +23,7 @@ use crate::lifetime::Lifetime;
 use crate::plan::{Ended, Outcome};
 use crate::record::{Expiry, Header, Record};
 use crate::store::TOMBSTONE_LIFETIME;
-use crate::token::SessionId;
+use crate::token::{SessionId, Token};
 use crate::visit::{Phase, State, Visit};
 
 /// Marks the session of an application that has only one. See [`Session`] for several.
@@ -581,6 +581,14 @@ impl<M> Session<M> {
 impl<M> Session<M> {
     pub(crate) fn desk(&self) -> Arc<Desk> {
         self.visit.desk.clone()
+    }
+
+    /// Whose session it is, and the card that says so; `None` for a login that is not stored yet.
+    pub(crate) fn identity(&self) -> Option<(Arc<str>, Option<Token>)> {
+        let state = self.visit.state();
+        let user = state.intent.user(&state.card)?.clone();
+        let stored = state.card.held().filter(|_| state.intent.login.is_none());
+        Some((user, stored.map(|held| held.token.clone())))
     }
 }
 

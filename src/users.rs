@@ -6,12 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::desk::Desk;
+use crate::completion::Completion;
+use crate::desk::{Desk, InFlight};
 use crate::error::SessionError;
 use crate::event::Event;
 use crate::session::Session;
 use crate::store::{BoundedIndex, Indexed, StoreError, no_index};
-use crate::token::SessionId;
+use crate::token::{SessionId, Token};
 
 /// One of a user's sessions, as a page "where you are logged in" shows it.
 #[derive(Clone, Debug)]
@@ -82,13 +83,16 @@ impl Users {
     }
 
     /// Ends all sessions of a user, logins under way included, and says how many there were. For a few seconds nobody can
-    /// log in as this user: [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME), 5 seconds, with 503.
+    /// log in as this user: [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME), 5 seconds, with 503. Dropping the
+    /// future does not stop it.
     ///
     /// # Errors
     ///
     /// The store fails: some sessions may still live. Doing it again does no harm.
     pub async fn end_all(&self, user: &str) -> Result<usize, StoreError> {
-        self.0.end_user(user, None).await
+        let (desk, user) = (self.0.clone(), user.to_owned());
+        let work = async move { desk.end_user(&user, None).await };
+        self.0.finish(work).await
     }
 }
 
@@ -108,6 +112,18 @@ pub(crate) fn settled_last(mut sessions: Vec<Indexed>) -> Vec<Indexed> {
 }
 
 impl Desk {
+    /// Carries out what is not to stop halfway when the client hangs up, nor when the server stops.
+    fn finish<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Completion<T> {
+        let counted = InFlight::enter(self);
+        Completion::new(async move {
+            let _counted = counted;
+            work.await
+        })
+    }
+
     fn index(&self) -> Result<BoundedIndex<'_>, StoreError> {
         self.store.user_index().ok_or_else(no_index)
     }
@@ -118,6 +134,21 @@ impl Desk {
         let mut found = found.inspect_err(|error| Event::StoreFailed("index", error).emit())?;
         found.retain(|indexed| !self.lifetime(&indexed.record).is_over());
         Ok(found)
+    }
+
+    /// Lets a session do something to its user's others only if it is still the user's itself.
+    async fn confirm(&self, asker: &Asker) -> Result<(), SessionError> {
+        let Some(token) = &asker.token else {
+            return Ok(());
+        };
+        let card = self.examine(token).await?;
+        match card.held() {
+            Some(held) if held.record.user() == Some(&asker.user) => Ok(()),
+            _ => {
+                Event::Interrupted(token.selector()).emit();
+                Err(SessionError::Interrupted)
+            }
+        }
     }
 
     pub(crate) async fn end(&self, id: SessionId, user: Option<&str>) -> Result<(), StoreError> {
@@ -135,65 +166,100 @@ impl Desk {
     }
 }
 
+/// Who wants to see or end a user's sessions.
+struct Asker {
+    user: Arc<str>,
+    /// The card that this rests on; `None` for a login that is not stored yet.
+    token: Option<Token>,
+}
+
 /// # Where else the user is logged in
 ///
 /// These need a store that keeps an index of users, as `MemoryStore` and `RedisStore` do.
-impl<M> Session<M> {
+///
+/// They look once more whether this session still lives: one that was ended meanwhile, perhaps hours ago while a stream or a
+/// WebSocket went on, sees and ends nothing.
+impl<M: 'static> Session<M> {
     /// All live sessions of this session's user, the newest login first. The one whose id is this session's
     /// [`id`](Session::id) is this one. ASVS 5.0, 7.5.2.
     ///
     /// # Errors
     ///
-    /// [`SessionError::NotLoggedIn`], or the store fails.
+    /// [`SessionError::NotLoggedIn`], [`SessionError::Interrupted`], or the store fails.
     pub async fn sessions(&self) -> Result<Vec<UserSession>, SessionError> {
-        let user = self.require_user()?;
-        Ok(Users::new(self.desk()).sessions_of(&user).await?)
+        let (desk, asker) = (self.desk(), self.asker()?);
+        desk.confirm(&asker).await?;
+        Ok(Users::new(desk).sessions_of(&asker.user).await?)
     }
 
     /// Ends one of the user's sessions, and says whether it was one of theirs. To end this one, [log out](Session::logout).
     ///
     /// # Errors
     ///
-    /// [`SessionError::NotLoggedIn`], or the store fails.
+    /// [`SessionError::NotLoggedIn`], [`SessionError::Interrupted`], or the store fails.
     pub async fn end_session(&self, id: SessionId) -> Result<bool, SessionError> {
-        let user = self.require_user()?;
-        let desk = self.desk();
+        let (desk, asker) = (self.desk(), self.asker()?);
+        desk.confirm(&asker).await?;
         let theirs = desk
-            .sessions_of(&user)
+            .sessions_of(&asker.user)
             .await?
             .iter()
             .any(|indexed| indexed.key.id() == id);
         if theirs {
-            desk.end(id, Some(&user)).await?;
+            desk.end(id, Some(&asker.user)).await?;
         }
         Ok(theirs)
     }
 
     /// Ends all other sessions of the user, logins under way included, as after a change of the password; says how many
-    /// there were. What this session has not stored yet is [saved](Session::save) first. ASVS 5.0, 7.4.3.
+    /// there were. Dropping the future does not stop it. ASVS 5.0, 7.4.3.
+    ///
+    /// This session goes on under a [new card](Session::cycle_id), so that a copy of the old one ends too; only after the
+    /// response's head, where no card can be handed out, it keeps the one it has. What it has not stored yet is
+    /// [saved](Session::save) first.
     ///
     /// For 5 seconds ([`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME)) a login as this user elsewhere is answered
-    /// with 503: [`Failure::Revoked`](crate::Failure::Revoked).
+    /// with 503: [`Failure::Revoked`](crate::Failure::Revoked). Let only those ask for it who
+    /// [proved a moment ago](Session::require_fresh) who they are: a stolen card could keep its owner out.
     ///
     /// # Errors
     ///
     /// [`SessionError::NotLoggedIn`], what [`save`](Session::save) may answer, or the store fails: some sessions may still
     /// live.
     pub async fn end_other_sessions(&self) -> Result<usize, SessionError> {
-        let user = self.require_user()?;
-        self.save().await?;
-        Ok(self.desk().end_user(&user, self.id()).await?)
+        self.require_user()?;
+        match self.cycle_id() {
+            Err(SessionError::HeadSent) => {}
+            cycled => cycled?,
+        }
+        let (desk, session) = (self.desk(), self.clone());
+        let work = async move {
+            session.save().await?;
+            let (desk, asker) = (session.desk(), session.asker()?);
+            desk.confirm(&asker).await?;
+            Ok(desk.end_user(&asker.user, session.id()).await?)
+        };
+        desk.finish(work).await
     }
 
-    /// Logs the user out everywhere, here too.
+    /// Logs the user out everywhere, here too. Dropping the future does not stop it.
     ///
     /// # Errors
     ///
-    /// [`SessionError::NotLoggedIn`], [`SessionError::Sealed`], or the store fails: some sessions may still live. This one
-    /// ends with the response in any case.
+    /// [`SessionError::NotLoggedIn`], [`SessionError::Sealed`], [`SessionError::Interrupted`], or the store fails: some
+    /// sessions may still live. This one ends with the response in any case.
     pub async fn logout_everywhere(&self) -> Result<usize, SessionError> {
-        let user = self.require_user()?;
+        let (desk, asker) = (self.desk(), self.asker()?);
         self.logout()?;
-        Ok(self.desk().end_user(&user, None).await?)
+        let work = async move {
+            desk.confirm(&asker).await?;
+            Ok(desk.end_user(&asker.user, None).await?)
+        };
+        self.desk().finish(work).await
+    }
+
+    fn asker(&self) -> Result<Asker, SessionError> {
+        let (user, token) = self.identity().ok_or(SessionError::NotLoggedIn)?;
+        Ok(Asker { user, token })
     }
 }

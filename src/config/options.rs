@@ -90,9 +90,12 @@ macro_rules! session_options {
 
         /// How many sessions a user may have at the same time, and what becomes of a login beyond that: no limit by default.
         ///
-        /// The store has to keep an index of users, as `MemoryStore` and `RedisStore` do; a login then costs a look into it.
-        /// Sessions whose login is younger than ten seconds are neither counted nor evicted, so that a double click on "log
-        /// in" does not end in a dead cookie. ASVS 5.0, 7.1.2.
+        /// The store has to keep an index of users, as `MemoryStore` and `RedisStore` do; a login then costs a look into it,
+        /// and where it may be refused two. Up to two other sessions whose login is younger than ten seconds are neither
+        /// counted nor evicted, so that a double click on "log in" does not end in a dead cookie. ASVS 5.0, 7.1.2.
+        ///
+        /// Whoever knows a user's password and refuses to log out keeps them out where logins are refused, until those
+        /// sessions end: a user who proves to be the owner in another way wants [`Users::end_all`](crate::Users::end_all).
         #[must_use]
         pub fn max_sessions_per_user(
             mut self,

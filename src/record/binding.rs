@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 
 /// How far apart the clocks of the application's servers may be. The absolute limit is a time of theirs, so that one whose
 /// clock is behind may keep a session for a little longer than the one that indexed it expected.
-const CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
+pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
 
 /// A session's entry in the index of a user: whose it is, and for how long it is to stand.
 #[derive(Clone, Copy, PartialEq, Eq)]

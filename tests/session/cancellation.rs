@@ -58,6 +58,50 @@ async fn a_logout_is_carried_out_though_the_client_hangs_up_and_a_write_is_not()
 }
 
 #[tokio::test]
+async fn all_sessions_of_a_user_are_ended_though_the_client_hangs_up() {
+    for everywhere in [false, true] {
+        let (desk, faults) = faulty();
+        let other = Desk::with(desk.layer.clone());
+        for device in [&desk, &other] {
+            device.visit(async |session| session.login("alice")).await;
+        }
+        faults.next(Operation::DeleteUser, Fault::Hold);
+        hang_up(&desk, async |session| {
+            match everywhere {
+                true => session.logout_everywhere().await.map(drop),
+                false => session.end_other_sessions().await.map(drop),
+            }
+            .unwrap();
+        })
+        .await;
+        assert_eq!(faults.waiting(), 1);
+        faults.release().await;
+        desk.layer.drain().await;
+        other
+            .visit(async |session| assert_eq!(session.user(), None))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_who_hangs_up_leaves_no_session_of_the_user_behind() {
+    let (desk, faults) = faulty();
+    desk.visit(async |session| session.login("alice")).await;
+    faults.next(Operation::DeleteUser, Fault::Hold);
+    let users = desk.layer.users();
+    {
+        let mut ends = pin!(users.end_all("alice"));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(ends.as_mut().poll(&mut context).is_pending());
+    }
+    assert_eq!(faults.waiting(), 1);
+    faults.release().await;
+    desk.layer.drain().await;
+    desk.visit(async |session| assert_eq!(session.user(), None))
+        .await;
+}
+
+#[tokio::test]
 async fn a_commit_that_the_client_leaves_behind_is_finished_and_waited_for() {
     let (desk, faults) = faulty();
     desk.visit(async |session| session.insert("n", 1)).await;

@@ -7,7 +7,8 @@ use http::StatusCode;
 use http::header::SET_COOKIE;
 use tower_keycard::store::fault::{Fault, FaultStore, Operation};
 use tower_keycard::store::{
-    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    Binding, Created, Loaded, REVOCATION_LIFETIME, Record, RecordKey, Replaced, Revision,
+    SessionStore, StoreError,
 };
 use tower_keycard::{
     BeyondLimit, Clock, MemoryStore, Session, SessionError, SessionId, SessionLayer, Timestamp,
@@ -323,4 +324,132 @@ async fn a_login_just_after_all_sessions_were_ended_is_to_be_tried_again_in_five
     clock.advance(Duration::from_secs(5));
     let response = phone.visit(async |session| session.login("alice")).await;
     assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_copy_of_the_card_that_ends_all_others_ends_with_them() {
+    let (layer, _clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    let thief = Desk::with(layer.clone());
+    thief.set_cookie(phone.cookie());
+    ask(&phone, async |session| {
+        session.end_other_sessions().await.unwrap()
+    })
+    .await;
+    assert_eq!(user(&thief).await, None);
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_lists_and_ends_none_however_long_its_stream_goes_on() {
+    let (layer, clock) = layer(None);
+    let thief = logged_in(&layer, "alice").await;
+    let sealed = ask(&thief, async |session| session).await;
+    let reopened = ask(&thief, async |session| session).await;
+    reopened.reload().await.unwrap();
+    layer.users().end_all("alice").await.unwrap();
+    clock.advance(REVOCATION_LIFETIME);
+    let phone = logged_in(&layer, "alice").await;
+    let theirs = id(&phone).await;
+
+    let attempts = [
+        sealed.sessions().await.map(drop),
+        sealed.end_session(theirs).await.map(drop),
+        reopened.end_other_sessions().await.map(drop),
+        reopened.logout_everywhere().await.map(drop),
+    ];
+    for refused in attempts {
+        assert!(
+            matches!(refused, Err(SessionError::Interrupted)),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn a_session_that_was_taken_over_meanwhile_ends_no_others() {
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let layer = SessionLayer::new(store);
+    let phone = logged_in(&layer, "alice").await;
+    let laptop = logged_in(&layer, "alice").await;
+    let stream = ask(&phone, async |session| session).await;
+    stream.reload().await.unwrap();
+    stream.insert("n", 1).unwrap();
+    // The stream's write arrives, its answer does not; before it looks, a login rotates the card.
+    faults.next(Operation::Replace, Fault::LostReply);
+    faults.next(Operation::Load, Fault::Hold);
+    let meanwhile = async {
+        faults.until_waiting(1).await;
+        phone.visit(async |session| session.login("alice")).await;
+        faults.release().await;
+    };
+    let (ended, ()) = tokio::join!(stream.end_other_sessions(), meanwhile);
+    assert!(ended.is_err(), "{ended:?}");
+    for device in [&phone, &laptop] {
+        assert_eq!(user(device).await.as_deref(), Some("alice"));
+    }
+}
+
+#[tokio::test]
+async fn no_more_than_two_logins_are_taken_for_a_double_click() {
+    for beyond in [BeyondLimit::EvictOldest, BeyondLimit::Refuse] {
+        let (layer, _clock) = layer(Some((1, beyond)));
+        for _ in 0..10 {
+            let device = Desk::with(layer.clone());
+            device.visit(async |session| session.login("alice")).await;
+        }
+        let live = layer.users().sessions_of("alice").await.unwrap().len();
+        assert_eq!(live, 3, "{beyond:?}");
+    }
+}
+
+#[tokio::test]
+async fn logins_at_the_same_time_do_not_slip_past_a_limit_that_refuses() {
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let layer = SessionLayer::builder(store)
+        .max_sessions_per_user(1, BeyondLimit::Refuse)
+        .build()
+        .unwrap();
+    faults.always(Operation::Create, Fault::Hold);
+    let logins: Vec<_> = (0..10)
+        .map(|_| {
+            let device = Desk::with(layer.clone());
+            tokio::spawn(async move {
+                let response = device.visit(async |session| session.login("alice")).await;
+                (response.status(), user(&device).await.is_some())
+            })
+        })
+        .collect();
+    faults.until_waiting(10).await;
+    faults.always(Operation::Create, Fault::Pass);
+    faults.release().await;
+    for login in logins {
+        let (status, logged_in) = login.await.unwrap();
+        assert_eq!(status == StatusCode::OK, logged_in);
+    }
+    let live = layer.users().sessions_of("alice").await.unwrap().len();
+    assert!(live <= 3, "{live} sessions");
+}
+
+#[tokio::test]
+async fn a_login_dated_in_the_future_counts_and_makes_room_like_any_other() {
+    let clock = Clock::manual(START);
+    let store = MemoryStore::builder().clock(clock.clone()).build();
+    let at = |clock| {
+        let layer = SessionLayer::builder(store.clone()).clock(clock);
+        let layer = layer.max_sessions_per_user(1, BeyondLimit::EvictOldest);
+        layer.build().unwrap()
+    };
+    // One server's clock is a day ahead.
+    let wrong = Clock::manual(START.plus(Duration::from_secs(86_400)));
+    let phone = logged_in(&at(wrong), "alice").await;
+    clock.advance(Duration::from_secs(10));
+    let right = at(clock);
+    logged_in(&right, "alice").await;
+    let phone_there = Desk::with(right);
+    phone_there.set_cookie(phone.cookie());
+    assert_eq!(user(&phone_there).await, None);
 }

@@ -155,6 +155,21 @@ async fn sessions_that_cannot_be_read_are_not_listed_and_are_ended_all_the_same(
 }
 
 #[tokio::test]
+async fn on_a_full_server_an_entry_lives_on_with_its_session() {
+    let server = RedisServer::with(&["--maxmemory-policy", "noeviction"]);
+    let store = RedisStore::connect(server.url()).await.unwrap();
+    let login = logged_in(&store, 1).await;
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    let (user, life) = ("alice", 2 * LONG);
+    let entry = Some(Binding { user, life });
+    let touched = store.touch(&key(1), login.revision(), LONG, entry).await;
+    assert!(touched.unwrap());
+    let left: u128 = server.cli(&["PTTL", INDEX]).parse().unwrap();
+    assert!(left > LONG.as_millis(), "{left}");
+    assert_eq!(listed(&store).await, [key(1)]);
+}
+
+#[tokio::test]
 async fn a_full_server_refuses_logins_and_still_ends_all_sessions() {
     let server = RedisServer::with(&["--maxmemory-policy", "noeviction"]);
     let store = RedisStore::connect(server.url()).await.unwrap();
@@ -285,7 +300,7 @@ async fn every_call_of_the_index_sends_the_commands_that_are_documented_and_no_m
         .touch(&key(1), login.revision(), LONG, Some(entry))
         .await;
     assert!(touched.unwrap());
-    let mut expected = script("TIME ZADD ZREMRANGEBYSCORE ZRANGE PEXPIREAT");
+    let mut expected = script("TIME ZREMRANGEBYSCORE ZADD ZRANGE PEXPIREAT");
     expected.extend(script("GETRANGE PEXPIRE"));
     assert_eq!(names(), expected, "a touch without an absolute limit");
 

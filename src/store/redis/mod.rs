@@ -39,7 +39,7 @@
 //! | for the index of a user | commands |
 //! |---|---|
 //! | a login, before its `create` or `replace` | `EVALSHA`: [`TIME`](https://redis.io/docs/latest/commands/time/), [`ZMSCORE`](https://redis.io/docs/latest/commands/zmscore/), [`ZADD`](https://redis.io/docs/latest/commands/zadd/), then `ZREMRANGEBYSCORE`, `ZRANGE`, [`PEXPIREAT`](https://redis.io/docs/latest/commands/pexpireat/) |
-//! | `replace`, `touch` without an absolute limit | along with them, `EVALSHA`: `TIME`, `ZADD`, `ZREMRANGEBYSCORE`, `ZRANGE`, `PEXPIREAT` |
+//! | `replace`, `touch` without an absolute limit | along with them, `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT` |
 //! | [`sessions_of`](super::UserIndex::sessions_of) | [`ZRANGE`](https://redis.io/docs/latest/commands/zrange/); for 250 sessions at a time `GET` and `PTTL` of each, and where entries are stale `EVALSHA`: `TIME`, `ZMSCORE`, `ZREM` |
 //! | [`delete_user`](super::UserIndex::delete_user) | `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT`, `ZRANGE`; for 250 sessions at a time `GET` and `PTTL` of each, `SET` of each tombstone, `ZREM` |
 //!

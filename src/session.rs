@@ -58,7 +58,7 @@ pub enum Main {}
 /// # fn layers() -> Result<(), tower_keycard::ConfigError> {
 /// let store = MemoryStore::new();
 /// let shop = SessionLayer::new(store.clone());
-/// let admin = SessionLayer::builder(store).cookie_name("admin").build()?.marked::<Admin>();
+/// let admin = SessionLayer::builder(store).marked::<Admin>().cookie_name("admin").build()?;
 /// # Ok(())
 /// # }
 /// async fn panel(admin: Session<Admin>, shop: Session) {}
@@ -302,7 +302,8 @@ impl<M> Session<M> {
     /// # Errors
     ///
     /// The response has begun.
-    pub fn remove(&self, key: &str) -> Result<bool, SessionError> {
+    pub fn remove(&self, key: impl AsRef<str>) -> Result<bool, SessionError> {
+        let key = key.as_ref();
         check_key(key)?;
         let text = data::key_text(key);
         let (was_there, displaced) = {
@@ -334,8 +335,11 @@ impl<M> Session<M> {
 
     /// Whether there is a value under `key`.
     #[must_use]
-    pub fn contains_key(&self, key: &str) -> bool {
-        self.visit.state().raw(&data::key_text(key)).is_some()
+    pub fn contains_key(&self, key: impl AsRef<str>) -> bool {
+        self.visit
+            .state()
+            .raw(&data::key_text(key.as_ref()))
+            .is_some()
     }
 
     /// The keys that have a value, sorted by their JSON form.

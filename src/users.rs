@@ -82,7 +82,7 @@ impl Users {
     }
 
     /// Ends all sessions of a user, logins under way included, and says how many there were. For a few seconds nobody can
-    /// log in as this user: [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME).
+    /// log in as this user: [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME), 5 seconds, with 503.
     ///
     /// # Errors
     ///
@@ -172,8 +172,8 @@ impl<M> Session<M> {
     /// Ends all other sessions of the user, logins under way included, as after a change of the password; says how many
     /// there were. What this session has not stored yet is [saved](Session::save) first. ASVS 5.0, 7.4.3.
     ///
-    /// For a few seconds nobody can log in as this user elsewhere:
-    /// [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME).
+    /// For 5 seconds ([`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME)) a login as this user elsewhere is answered
+    /// with 503: [`Failure::Revoked`](crate::Failure::Revoked).
     ///
     /// # Errors
     ///

@@ -86,11 +86,12 @@ async fn sessions_of_two_layers_are_told_apart_by_their_markers() {
     let store = MemoryStore::new();
     let admin = SessionLayer::builder(store.clone())
         .cookie_name("admin")
+        .marked::<Admin>()
         .build()
         .unwrap();
     let service = ServiceBuilder::new()
         .layer(SessionLayer::new(store))
-        .layer(admin.marked::<Admin>())
+        .layer(admin)
         .service_fn(async |request: Request<()>| {
             let shop = Session::load(request.extensions()).await.unwrap();
             let admin = Session::<Admin>::load_as(request.extensions())
@@ -251,4 +252,19 @@ async fn under_save_every_request_one_that_asks_for_nothing_counts_as_activity_u
             "a load, and a touch"
         );
     }
+}
+
+#[test]
+fn a_marked_layer_without_a_cookie_name_of_its_own_is_refused() {
+    let builder = || SessionLayer::builder(MemoryStore::new());
+    let refused = builder().marked::<Admin>().build().unwrap_err();
+    assert_eq!(refused.option(), "cookie.name");
+    assert!(
+        builder()
+            .marked::<Admin>()
+            .cookie_name("admin")
+            .build()
+            .is_ok()
+    );
+    assert!(builder().marked::<tower_keycard::Main>().build().is_ok());
 }

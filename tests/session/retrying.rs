@@ -109,9 +109,12 @@ async fn what_became_of_an_unanswered_call_is_found_out() {
         assert!(response.headers().contains_key(SET_COOKIE));
         assert_eq!(faults.calls(Operation::Delete), 2);
 
+        let before = faults.calls(Operation::Create);
         faults.next(Operation::Create, fault);
         assert_eq!(write(&desk, "created").await, StatusCode::OK);
         assert_eq!(keys(&desk).await, ["created"]);
+        let calls = faults.calls(Operation::Create) - before;
+        assert_eq!(calls, if fault == Fault::LostReply { 1 } else { 2 });
     }
 }
 
@@ -202,4 +205,14 @@ async fn an_id_that_is_taken_is_left_to_whom_it_belongs() {
     assert_eq!(keys(&desk).await, ["second"]);
     desk.set_cookie(first);
     assert_eq!(keys(&desk).await, ["first"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_arrives_late_is_the_one_that_was_created_meanwhile() {
+    let store = FaultStore::new(MemoryStore::new());
+    let (desk, faults) = (Desk::with(SessionLayer::new(store.clone())), store.faults());
+    faults.next(Operation::Create, Fault::AppliedLate);
+    assert_eq!(write(&desk, "n").await, StatusCode::OK);
+    faults.release().await;
+    assert_eq!(store.inner().len(), 1);
 }

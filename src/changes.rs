@@ -277,8 +277,12 @@ impl Changes {
         if len > max_len {
             return Err(ReplayError::TooLarge);
         }
-        let entries = data.map_or(0, Data::len) + self.changes.len();
-        Data::build(len, entries, self.view(data)).map_err(|_| ReplayError::TooLarge)
+        Data::build(len, self.room(data), self.view(data)).map_err(|_| ReplayError::TooLarge)
+    }
+
+    /// For how many entries room is to be made: the view has no more.
+    fn room(&self, data: Option<&Data>) -> usize {
+        data.map_or(0, Data::len) + self.changes.len()
     }
 
     /// The same changes made to a newer record: updates run again on the values that stand there now.

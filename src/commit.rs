@@ -201,12 +201,9 @@ fn gave_up() -> SessionError {
     StoreError::new(StoreErrorKind::OutcomeUnknown).into()
 }
 
-/// Slides the idle limit, if that is due. A failure costs nothing but the slide.
+/// Slides the idle limit. A failure costs nothing but the slide.
 async fn touch(desk: &Desk, mut held: Held) -> Committed {
     let lifetime = desk.lifetime(&held.record);
-    if !lifetime.touch_is_due(held.remaining) {
-        return Committed::unchanged(Card::Valid(held));
-    }
     let ttl = lifetime.time_to_live();
     let key = desk.key(held.token.selector());
     let mut cookie = Cookie::Keep;
@@ -287,7 +284,6 @@ async fn create(
                     record: present, ..
                 } if present.includes(record.revision()) => break,
                 Loaded::Absent if patience.lasts() => {}
-                Loaded::Absent => break 'token,
                 _ => continue 'token,
             }
         }

@@ -68,9 +68,15 @@ impl CookieTemplate {
 
     /// The line that sets the cookie, or refreshes it; without a `max_age` it ends with the browser.
     pub(crate) fn set(&self, token: &Token, max_age: Option<Duration>) -> HeaderValue {
+        let mut value = header_value(self.line(token, max_age));
+        value.set_sensitive(true);
+        value
+    }
+
+    /// In a buffer of its exact length, which becomes the header's value as it is.
+    fn line(&self, token: &Token, max_age: Option<Duration>) -> Vec<u8> {
         let seconds = max_age.map(whole_seconds);
         let digits = seconds.map_or(0, |seconds| MAX_AGE.len() + seconds.ilog10() as usize + 1);
-        // Its exact length: the buffer becomes the header's value as it is.
         let mut line =
             Vec::with_capacity(self.name.len() + 1 + Token::LEN + self.attributes.len() + digits);
         line.extend_from_slice(self.name.as_bytes());
@@ -81,9 +87,7 @@ impl CookieTemplate {
             line.extend_from_slice(MAX_AGE);
             decimal(seconds, &mut line);
         }
-        let mut value = header_value(line);
-        value.set_sensitive(true);
-        value
+        line
     }
 
     /// The line that removes the cookie.

@@ -4,6 +4,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::error::SessionError;
+use crate::store::StoreErrorKind;
 
 /// Why a response is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,9 @@ pub enum Failure {
     Interrupted,
     /// The user who logs in has as many sessions as `max_sessions_per_user` allows: 403.
     TooManySessions,
+    /// All sessions of the user who logs in were ended a moment ago: 503, to be tried again after
+    /// [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME), which is 5 seconds.
+    Revoked,
     /// The store failed, or did not answer in time: 503. The client may try again.
     Unavailable,
 }
@@ -27,7 +31,7 @@ impl Failure {
             Self::Ambiguous => StatusCode::BAD_REQUEST,
             Self::Interrupted => StatusCode::CONFLICT,
             Self::TooManySessions => StatusCode::FORBIDDEN,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Revoked | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -37,6 +41,7 @@ impl Failure {
             // What does not fit the newer record lost against it.
             SessionError::Interrupted | SessionError::TooLarge { .. } => Self::Interrupted,
             SessionError::TooManySessions => Self::TooManySessions,
+            SessionError::Store(error) if error.kind() == StoreErrorKind::Revoked => Self::Revoked,
             _ => Self::Unavailable,
         }
     }
@@ -44,11 +49,14 @@ impl Failure {
     /// Gives a response this failure's status, and `Retry-After` where that helps.
     pub(crate) fn mark<B>(self, response: &mut Response<B>) {
         *response.status_mut() = self.status();
-        if self == Self::Unavailable {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
+        let seconds = match self {
+            Self::Unavailable => "1",
+            Self::Revoked => "5",
+            _ => return,
+        };
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static(seconds));
     }
 }
 

@@ -132,6 +132,14 @@ mod tests {
     }
 
     #[test]
+    fn a_browser_is_told_to_drop_what_it_cached_and_stored_and_no_cookies() {
+        let name = HeaderName::from_static("clear-site-data");
+        let mut headers = response(&name, &["\"*\""]);
+        clear_site_data(&mut headers);
+        assert_eq!(lines(&headers, &name), ["\"cache\", \"storage\""]);
+    }
+
+    #[test]
     fn our_cookie_replaces_its_namesakes_and_leaves_all_others() {
         let others = [
             "a=1", "ID=2", "idp=3", "id", "=id=4", "x; id=5", "y=id=6", "\"id\"=7",

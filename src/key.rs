@@ -40,6 +40,12 @@ impl<T> Key<T> {
     }
 }
 
+impl<T> AsRef<str> for Key<T> {
+    fn as_ref(&self) -> &str {
+        &self.name
+    }
+}
+
 impl<T> Clone for Key<T> {
     fn clone(&self) -> Self {
         Self {

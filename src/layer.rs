@@ -1,5 +1,6 @@
 //! The layer: configuration in, services out.
 
+use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -62,6 +63,7 @@ impl SessionLayer {
             clock: Clock::system(),
             random: Random::default(),
             failure_response: DefaultFailureResponse,
+            marker: PhantomData,
         }
     }
 }
@@ -74,16 +76,6 @@ impl<M, F> SessionLayer<M, F> {
         Self {
             desk: Arc::new(desk),
             failure_response,
-            marker: PhantomData,
-        }
-    }
-
-    /// The same layer for [`Session<N>`](crate::Session): several layers around one service are told apart by a type.
-    #[must_use]
-    pub fn marked<N>(self) -> SessionLayer<N, F> {
-        SessionLayer {
-            desk: self.desk,
-            failure_response: self.failure_response,
             marker: PhantomData,
         }
     }
@@ -135,17 +127,33 @@ impl<S, M, F: Clone> Layer<S> for SessionLayer<M, F> {
 }
 
 /// A [`SessionLayer`] that is being configured.
-pub struct SessionLayerBuilder<F = DefaultFailureResponse> {
+pub struct SessionLayerBuilder<M = Main, F = DefaultFailureResponse> {
     store: AnyStore,
     config: SessionConfig,
     clock: Clock,
     random: Random,
     failure_response: F,
+    marker: PhantomData<fn() -> M>,
 }
 
-session_options!(impl<F> SessionLayerBuilder<F>, config);
+session_options!(impl<M, F> SessionLayerBuilder<M, F>, config);
 
-impl<F> SessionLayerBuilder<F> {
+impl<M: 'static, F> SessionLayerBuilder<M, F> {
+    /// The layer is to be that of [`Session<N>`](crate::Session): several layers around one service are told apart by a
+    /// type. A marked layer needs a [`cookie_name`](Self::cookie_name) of its own: by the default one it would read the
+    /// cookie, and so the session, of the layer that is not marked.
+    #[must_use]
+    pub fn marked<N>(self) -> SessionLayerBuilder<N, F> {
+        SessionLayerBuilder {
+            store: self.store,
+            config: self.config,
+            clock: self.clock,
+            random: self.random,
+            failure_response: self.failure_response,
+            marker: PhantomData,
+        }
+    }
+
     /// Takes a whole configuration, as read from a file; options set before are dropped.
     #[must_use]
     pub fn config(mut self, config: SessionConfig) -> Self {
@@ -154,6 +162,8 @@ impl<F> SessionLayerBuilder<F> {
     }
 
     /// Where the time comes from, if not from the system.
+    ///
+    /// The idle limit is kept by the store: give a [`MemoryStore`](crate::MemoryStore) the same clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -169,13 +179,14 @@ impl<F> SessionLayerBuilder<F> {
     }
 
     /// What a client is told when its session could not be committed; by default a status and an empty body.
-    pub fn failure_response<R>(self, failure_response: R) -> SessionLayerBuilder<R> {
+    pub fn failure_response<R>(self, failure_response: R) -> SessionLayerBuilder<M, R> {
         SessionLayerBuilder {
             store: self.store,
             config: self.config,
             clock: self.clock,
             random: self.random,
             failure_response,
+            marker: PhantomData,
         }
     }
 
@@ -184,13 +195,19 @@ impl<F> SessionLayerBuilder<F> {
     /// # Errors
     ///
     /// What is configured is contradictory, or a browser would refuse it.
-    pub fn build(self) -> Result<SessionLayer<Main, F>, ConfigError> {
+    pub fn build(self) -> Result<SessionLayer<M, F>, ConfigError> {
+        if TypeId::of::<M>() != TypeId::of::<Main>() && self.config.cookie.name.is_none() {
+            return Err(ConfigError::new(
+                "cookie.name",
+                "a marked layer reads another layer's sessions by the default name; give it a name of its own",
+            ));
+        }
         let desk = Desk::new(self.store, self.config, self.clock, self.random)?;
         Ok(SessionLayer::from_desk(desk, self.failure_response))
     }
 }
 
-impl<F> fmt::Debug for SessionLayerBuilder<F> {
+impl<M, F> fmt::Debug for SessionLayerBuilder<M, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayerBuilder")
             .field("store", &self.store)

@@ -83,7 +83,8 @@ impl Users {
     }
 
     /// Ends all sessions of a user, logins under way included, and says how many there were. For a few seconds nobody can
-    /// log in as this user: [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME). Dropping the future does not stop it.
+    /// log in as this user: [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME), 5 seconds, with 503. Dropping the
+    /// future does not stop it.
     ///
     /// # Errors
     ///
@@ -217,8 +218,8 @@ impl<M: 'static> Session<M> {
     /// response's head, where no card can be handed out, it keeps the one it has. What it has not stored yet is
     /// [saved](Session::save) first.
     ///
-    /// For a few seconds nobody can log in as this user elsewhere:
-    /// [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME). Let only those ask for it who
+    /// For 5 seconds ([`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME)) a login as this user elsewhere is answered
+    /// with 503: [`Failure::Revoked`](crate::Failure::Revoked). Let only those ask for it who
     /// [proved a moment ago](Session::require_fresh) who they are: a stolen card could keep its owner out.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::intent::Intent;
 use crate::plan::{self, Ended, Outcome, Plan};
 use crate::store::StoreError;
-use crate::token::{SessionId, Token};
+use crate::token::SessionId;
 
 /// Where a request is with regard to its response, which carries the cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,22 +147,15 @@ impl Visit {
             return Err(SessionError::Saving);
         }
         let _turn = self.committing.lock().await;
-        let token = match &self.state().card {
-            Card::Valid(held) => Some(held.token.clone()),
-            _ => match (&self.presented, self.loaded.initialized()) {
-                (Presented::Card(token), false) => Some(token.clone()),
-                _ => None,
-            },
-        };
+        let token = self.state().card.held().map(|held| held.token.clone());
         let card = match token {
-            Some(token) => Some(self.examine(&token).await?),
+            Some(token) => Some(self.desk.examine(&token).await?),
             None => None,
         };
         let mut state = self.state();
         if state.phase == Phase::Sealing {
             return Err(SessionError::Saving);
         }
-        state.asked = true;
         if let Some(card) = card {
             if card.held().is_none() {
                 // What an earlier save handed out is dead by now.
@@ -187,13 +180,6 @@ impl Visit {
         drop(state);
         drop(dropped);
         Ok(())
-    }
-
-    async fn examine(&self, token: &Token) -> Result<Card, StoreError> {
-        let card = self.desk.examine(token).await?;
-        // Whoever asks next finds it loaded.
-        let _ = self.loaded.set(());
-        Ok(card)
     }
 
     /// Lets nothing more be written: the handler is done.
@@ -265,11 +251,9 @@ impl Visit {
             Ok(committed) => {
                 state.card = committed.card;
                 match committed.cookie {
-                    Cookie::Send(cookie) if state.phase != Phase::Reopened => {
-                        state.cookie = Some(cookie);
-                    }
+                    Cookie::Send(cookie) => state.cookie = Some(cookie),
                     Cookie::Withdraw => state.cookie = None,
-                    Cookie::Send(_) | Cookie::Keep => {}
+                    Cookie::Keep => {}
                 }
                 state.failed = None;
                 if state.saving {

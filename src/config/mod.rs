@@ -42,7 +42,6 @@ mod presets;
 mod tests;
 mod validate;
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -94,13 +93,13 @@ pub struct SessionConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionLimit {
-    pub(crate) most: NonZeroU32,
+    pub(crate) most: u32,
     pub(crate) beyond: BeyondLimit,
 }
 
 impl SessionLimit {
     pub(crate) fn most(self) -> usize {
-        self.most.get() as usize
+        self.most as usize
     }
 }
 

@@ -99,7 +99,7 @@ macro_rules! session_options {
         #[must_use]
         pub fn max_sessions_per_user(
             mut self,
-            most: ::std::num::NonZeroU32,
+            most: u32,
             beyond: $crate::BeyondLimit,
         ) -> Self {
             self$(.$field)?.max_sessions_per_user = Some($crate::SessionLimit { most, beyond });

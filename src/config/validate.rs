@@ -53,6 +53,15 @@ impl SessionConfig {
                 ));
             }
         }
+        if self
+            .max_sessions_per_user
+            .is_some_and(|limit| limit.most == 0)
+        {
+            return Err(ConfigError::new(
+                "max_sessions_per_user",
+                "with a limit of 0 nobody could log in; set 1 or more, or leave it out",
+            ));
+        }
         let largest = Record::MAX_LEN - RECORD_OVERHEAD;
         if !(2..=largest).contains(&self.max_data_size) {
             return Err(ConfigError::new(

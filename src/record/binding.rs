@@ -63,14 +63,12 @@ impl Record {
     /// user.
     pub(crate) fn for_index(mut self, login: bool, ttl: Duration, now: Timestamp) -> Self {
         let deadline = self.header().deadline;
+        let left = deadline.map_or(ttl, |deadline| deadline.since(now));
+        let life = left.saturating_add(CLOCK_DIFFERENCE);
         self.write = match deadline {
-            _ if self.header().user.is_none() => IndexWrite::Nothing,
-            Some(deadline) if login => {
-                IndexWrite::Bind(deadline.since(now).saturating_add(CLOCK_DIFFERENCE))
-            }
+            _ if login => IndexWrite::Bind(life),
+            None => IndexWrite::Prolong(life),
             Some(_) => IndexWrite::Nothing,
-            None if login => IndexWrite::Bind(ttl.saturating_add(CLOCK_DIFFERENCE)),
-            None => IndexWrite::Prolong(ttl.saturating_add(CLOCK_DIFFERENCE)),
         };
         self
     }
@@ -134,6 +132,16 @@ mod tests {
         let write = record.clone().for_index(false, HOUR, START);
         assert!(write.binds().is_none() && write.prolongs().is_none());
         assert!(record.prolonged_by(HOUR).is_none());
+    }
+
+    #[test]
+    fn an_entry_is_printed_without_its_user() {
+        let entry = Binding {
+            user: "alice",
+            life: HOUR,
+        };
+        let printed = r#"Binding { user: "[hidden]", life: 3600s }"#;
+        assert_eq!(format!("{entry:?}"), printed);
     }
 
     #[test]

@@ -192,7 +192,8 @@ async fn s44_without_a_layer_there_is_a_500_and_a_line_in_the_log(place: Place) 
         assert_eq!(events[lines]["level"], "ERROR");
     }
     // A layer with another marker is not the one that was asked for.
-    let layer = place.builder().build().unwrap().marked::<Admin>();
+    let builder = place.builder().marked::<Admin>();
+    let layer = builder.cookie_name("admin").build().unwrap();
     let application = application(place.stage.clone()).layer(layer);
     place.browse(application).await.get("/read").await.is(500);
 }
@@ -231,9 +232,9 @@ async fn two_layers(place: &Place) -> Browser {
     let admin_layer = place
         .builder()
         .cookie_name("admin")
+        .marked::<Admin>()
         .build()
-        .unwrap()
-        .marked::<Admin>();
+        .unwrap();
     let application = Router::new()
         .route("/shop/{step}", get(shop))
         .route("/admin/{step}", get(admin))

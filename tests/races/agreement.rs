@@ -242,6 +242,8 @@ fn redis_does_what_the_model_does() {
         .enable_all()
         .build()
         .unwrap();
-    let store = runtime.block_on(RedisStore::connect(server.url())).unwrap();
+    let store = runtime
+        .block_on(RedisStore::connect(server.patiently()))
+        .unwrap();
     agree(wanted() / 80, &runtime, |_clock| store.clone());
 }

@@ -263,7 +263,7 @@ fn a_request_dropped_at_any_await_of_a_call_to_redis_is_too() {
         .build()
         .unwrap();
     let drops = runtime.block_on(async {
-        let store = RedisStore::connect(server.url()).await.unwrap();
+        let store = RedisStore::connect(server.patiently()).await.unwrap();
         drop_until(store, true, IN_REDIS).await
     });
     println!("{drops} drops over Redis");

@@ -29,7 +29,7 @@ pub(crate) async fn on_every_store(test: impl AsyncFn(AnyStore)) {
 }
 
 pub(crate) async fn redis(server: &RedisServer) -> AnyStore {
-    AnyStore::new(RedisStore::connect(server.url()).await.unwrap())
+    AnyStore::new(RedisStore::connect(server.patiently()).await.unwrap())
 }
 
 /// The application; clones share its store.

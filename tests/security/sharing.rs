@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use tower_keycard::store::conformance::{sample_key, sample_record};
 use tower_keycard::store::fault::Operation;
-use tower_keycard::store::{AnyStore, Loaded, Record, RedisConfig, RedisStore, SessionStore};
+use tower_keycard::store::{AnyStore, Loaded, Record, RedisStore, SessionStore};
 use tower_keycard::{Clock, MemoryStore, Timestamp};
 
 use crate::app::{App, COOKIE_NAME, on_every_store, redis};
@@ -34,7 +34,7 @@ async fn r20_a_card_of_one_namespace_opens_nothing_in_another() {
 async fn r20_a_record_copied_under_another_prefix_or_namespace_opens_nothing_there() {
     let server = RedisServer::start();
     let store = async |prefix: &str| {
-        let config = RedisConfig::new(server.url()).prefix(prefix);
+        let config = server.patiently().prefix(prefix);
         AnyStore::new(RedisStore::connect(config).await.unwrap())
     };
     let app = App::with(store("a:").await, |layer| layer.namespace("n"));

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http::header::SET_COOKIE;
@@ -241,4 +242,24 @@ async fn an_update_that_panics_as_it_is_replayed_stores_nothing_and_leaves_the_s
     desk.layer.drain().await;
     desk.visit(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(100)))
         .await;
+}
+
+#[test]
+fn a_client_that_hangs_up_leaves_nothing_behind_and_needs_no_runtime() {
+    let desk = Desk::new();
+    let witness = Arc::new(());
+    let held = witness.clone();
+    let hung_up = hang_up(&desk, async move |session| {
+        // It holds the very session that it waits in.
+        let own = session.clone();
+        session
+            .update("n", move |n: Option<u32>| {
+                assert!(own.contains_key("n") || Arc::strong_count(&held) > 0);
+                n.unwrap_or(0) + 1
+            })
+            .unwrap();
+    });
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(pin!(hung_up).poll(&mut context), Poll::Ready(()));
+    assert_eq!(Arc::strong_count(&witness), 1);
 }

@@ -1,11 +1,16 @@
 //! Who the session belongs to, and when.
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::time::{Duration, SystemTime};
 
 use http::header::SET_COOKIE;
-use tower_keycard::{Clock, Expiry, MemoryStore, SessionError, SessionLayer, Timestamp};
+use http::{Request, Response};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_keycard::store::fault::FaultStore;
+use tower_keycard::{Clock, Expiry, MemoryStore, Session, SessionError, SessionLayer, Timestamp};
 
-use crate::support::Desk;
+use crate::support::{Body, Desk};
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -243,4 +248,84 @@ async fn a_proof_from_a_clock_that_runs_ahead_is_none() {
         ));
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_cookie_is_sent_where_the_token_or_its_lifetime_changed_and_nowhere_else() {
+    let desk = Desk::new();
+    let hour = Duration::from_secs(3_600);
+    let sends = async |handler: fn(&Session) -> Result<(), SessionError>| {
+        let response = desk.visit(async |session| handler(&session)).await;
+        response.headers().contains_key(SET_COOKIE)
+    };
+    assert!(
+        sends(|session| session.insert("n", 1)).await,
+        "a new session"
+    );
+    assert!(!sends(|session| session.insert("n", 2)).await);
+    assert!(sends(Session::cycle_id).await);
+    assert!(sends(|session| session.set_expiry(Expiry::BrowserClose)).await);
+    let again = |session: &Session| {
+        session.insert("n", 3)?;
+        session.set_expiry(Expiry::BrowserClose)
+    };
+    assert!(!sends(again).await, "as it was");
+    let idle = desk.visit(async |session| session.set_expiry(hour)).await;
+    assert!(idle.headers().contains_key(SET_COOKIE));
+}
+
+#[tokio::test]
+async fn a_logout_with_a_card_that_was_just_rotated_out_ends_the_session() {
+    let desk = Desk::new();
+    desk.visit(async |session| session.insert("n", 1)).await;
+    let old = desk.cookie();
+    desk.visit(async |session| session.login("alice")).await;
+    let new = desk.cookie();
+    desk.set_cookie(old);
+    desk.visit(async |session| session.logout()).await;
+    desk.set_cookie(new);
+    desk.visit(async |session| assert!(!session.exists())).await;
+}
+
+#[tokio::test]
+async fn whoever_logged_out_stays_logged_out_when_the_session_is_reloaded() {
+    let desk = Desk::new();
+    desk.visit(async |session| session.insert("n", 1)).await;
+    desk.visit(async |session| {
+        session.logout()?;
+        session.reload().await?;
+        assert!(!session.exists() && session.is_empty());
+        Ok(())
+    })
+    .await;
+    assert_eq!(desk.cookie(), None);
+}
+
+#[tokio::test]
+async fn the_id_that_a_cookie_names_is_told_without_asking_the_store() {
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let desk = Desk::with(SessionLayer::new(store));
+    let id = desk.visit_id().await;
+    assert_eq!(id, None, "there is no session yet");
+    let mut id = None;
+    desk.visit(async |session| {
+        session.insert("n", 1)?;
+        session.save().await?;
+        id = session.id();
+        Ok(())
+    })
+    .await;
+    let before = faults.all_calls();
+    let inner = service_fn(|request: Request<Body>| {
+        assert_eq!(Session::presented(request.extensions()), id);
+        ready(Ok::<_, Infallible>(Response::new(Body::new())))
+    });
+    desk.layer
+        .layer(inner)
+        .oneshot(desk.request())
+        .await
+        .unwrap();
+    assert!(id.is_some());
+    assert_eq!(faults.all_calls(), before);
 }

@@ -2,6 +2,7 @@
 
 mod cancellation;
 mod identity;
+mod retrying;
 mod saving;
 mod support;
 mod tower_stack;

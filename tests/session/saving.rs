@@ -240,3 +240,16 @@ async fn a_reload_takes_nothing_from_a_response_that_is_being_committed() {
     session.reload().await.unwrap();
     assert_eq!(session.get::<u32>("n").unwrap(), Some(2));
 }
+
+#[tokio::test]
+async fn what_cannot_be_saved_can_still_be_read() {
+    let desk = Desk::new();
+    let [one, other] = ["A", "B"].map(|letter| format!("__Host-id={}", letter.repeat(44)));
+    desk.set_cookie(Some(format!("{one}; {other}")));
+    desk.visit(async |session| {
+        session.insert("n", 1).unwrap();
+        assert!(matches!(session.save().await, Err(SessionError::Ambiguous)));
+        assert_eq!(session.get::<u32>("n").unwrap(), Some(1));
+    })
+    .await;
+}

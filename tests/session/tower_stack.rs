@@ -10,6 +10,8 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_keycard::store::fault::{Fault, FaultStore, Operation};
 use tower_keycard::{Failure, MemoryStore, OnInterrupted, Session, SessionLayer, SessionRejection};
 
+use crate::support::{Body, Desk};
+
 enum Admin {}
 
 /// Neither `Clone` nor `Send`, and called synchronously: it answers before its future is polled.
@@ -84,11 +86,12 @@ async fn sessions_of_two_layers_are_told_apart_by_their_markers() {
     let store = MemoryStore::new();
     let admin = SessionLayer::builder(store.clone())
         .cookie_name("admin")
+        .marked::<Admin>()
         .build()
         .unwrap();
     let service = ServiceBuilder::new()
         .layer(SessionLayer::new(store))
-        .layer(admin.marked::<Admin>())
+        .layer(admin)
         .service_fn(async |request: Request<()>| {
             let shop = Session::load(request.extensions()).await.unwrap();
             let admin = Session::<Admin>::load_as(request.extensions())
@@ -217,4 +220,51 @@ async fn an_interrupted_request_can_be_dropped_silently() {
         assert_eq!(late.status(), status);
         assert!(!late.headers().contains_key(SET_COOKIE));
     }
+}
+
+#[tokio::test]
+async fn under_save_every_request_one_that_asks_for_nothing_counts_as_activity_unless_it_fails() {
+    for (every, status, touches) in [
+        (true, StatusCode::OK, 1),
+        (true, StatusCode::INTERNAL_SERVER_ERROR, 0),
+        (false, StatusCode::OK, 0),
+    ] {
+        let store = FaultStore::new(MemoryStore::new());
+        let faults = store.faults();
+        let layer = SessionLayer::builder(store).save_every_request(every);
+        let desk = Desk::with(layer.build().unwrap());
+        desk.visit(async |session| session.insert("n", 1)).await;
+        let before = faults.all_calls();
+        let untouched = service_fn(|_: Request<Body>| {
+            let mut response = Response::new(Body::new());
+            *response.status_mut() = status;
+            ready(Ok::<_, Infallible>(response))
+        });
+        let response = desk.layer.layer(untouched).oneshot(desk.request()).await;
+        let sent = response.unwrap().headers().contains_key(SET_COOKIE);
+        assert_eq!(
+            (sent, faults.calls(Operation::Touch)),
+            (touches == 1, touches)
+        );
+        assert_eq!(
+            faults.all_calls(),
+            before + 2 * touches,
+            "a load, and a touch"
+        );
+    }
+}
+
+#[test]
+fn a_marked_layer_without_a_cookie_name_of_its_own_is_refused() {
+    let builder = || SessionLayer::builder(MemoryStore::new());
+    let refused = builder().marked::<Admin>().build().unwrap_err();
+    assert_eq!(refused.option(), "cookie.name");
+    assert!(
+        builder()
+            .marked::<Admin>()
+            .cookie_name("admin")
+            .build()
+            .is_ok()
+    );
+    assert!(builder().marked::<tower_keycard::Main>().build().is_ok());
 }

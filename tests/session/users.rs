@@ -1,6 +1,5 @@
 //! A user's sessions on several devices: listed, ended, limited.
 
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -26,7 +25,7 @@ fn layer(limit: Option<(u32, BeyondLimit)>) -> (SessionLayer, Clock) {
     let store = MemoryStore::builder().clock(clock.clone()).build();
     let mut layer = SessionLayer::builder(store).clock(clock.clone());
     if let Some((most, beyond)) = limit {
-        layer = layer.max_sessions_per_user(NonZeroU32::new(most).unwrap(), beyond);
+        layer = layer.max_sessions_per_user(most, beyond);
     }
     (layer.build().unwrap(), clock)
 }
@@ -282,9 +281,13 @@ async fn a_limit_needs_a_store_with_an_index_and_says_so_when_the_layer_is_built
         }
     }
     let limited = SessionLayer::builder(Plain(MemoryStore::new()))
-        .max_sessions_per_user(NonZeroU32::MIN, BeyondLimit::Refuse)
+        .max_sessions_per_user(1, BeyondLimit::Refuse)
         .build();
     assert_eq!(limited.unwrap_err().option(), "max_sessions_per_user");
+    let nobody = SessionLayer::builder(MemoryStore::new())
+        .max_sessions_per_user(0, BeyondLimit::Refuse)
+        .build();
+    assert_eq!(nobody.unwrap_err().option(), "max_sessions_per_user");
     // Without a limit it works, and only cannot list.
     let layer = SessionLayer::new(Plain(MemoryStore::new()));
     let phone = logged_in(&layer, "alice").await;
@@ -299,7 +302,7 @@ async fn an_eviction_that_fails_does_not_undo_the_login() {
     let faults = store.faults();
     let layer = SessionLayer::builder(store)
         .clock(clock.clone())
-        .max_sessions_per_user(NonZeroU32::MIN, BeyondLimit::EvictOldest)
+        .max_sessions_per_user(1, BeyondLimit::EvictOldest)
         .build()
         .unwrap();
     let phone = logged_in(&layer, "alice").await;
@@ -307,6 +310,20 @@ async fn an_eviction_that_fails_does_not_undo_the_login() {
     faults.next(Operation::Delete, Fault::Unavailable);
     let laptop = logged_in(&layer, "alice").await;
     assert!(user(&phone).await.is_some() && user(&laptop).await.is_some());
+}
+
+#[tokio::test]
+async fn a_login_just_after_all_sessions_were_ended_is_to_be_tried_again_in_five_seconds() {
+    let (layer, clock) = layer(None);
+    logged_in(&layer, "alice").await;
+    assert_eq!(layer.users().end_all("alice").await.unwrap(), 1);
+    let phone = Desk::with(layer.clone());
+    let refused = phone.visit(async |session| session.login("alice")).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "5");
+    clock.advance(Duration::from_secs(5));
+    let response = phone.visit(async |session| session.login("alice")).await;
+    assert_eq!(response.status(), StatusCode::OK);
 }
 
 #[tokio::test]
@@ -393,7 +410,7 @@ async fn logins_at_the_same_time_do_not_slip_past_a_limit_that_refuses() {
     let store = FaultStore::new(MemoryStore::new());
     let faults = store.faults();
     let layer = SessionLayer::builder(store)
-        .max_sessions_per_user(NonZeroU32::MIN, BeyondLimit::Refuse)
+        .max_sessions_per_user(1, BeyondLimit::Refuse)
         .build()
         .unwrap();
     faults.always(Operation::Create, Fault::Hold);
@@ -423,7 +440,7 @@ async fn a_login_dated_in_the_future_counts_and_makes_room_like_any_other() {
     let store = MemoryStore::builder().clock(clock.clone()).build();
     let at = |clock| {
         let layer = SessionLayer::builder(store.clone()).clock(clock);
-        let layer = layer.max_sessions_per_user(NonZeroU32::MIN, BeyondLimit::EvictOldest);
+        let layer = layer.max_sessions_per_user(1, BeyondLimit::EvictOldest);
         layer.build().unwrap()
     };
     // One server's clock is a day ahead.

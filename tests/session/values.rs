@@ -44,6 +44,8 @@ async fn a_typed_key_brings_its_type_and_plain_text_takes_any() {
         assert_eq!(session.keys(), ["cart", "owned", "plain"]);
         assert!(session.contains_key("plain") && !session.contains_key("Plain"));
         assert!(!session.is_empty());
+        assert!(session.contains_key(CART) && session.remove(&CART).unwrap());
+        assert!(!session.contains_key("cart"));
     })
     .await;
 }

@@ -83,6 +83,15 @@ impl RedisServer {
         &self.directory
     }
 
+    /// How to connect for a test that is about anything but time: the machine may be slow, the server is not.
+    #[cfg(feature = "redis")]
+    pub(crate) fn patiently(&self) -> tower_keycard::RedisConfig {
+        let patience = Duration::from_secs(60);
+        tower_keycard::RedisConfig::new(self.url())
+            .connect_timeout(patience)
+            .response_timeout(patience)
+    }
+
     pub(crate) fn url(&self) -> String {
         match &self.password {
             Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
@@ -250,7 +259,6 @@ fn call(connection: &mut TcpStream, words: &[&str]) -> Option<String> {
 pub(crate) struct Monitor {
     lines: BufReader<TcpStream>,
     marker: TcpStream,
-    markers: u32,
 }
 
 impl Monitor {
@@ -270,7 +278,6 @@ impl Monitor {
         Self {
             lines: BufReader::new(watch),
             marker,
-            markers: 0,
         }
     }
 
@@ -279,8 +286,9 @@ impl Monitor {
     /// The server reports commands in the order in which it executes them: all that were answered before this call stand
     /// before a marker that is executed now.
     pub(crate) fn commands(&mut self) -> Vec<Vec<String>> {
-        self.markers += 1;
-        let marker = format!("marker-{}", self.markers);
+        // Others may watch the same server.
+        static MARKERS: AtomicU32 = AtomicU32::new(0);
+        let marker = format!("marker-{}", MARKERS.fetch_add(1, Ordering::Relaxed));
         call(&mut self.marker, &["ECHO", &marker]).unwrap();
         let mut commands = Vec::new();
         loop {

@@ -93,7 +93,7 @@ impl Stage {
 
 fn is_told_to_try_again(response: &Response<String>) {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(response.headers()[RETRY_AFTER], "1");
+    assert_eq!(response.headers()[RETRY_AFTER], "5");
     assert!(!response.headers().contains_key(SET_COOKIE));
 }
 

@@ -160,7 +160,15 @@ fn no_attribute_stands_twice() {
 #[test]
 fn a_line_is_one_buffer_of_its_exact_length() {
     let template = CookieTemplate::new(&SessionConfig::new());
-    let removal = text(&template.remove()).len() - EXPIRED.len();
-    let line = template.set(&token(ONE), None);
-    assert_eq!(line.len(), removal + Token::LEN);
+    for max_age in [
+        None,
+        Some(1),
+        Some(9),
+        Some(10),
+        Some(1_209_600),
+        Some(u64::MAX),
+    ] {
+        let line = template.line(&token(ONE), max_age.map(Duration::from_secs));
+        assert_eq!(line.capacity(), line.len());
+    }
 }

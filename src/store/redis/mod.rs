@@ -16,7 +16,8 @@
 //!
 //! Set [`maxmemory-policy`](https://redis.io/docs/latest/develop/reference/eviction/) to `noeviction` (a full server then
 //! refuses new sessions, which is [`StoreErrorKind::Full`](super::StoreErrorKind::Full)) or to `volatile-ttl` (it gives up
-//! those that expire soonest). With another policy tombstones may go first, and a logout may be forgotten within its minute.
+//! those that expire soonest). With another policy tombstones may go first, and a logout may be forgotten within its minute;
+//! or an index, and with it the list of a user's sessions.
 //!
 //! # What is kept, and what it costs
 //!
@@ -77,6 +78,8 @@
 //!
 //! Replication is asynchronous: a fail-over can undo an acknowledged change, a logout among them.
 //! [`min-replicas-to-write`](https://redis.io/docs/latest/operate/oss_and_stack/management/replication/) narrows it.
+//! An entry of an index is replicated as any other change, so that the two can be undone one without the other: a session
+//! whose entry was lost goes on, and is in no list until its user logs in on it again.
 
 mod backend;
 mod command;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tower_keycard::store::{
-    AnyStore, Binding, Created, DecodeError, Loaded, MemoryStore, Record, RecordKey, RedisConfig,
-    RedisStore, Replaced, Revision, SessionStore, StoreError,
+    AnyStore, Binding, Created, DecodeError, Loaded, MemoryStore, Record, RecordKey, RedisStore,
+    Replaced, Revision, SessionStore, StoreError,
 };
 use tower_keycard::{Clock, Timestamp};
 
@@ -144,9 +144,7 @@ impl Redis {
     pub(crate) async fn open() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("test-{}:", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let config = RedisConfig::new(Self::server().url()).prefix(prefix.clone());
-        // The machine may be slow; the server is not.
-        let config = config.connect_timeout(PATIENCE).response_timeout(PATIENCE);
+        let config = Self::server().patiently().prefix(prefix.clone());
         let store = RedisStore::connect(config).await.unwrap();
         Self { store, prefix }
     }
@@ -210,8 +208,12 @@ impl Backend for Redis {
     }
 
     fn len(&self) -> usize {
-        self.script("return #redis.call('KEYS', ARGV[1])", "")
-            .parse()
-            .unwrap()
+        // Beside the records there are the users' indexes.
+        let script = "local records = 0 \
+             for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
+               if redis.call('TYPE', key).ok ~= 'zset' then records = records + 1 end \
+             end \
+             return records";
+        self.script(script, "").parse().unwrap()
     }
 }

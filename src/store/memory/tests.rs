@@ -1,0 +1,315 @@
+use super::table::STEP;
+use super::*;
+use crate::store::conformance::{sample_key, sample_record, sample_revision_of};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn store(max: usize) -> (MemoryStore, Clock) {
+    let clock = Clock::manual(Timestamp::from_millis(1_000_000));
+    let builder = MemoryStore::builder().max_sessions(max);
+    (builder.clock(clock.clone()).build(), clock)
+}
+
+impl MemoryStore {
+    fn entries(&self) -> usize {
+        // All locks at once: else what moves meanwhile is counted twice.
+        let tables: Vec<_> = self.0.shards.iter().map(Shard::lock).collect();
+        tables.iter().map(|table| table.entries.len()).sum()
+    }
+
+    /// Checks what must always hold between the parts of the store.
+    fn check(&self) {
+        let mut kept = 0;
+        for shard in &self.0.shards {
+            let table = shard.lock();
+            assert_eq!(table.queue.len(), table.entries.len());
+            for (queued, key) in &table.queue {
+                let entry = &table.entries[key];
+                assert!(entry.queued == *queued && *queued <= entry.expires);
+            }
+            let records = table.entries.values();
+            let records = records.filter(|entry| entry.record.is_some()).count();
+            assert_eq!(table.records, records);
+            let front = table
+                .queue
+                .first()
+                .map_or(u64::MAX, |(at, _)| at.as_millis());
+            assert!(shard.due.load(Ordering::Acquire) <= front);
+            kept += table.entries.len();
+        }
+        assert_eq!(self.0.kept.load(Ordering::Relaxed), kept);
+        assert!(kept <= self.0.max);
+    }
+}
+
+async fn fill(store: &MemoryStore, count: usize, ttl: Duration) -> Vec<RecordKey> {
+    let record = sample_record("{}");
+    let keys: Vec<_> = (0..count).map(|_| sample_key()).collect();
+    for key in &keys {
+        let created = store.create(key, &record, ttl).await.unwrap();
+        assert_eq!(created, Created::Created);
+    }
+    keys
+}
+
+async fn is_full(store: &MemoryStore) -> bool {
+    let answer = store
+        .create(&sample_key(), &sample_record("{}"), MINUTE)
+        .await;
+    answer.is_err_and(|error| error.kind() == StoreErrorKind::Full)
+}
+
+#[tokio::test]
+async fn a_full_store_refuses_new_sessions_until_old_ones_expire() {
+    let (store, clock) = store(100);
+    let long = fill(&store, 40, MINUTE * 2).await;
+    fill(&store, 60, MINUTE).await;
+    clock.advance(MINUTE - Duration::from_millis(1));
+    assert!(is_full(&store).await);
+    assert_eq!(store.len(), 100);
+    clock.advance(Duration::from_millis(1));
+    // Nobody asks for those that have expired.
+    fill(&store, 60, MINUTE).await;
+    assert!(is_full(&store).await);
+    store.check();
+    for key in &long {
+        assert!(matches!(
+            store.load(key).await.unwrap(),
+            Loaded::Record { .. }
+        ));
+    }
+}
+
+#[tokio::test]
+async fn tombstones_take_room_and_give_it_back() {
+    let (store, clock) = store(10);
+    for key in fill(&store, 10, MINUTE * 60).await {
+        store.delete(&key, None).await.unwrap();
+        assert!(matches!(store.load(&key).await.unwrap(), Loaded::Tombstone));
+    }
+    assert!(store.is_empty());
+    assert!(is_full(&store).await);
+    store.check();
+    clock.advance(TOMBSTONE_LIFETIME);
+    fill(&store, 10, MINUTE).await;
+    store.check();
+}
+
+#[tokio::test]
+async fn deleting_what_is_not_there_grows_a_full_store_by_nothing() {
+    let (store, clock) = store(3);
+    let keys = fill(&store, 2, MINUTE).await;
+    let (one, other) = (sample_key(), sample_key());
+    store.delete(&one, None).await.unwrap();
+    store.delete(&other, None).await.unwrap();
+    assert!(matches!(store.load(&one).await.unwrap(), Loaded::Tombstone));
+    assert!(matches!(store.load(&other).await.unwrap(), Loaded::Absent));
+    assert_eq!(store.entries(), 3);
+    // What has expired makes room for a tombstone too, whether it is the session's own or another's.
+    clock.advance(MINUTE);
+    store.delete(&keys[0], None).await.unwrap();
+    store.delete(&other, None).await.unwrap();
+    assert!(matches!(
+        store.load(&keys[0]).await.unwrap(),
+        Loaded::Tombstone
+    ));
+    assert!(matches!(
+        store.load(&other).await.unwrap(),
+        Loaded::Tombstone
+    ));
+    store.check();
+}
+
+#[tokio::test]
+async fn what_has_expired_is_freed_by_calls_about_another_session() {
+    let (store, clock) = store(10_000);
+    fill(&store, 5_000, MINUTE).await;
+    let only = fill(&store, 1, MINUTE * 2).await.remove(0);
+    clock.advance(MINUTE);
+    for _ in 0..(5_000 / STEP + SHARDS) * 2 {
+        store.load(&only).await.unwrap();
+    }
+    assert_eq!(store.entries(), 1);
+    store.check();
+}
+
+#[tokio::test]
+async fn one_call_frees_only_a_few() {
+    let (store, clock) = store(10_000);
+    fill(&store, 10_000, MINUTE).await;
+    clock.advance(MINUTE);
+    store.load(&sample_key()).await.unwrap();
+    assert!(store.entries() >= 10_000 - STEP);
+    let left = store.entries();
+    assert_eq!(store.purge_expired(), left);
+    assert_eq!(store.entries(), 0);
+    store.check();
+}
+
+#[tokio::test]
+async fn a_session_touched_a_million_times_takes_no_more_room() {
+    let (store, clock) = store(10);
+    let (key, record) = (sample_key(), sample_record("{}"));
+    store.create(&key, &record, MINUTE).await.unwrap();
+    for turn in 0..1_000_000_u32 {
+        // Further away, nearer, and past what was queued.
+        let ttl = MINUTE * (1 + turn % 3);
+        assert!(
+            store
+                .touch(&key, record.revision(), ttl, None)
+                .await
+                .unwrap()
+        );
+        if turn % 1000 == 0 {
+            clock.advance(MINUTE / 2);
+        }
+    }
+    assert_eq!(store.entries(), 1);
+    store.check();
+    clock.advance(MINUTE * 3);
+    assert_eq!(store.purge_expired(), 1);
+    store.check();
+}
+
+#[tokio::test]
+async fn a_session_whose_life_was_prolonged_outlives_its_first_expiry() {
+    let (store, clock) = store(10);
+    let (key, record) = (sample_key(), sample_record("{}"));
+    store.create(&key, &record, MINUTE).await.unwrap();
+    clock.advance(MINUTE / 2);
+    assert!(
+        store
+            .touch(&key, record.revision(), MINUTE, None)
+            .await
+            .unwrap()
+    );
+    clock.advance(MINUTE / 2);
+    assert_eq!(store.purge_expired(), 0);
+    assert_eq!(store.len(), 1);
+    store.check();
+    clock.advance(MINUTE / 2);
+    assert_eq!(store.purge_expired(), 1);
+    assert!(store.is_empty());
+}
+
+#[tokio::test]
+async fn a_session_is_over_at_its_expiry_and_not_before() {
+    let (store, clock) = store(10);
+    let key = fill(&store, 1, MINUTE).await.remove(0);
+    clock.advance(MINUTE - Duration::from_millis(1));
+    let Loaded::Record { remaining, .. } = store.load(&key).await.unwrap() else {
+        panic!("it expired too early");
+    };
+    assert_eq!(remaining, Duration::from_millis(1));
+    clock.advance(Duration::from_millis(1));
+    assert!(matches!(store.load(&key).await.unwrap(), Loaded::Absent));
+}
+
+#[tokio::test]
+async fn after_a_rush_the_tables_shrink() {
+    let (store, clock) = store(200_000);
+    fill(&store, 100_000, MINUTE).await;
+    clock.advance(MINUTE);
+    store.purge_expired();
+    for shard in &store.0.shards {
+        assert!(shard.lock().entries.capacity() <= 1024);
+    }
+}
+
+#[test]
+fn of_many_threads_exactly_one_replaces_a_revision() {
+    let (store, _clock) = store(10);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    for _ in 0..100 {
+        let (key, first) = (sample_key(), sample_record("{}"));
+        runtime
+            .block_on(store.create(&key, &first, MINUTE))
+            .unwrap();
+        let start = std::sync::Barrier::new(8);
+        let winners = std::thread::scope(|scope| {
+            let replace = || {
+                let next = sample_revision_of(&first, "{}");
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .unwrap();
+                start.wait();
+                let answer = runtime.block_on(store.replace(&key, first.revision(), &next, MINUTE));
+                matches!(answer.unwrap(), Replaced::Replaced)
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(replace)).collect();
+            let won = threads.into_iter().map(|thread| thread.join().unwrap());
+            won.filter(|won| *won).count()
+        });
+        assert_eq!(winners, 1);
+        runtime.block_on(store.delete(&key, None)).unwrap();
+        store.0.clock.advance(TOMBSTONE_LIFETIME);
+    }
+}
+
+#[test]
+fn many_threads_never_exceed_the_bound_and_use_all_of_it() {
+    let (store, clock) = store(500);
+    std::thread::scope(|scope| {
+        for thread in 0..8_usize {
+            let (store, clock) = (&store, &clock);
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .unwrap();
+                runtime.block_on(async {
+                    for turn in 0..2_000 {
+                        let (key, record) = (sample_key(), sample_record("{}"));
+                        store.create(&key, &record, MINUTE).await.ok();
+                        if turn % 3 == thread % 3 {
+                            store.delete(&key, None).await.unwrap();
+                        }
+                        if turn % 100 == 0 {
+                            clock.advance(MINUTE / 8);
+                        }
+                        assert!(store.entries() <= 500);
+                    }
+                });
+            });
+        }
+    });
+    store.check();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        clock.advance(MINUTE);
+        fill(&store, 500, MINUTE).await;
+        assert!(is_full(&store).await);
+    });
+    store.check();
+}
+
+#[tokio::test]
+async fn sessions_spread_over_all_shards() {
+    let (store, _clock) = store(64 * SHARDS);
+    fill(&store, 64 * SHARDS, MINUTE).await;
+    for shard in &store.0.shards {
+        let entries = shard.lock().entries.len();
+        // 64 on average, with a standard deviation of 8.
+        assert!((4..124).contains(&entries), "{entries}");
+    }
+}
+
+#[test]
+fn an_empty_prefix_is_none() {
+    let prefix = |prefix: &str| {
+        let store = MemoryStore::builder().prefix(prefix).build();
+        SessionStore::prefix(&store).to_owned()
+    };
+    assert_eq!(prefix(""), "keycard:");
+    assert_eq!(prefix("shop:"), "shop:");
+}
+
+#[tokio::test]
+async fn printing_a_store_shows_no_session() {
+    let (store, _clock) = store(10);
+    let key = fill(&store, 1, MINUTE).await.remove(0);
+    assert!(!format!("{store:?}").contains(key.id().as_str()));
+}

@@ -141,6 +141,19 @@ async fn a_marker_lasts_as_long_as_it_is_said_to_and_its_key_no_longer() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_put_back_keeps_nobody_out() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(server.url()).await.unwrap();
+    plant(&server, "!", 3_600_000);
+    logged_in(&store, 1).await;
+    assert_eq!(listed(&store).await, [key(1)]);
+    assert_eq!(ended(&store).await, 1);
+    let login = sample_login("alice", LONG);
+    let error = store.create(&key(2), &login, LONG).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Revoked);
+}
+
+#[tokio::test]
 async fn sessions_that_cannot_be_read_are_not_listed_and_are_ended_all_the_same() {
     let server = RedisServer::start();
     let store = RedisStore::connect(server.url()).await.unwrap();

@@ -12,7 +12,9 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local marker = redis.call('ZMSCORE', KEYS[1], '!', '!' .. ARGV[1])
-if marker[1] and tonumber(marker[1]) > now and marker[1] ~= marker[2] then
+local ends = marker[1] and tonumber(marker[1]) or 0
+-- One that ends later than that was left before the clock was put back, or by a server whose clock was far ahead.
+if ends > now and ends <= now + ARGV[2] and marker[1] ~= marker[2] then
   return 0
 end
 -- GT: the record that is there until then may live longer than the new one. What may be refused comes before all else.

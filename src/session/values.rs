@@ -1,0 +1,294 @@
+//! Values: read from what was loaded, written as queued changes.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Session;
+use crate::changes::{Changes, RESERVED, Update};
+use crate::data::{self, Data};
+use crate::error::SessionError;
+use crate::key::SessionKey;
+use crate::plan::Ended;
+use crate::record::Record;
+use crate::visit::State;
+
+/// A value's JSON, held without a lock.
+enum Raw {
+    Written(String),
+    Stored(Record),
+}
+
+impl Raw {
+    fn as_json<'a>(&'a self, key: &str) -> Option<&'a str> {
+        match self {
+            Self::Written(value) => Some(value),
+            Self::Stored(record) => record.data().get(key),
+        }
+    }
+}
+
+impl State {
+    fn raw(&self, key: &str) -> Option<Raw> {
+        if let Some(written) = self.intent.changes.written(key) {
+            return written.map(|value| Raw::Written(value.to_owned()));
+        }
+        self.intent.changes.get(self.intent.base(&self.card), key)?;
+        Some(Raw::Stored(self.card.held()?.record.clone()))
+    }
+
+    /// The queued changes, and the stored data that they stand on.
+    fn changes(&mut self) -> (&mut Changes, Option<&Data>) {
+        let base = match self.intent.ended {
+            Ended::No => self.card.held().map(|held| held.record.data()),
+            Ended::Asked | Ended::BySwitch => None,
+        };
+        (&mut self.intent.changes, base)
+    }
+}
+
+/// # Values
+impl<M> Session<M> {
+    /// The value under `key`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Decode`]: the value is there, but is no `T`.
+    pub fn get<T: DeserializeOwned>(
+        &self,
+        key: impl SessionKey<T>,
+    ) -> Result<Option<T>, SessionError> {
+        let name = key.name();
+        let text = data::key_text(name);
+        let raw = self.visit.state().raw(&text);
+        decode(name, raw.as_ref().and_then(|raw| raw.as_json(&text)))
+    }
+
+    /// Puts `value` under `key`, in place of what was there. A value equal to the one there is no change.
+    ///
+    /// # Errors
+    ///
+    /// The value cannot be written as JSON, the data would grow too large or too deep, or the response has begun.
+    pub fn insert<T: Serialize>(
+        &self,
+        key: impl SessionKey<T>,
+        value: T,
+    ) -> Result<(), SessionError> {
+        let name = key.name();
+        check_key(name)?;
+        let text = data::key_text(name);
+        let json = encode(name, &value)?;
+        let displaced = {
+            let mut state = self.visit.state();
+            state.writable()?;
+            self.check_room(&mut state, &text, &json)?;
+            let (changes, base) = state.changes();
+            changes.set(base, &text, json)
+        };
+        drop(displaced);
+        Ok(())
+    }
+
+    /// Puts what `change` makes of the value under `key` in its place, and returns it.
+    ///
+    /// No update is lost: if another request wrote meanwhile, `change` runs again on the newer value when the response is
+    /// committed. So it may run more than once, and the value returned here is provisional. It must not block.
+    ///
+    /// # Errors
+    ///
+    /// The value there is no `T`, or as for [`insert`](Session::insert).
+    pub fn update<T>(
+        &self,
+        key: impl SessionKey<T>,
+        change: impl Fn(Option<T>) -> T + Send + Sync + 'static,
+    ) -> Result<T, SessionError>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        let name = key.name().to_owned();
+        check_key(&name)?;
+        let update = Arc::new(Updater {
+            name,
+            change,
+            value: PhantomData,
+        });
+        let text = data::key_text(&update.name);
+        loop {
+            // The application's code runs on a copy, without the lock; what it saw must still be there afterwards.
+            let seen = {
+                let state = self.visit.state();
+                state.writable()?;
+                state.raw(&text)
+            };
+            let before = seen.as_ref().and_then(|raw| raw.as_json(&text));
+            let (value, json) = update.compute(before)?;
+            let mut state = self.visit.state();
+            state.writable()?;
+            let unchanged = {
+                let (changes, base) = state.changes();
+                changes.get(base, &text) == before
+            };
+            if !unchanged {
+                continue;
+            }
+            self.check_room(&mut state, &text, &json)?;
+            let (changes, base) = state.changes();
+            let displaced = changes.update(base, &text, update.clone(), json);
+            drop(state);
+            drop(displaced);
+            return Ok(value);
+        }
+    }
+
+    /// Removes the value under `key`, and says whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// The response has begun.
+    pub fn remove(&self, key: impl AsRef<str>) -> Result<bool, SessionError> {
+        let key = key.as_ref();
+        check_key(key)?;
+        let text = data::key_text(key);
+        let (was_there, displaced) = {
+            let mut state = self.visit.state();
+            state.writable()?;
+            let (changes, base) = state.changes();
+            changes.remove(base, &text)
+        };
+        drop(displaced);
+        Ok(was_there)
+    }
+
+    /// Removes the value under `key`, and returns it. One that does not decode stays.
+    ///
+    /// # Errors
+    ///
+    /// The value is no `T`, or the response has begun.
+    pub fn take<T: DeserializeOwned>(
+        &self,
+        key: impl SessionKey<T>,
+    ) -> Result<Option<T>, SessionError> {
+        let name = key.name().to_owned();
+        let value = self.get(key)?;
+        if value.is_some() {
+            self.remove(&name)?;
+        }
+        Ok(value)
+    }
+
+    /// Whether there is a value under `key`.
+    #[must_use]
+    pub fn contains_key(&self, key: impl AsRef<str>) -> bool {
+        self.visit
+            .state()
+            .raw(&data::key_text(key.as_ref()))
+            .is_some()
+    }
+
+    /// The keys that have a value, sorted by their JSON form.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let state = self.visit.state();
+        let base = state.intent.base(&state.card);
+        let own = |key: &&str| !key.starts_with(RESERVED);
+        state
+            .intent
+            .changes
+            .view(base)
+            .map(|(key, _)| key)
+            .filter(own)
+            .map(data::key_name)
+            .collect()
+    }
+
+    /// Whether there are no values.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let state = self.visit.state();
+        let base = state.intent.base(&state.card);
+        state.intent.changes.view(base).next().is_none()
+    }
+
+    /// Removes all values. The session stays, with its user and its times; where there is none, nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// The response has begun.
+    pub fn clear(&self) -> Result<(), SessionError> {
+        let displaced = {
+            let mut state = self.visit.state();
+            state.writable()?;
+            state.intent.changes.clear()
+        };
+        drop(displaced);
+        Ok(())
+    }
+
+    fn check_room(&self, state: &mut State, text: &str, json: &str) -> Result<(), SessionError> {
+        // The object around the value is a level of its own.
+        if data::depth(json.as_bytes()) >= Record::MAX_DEPTH {
+            return Err(SessionError::TooDeep {
+                key: data::key_name(text),
+            });
+        }
+        let limit = self.visit.desk.config.max_data_size;
+        let (changes, base) = state.changes();
+        if changes.len_with(base, text, json.len()) > limit {
+            return Err(SessionError::TooLarge { limit });
+        }
+        Ok(())
+    }
+}
+
+/// What an application's closure does to one value, so that it can be done again.
+struct Updater<T, F> {
+    name: String,
+    change: F,
+    value: PhantomData<fn(T) -> T>,
+}
+
+impl<T: Serialize + DeserializeOwned, F: Fn(Option<T>) -> T> Updater<T, F> {
+    fn compute(&self, present: Option<&str>) -> Result<(T, String), SessionError> {
+        let value = (self.change)(decode(&self.name, present)?);
+        let json = encode(&self.name, &value)?;
+        Ok((value, json))
+    }
+}
+
+impl<T, F> Update for Updater<T, F>
+where
+    T: Serialize + DeserializeOwned,
+    F: Fn(Option<T>) -> T + Send + Sync,
+{
+    fn run(&self, present: Option<&str>) -> Result<String, SessionError> {
+        self.compute(present).map(|(_, json)| json)
+    }
+}
+
+fn check_key(name: &str) -> Result<(), SessionError> {
+    if name.starts_with(RESERVED) {
+        return Err(SessionError::ReservedKey {
+            key: name.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn decode<T: DeserializeOwned>(name: &str, json: Option<&str>) -> Result<Option<T>, SessionError> {
+    let decode = |json| {
+        serde_json::from_str(json).map_err(|source| SessionError::Decode {
+            key: name.to_owned(),
+            source: Arc::new(source),
+        })
+    };
+    json.map(decode).transpose()
+}
+
+fn encode<T: Serialize>(name: &str, value: &T) -> Result<String, SessionError> {
+    serde_json::to_string(value).map_err(|source| SessionError::Encode {
+        key: name.to_owned(),
+        source: Arc::new(source),
+    })
+}

@@ -226,11 +226,13 @@ impl<M> Session<M> {
             Expiry::Idle(idle) => idle < Duration::from_millis(1),
             Expiry::Default | Expiry::BrowserClose => false,
         };
-        self.visit.state().open()?;
+        let mut state = self.visit.state();
+        state.open()?;
         if over {
+            drop(state);
             return self.flush();
         }
-        self.visit.state().intent.expiry = Some(expiry);
+        state.intent.expiry = Some(expiry);
         Ok(())
     }
 

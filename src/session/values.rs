@@ -206,9 +206,7 @@ impl<M> Session<M> {
     /// Whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let state = self.visit.state();
-        let base = state.intent.base(&state.card);
-        state.intent.changes.view(base).next().is_none()
+        self.keys().is_empty()
     }
 
     /// Removes all values. The session stays, with its user and its times; where there is none, nothing happens.

@@ -320,7 +320,7 @@ async fn without_an_absolute_limit_the_entry_lives_on_in_the_same_round_trip() {
     let (key, index) = (key(&card), index("alice"));
     let mut prolong = vec![format!("EVALSHA {index} {}", IDLE + 60_000)];
     prolong.push("lua TIME".to_owned());
-    for name in ["ZADD", "ZREMRANGEBYSCORE", "ZRANGE", "PEXPIREAT"] {
+    for name in ["ZREMRANGEBYSCORE", "ZADD", "ZRANGE", "PEXPIREAT"] {
         prolong.push(format!("lua {name} {index}"));
     }
     stack.app.get("/write", Some(&card)).await;

@@ -1,0 +1,250 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::{Just, Strategy, prop_oneof, proptest};
+
+use super::*;
+
+fn data(json: &str) -> Data {
+    Data::parse(json.to_owned(), 64).unwrap()
+}
+
+fn applied(changes: &Changes, base: &Data) -> String {
+    changes
+        .apply(Some(base), usize::MAX)
+        .ok()
+        .unwrap()
+        .json()
+        .to_owned()
+}
+
+struct Add(i64);
+
+impl Update for Add {
+    fn run(&self, present: Option<&str>) -> Result<String, SessionError> {
+        let before: i64 = present.map_or(0, |value| value.parse().unwrap());
+        Ok((before + self.0).to_string())
+    }
+}
+
+/// As `Session::update` does it: run it, then queue it with its value.
+fn increment(changes: &mut Changes, base: &Data, key: &str, amount: i64) {
+    let value = Add(amount).run(changes.get(Some(base), key)).unwrap();
+    drop(changes.update(Some(base), key, Arc::new(Add(amount)), value));
+}
+
+#[test]
+fn an_update_runs_again_on_the_newer_value() {
+    let mut changes = Changes::default();
+    increment(&mut changes, &data(r#"{"n":1}"#), "n", 1);
+    increment(&mut changes, &data(r#"{"n":1}"#), "n", 10);
+    let newer = data(r#"{"m":0,"n":5}"#);
+    let rebased = changes.rebased(Some(&newer)).ok().unwrap();
+    assert_eq!(applied(&rebased, &newer), r#"{"m":0,"n":16}"#);
+    assert!(!changes.are_idempotent());
+}
+
+#[test]
+fn on_a_newer_record_the_length_is_counted_anew() {
+    let (older, newer) = (data(r#"{"n":1}"#), data(r#"{"m":0,"n":1}"#));
+    let mut changes = Changes::default();
+    changes.len_with(Some(&older), "k", 1);
+    let mut rebased = changes.rebased(Some(&newer)).ok().unwrap();
+    assert_eq!(
+        rebased.len_with(Some(&newer), "k", 1),
+        r#"{"k":1,"m":0,"n":1}"#.len()
+    );
+}
+
+#[test]
+fn an_update_of_what_this_request_set_depends_on_no_record() {
+    let base = data(r#"{"n":1}"#);
+    let mut changes = Changes::default();
+    drop(changes.set(Some(&base), "n", "100".into()));
+    increment(&mut changes, &base, "n", 1);
+    assert!(changes.are_idempotent());
+    let mut changes = Changes::default();
+    drop(changes.clear());
+    increment(&mut changes, &base, "n", 1);
+    assert_eq!(applied(&changes, &base), r#"{"n":1}"#);
+    assert!(changes.are_idempotent());
+}
+
+#[test]
+fn what_does_not_change_anything_is_no_change() {
+    let base = data(r#"{"a":1,"m":{"x":1,"y":[2]}}"#);
+    let mut changes = Changes::default();
+    assert!(!changes.differ_from(Some(&base)));
+    drop(changes.set(Some(&base), "a", "1".into()));
+    drop(changes.set(Some(&base), "m", r#"{"y":[2],"x":1}"#.into()));
+    assert!(!changes.remove(Some(&base), "none").0);
+    drop(changes.set(Some(&base), "passing", "1".into()));
+    assert!(changes.remove(Some(&base), "passing").0);
+    assert!(!changes.differ_from(Some(&base)));
+    drop(changes.set(Some(&base), "a", "2".into()));
+    assert!(changes.differ_from(Some(&base)));
+    drop(changes.set(Some(&base), "a", "1".into()));
+    assert!(!changes.differ_from(Some(&base)));
+    drop(changes.set(Some(&base), "a", "\"1\"".into()));
+    assert!(changes.differ_from(Some(&base)));
+}
+
+#[test]
+fn another_list_or_map_is_a_change() {
+    let base = data(r#"{"list":[1],"map":{"x":1}}"#);
+    for (key, value) in [
+        ("list", "[2]"),
+        ("map", "{}"),
+        ("map", "[1]"),
+        ("list", "1"),
+    ] {
+        let mut changes = Changes::default();
+        drop(changes.set(Some(&base), key, value.into()));
+        assert!(changes.differ_from(Some(&base)), "{key}: {value}");
+    }
+}
+
+#[test]
+fn clearing_an_empty_session_is_no_change_and_a_full_one_is() {
+    let mut changes = Changes::default();
+    drop(changes.clear());
+    assert!(!changes.differ_from(None));
+    assert!(!changes.differ_from(Some(&data("{}"))));
+    assert!(changes.differ_from(Some(&data(r#"{"a":1}"#))));
+}
+
+#[test]
+fn a_login_drops_what_the_crate_keeps_and_a_keeping_login_all_but_the_named() {
+    let base = data(r#"{"_keycard.csrf":"x","cart":[1],"theme":"dark"}"#);
+    let mut changes = Changes::default();
+    drop(changes.set(Some(&base), "_keycard.flash", "1".into()));
+    drop(changes.drop_reserved());
+    assert_eq!(applied(&changes, &base), r#"{"cart":[1],"theme":"dark"}"#);
+    drop(changes.retain(vec!["cart".to_owned(), "_keycard.csrf".to_owned()]));
+    assert_eq!(applied(&changes, &base), r#"{"cart":[1]}"#);
+    drop(changes.set(Some(&base), "theme", "1".into()));
+    assert_eq!(applied(&changes, &base), r#"{"cart":[1],"theme":1}"#);
+}
+
+#[test]
+fn data_over_the_limit_is_refused() {
+    let base = data(r#"{"a":1}"#);
+    let mut changes = Changes::default();
+    drop(changes.set(Some(&base), "b", "2".into()));
+    let len = r#"{"a":1,"b":2}"#.len();
+    assert!(changes.apply(Some(&base), len).is_ok());
+    assert!(matches!(
+        changes.apply(Some(&base), len - 1),
+        Err(ReplayError::TooLarge)
+    ));
+}
+
+#[test]
+fn a_failing_update_is_told() {
+    struct Failing;
+    impl Update for Failing {
+        fn run(&self, _: Option<&str>) -> Result<String, SessionError> {
+            Err(SessionError::Sealed)
+        }
+    }
+    let mut changes = Changes::default();
+    drop(changes.update(None, "n", Arc::new(Failing), "1".into()));
+    let rebased = changes.rebased(Some(&data("{}")));
+    assert!(matches!(
+        rebased,
+        Err(ReplayError::Update(SessionError::Sealed))
+    ));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Set(String, i64),
+    Remove(String),
+    Add(String, i64),
+    Clear,
+    Retain(String),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let key = || "[a-d]";
+    let step = prop_oneof![
+        4 => (key(), 0..9_i64).prop_map(|(key, value)| Step::Set(key, value)),
+        3 => key().prop_map(Step::Remove),
+        4 => (key(), 1..9_i64).prop_map(|(key, value)| Step::Add(key, value)),
+        1 => Just(Step::Clear),
+        1 => key().prop_map(Step::Retain),
+    ];
+    proptest::collection::vec(step, 0..12)
+}
+
+/// The same steps on a plain map.
+fn model(base: &BTreeMap<String, i64>, steps: &[Step]) -> BTreeMap<String, i64> {
+    let mut map = base.clone();
+    for step in steps {
+        match step {
+            Step::Set(key, value) => drop(map.insert(key.clone(), *value)),
+            Step::Remove(key) => drop(map.remove(key)),
+            Step::Add(key, value) => *map.entry(key.clone()).or_default() += value,
+            Step::Clear => map.clear(),
+            Step::Retain(key) => map.retain(|other, _| other == key),
+        }
+    }
+    map
+}
+
+#[test]
+fn what_was_cleared_and_written_again_as_it_was_is_no_change() {
+    let stored = data(r#"{"b":3}"#);
+    let mut changes = Changes::default();
+    drop(changes.clear());
+    assert!(changes.differ_from(Some(&stored)));
+    drop(changes.set(Some(&stored), "b", "3".into()));
+    assert!(!changes.differ_from(Some(&stored)));
+}
+
+proptest! {
+    #[test]
+    fn the_view_is_that_of_a_map_and_replaying_is_running_the_steps_there(
+        base in proptest::collection::btree_map("[a-d]", 0..9_i64, 0..4),
+        newer in proptest::collection::btree_map("[a-d]", 0..9_i64, 0..4),
+        steps in steps()
+    ) {
+        let json = |map: &BTreeMap<String, i64>| serde_json::to_string(map).unwrap();
+        let (stored, stored_newer) = (data(&json(&base)), data(&json(&newer)));
+        let mut changes = Changes::default();
+        for step in &steps {
+            // Asked at any moment, the length foretold is the length written.
+            for key in ["a", "e"] {
+                let foretold = changes.len_with(Some(&stored), key, 2);
+                let mut with = changes.clone();
+                drop(with.set(Some(&stored), key, "10".into()));
+                assert_eq!(foretold, applied(&with, &stored).len());
+            }
+            match step {
+                Step::Set(key, value) => {
+                    drop(changes.set(Some(&stored), key, value.to_string()));
+                }
+                Step::Remove(key) => drop(changes.remove(Some(&stored), key)),
+                Step::Add(key, value) => increment(&mut changes, &stored, key, *value),
+                Step::Clear => drop(changes.clear()),
+                Step::Retain(key) => drop(changes.retain(vec![key.clone()])),
+            }
+        }
+        let expected = model(&base, &steps);
+        assert_eq!(applied(&changes, &stored), json(&expected));
+        assert_eq!(changes.differ_from(Some(&stored)), expected != base);
+
+        // Removing what was not there is no change, so it is not replayed either: that is the one difference.
+        let removes_nothing = {
+            let mut seen = base;
+            steps.iter().any(|step| {
+                let missing = matches!(step, Step::Remove(key) if !seen.contains_key(key));
+                seen = model(&seen, std::slice::from_ref(step));
+                missing
+            })
+        };
+        if !removes_nothing {
+            let rebased = changes.rebased(Some(&stored_newer)).ok().unwrap();
+            assert_eq!(applied(&rebased, &stored_newer), json(&model(&newer, &steps)));
+        }
+    }
+}

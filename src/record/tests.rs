@@ -1,0 +1,288 @@
+use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+
+use super::*;
+
+fn times() -> impl Strategy<Value = Timestamp> {
+    (0..1_u64 << 48).prop_map(Timestamp::from_millis)
+}
+
+fn hashes() -> impl Strategy<Value = VerifierHash> {
+    any::<[u8; 32]>().prop_map(VerifierHash)
+}
+
+fn expiries() -> impl Strategy<Value = Expiry> {
+    prop_oneof![
+        Just(Expiry::Default),
+        (0..1_u64 << 48).prop_map(|millis| Expiry::Idle(Duration::from_millis(millis))),
+        times().prop_map(Expiry::At),
+        Just(Expiry::BrowserClose),
+    ]
+}
+
+fn records() -> impl Strategy<Value = Record> {
+    let retired = (hashes(), times()).prop_map(|(verifier, at)| Retired { verifier, at });
+    (
+        any::<[[u8; 8]; 3]>(),
+        hashes(),
+        [times(), times(), times()],
+        any::<(bool, bool)>(),
+        proptest::option::of("[^\0]{1,20}"),
+        expiries(),
+        proptest::collection::vec(retired, 0..=4),
+        proptest::collection::btree_map("[a-z]{1,5}", any::<i64>(), 0..4),
+    )
+        .prop_map(
+            |(revisions, verifier, [a, b, c], (d, e), user, expiry, retired, values)| {
+                let mut header = Header::new(Revision(revisions[0]), verifier, a);
+                header.revision.0[0] |= 1;
+                header.before = [Revision(revisions[1]), Revision(revisions[2])];
+                header.deadline = d.then_some(b);
+                header.authenticated = e.then_some(c);
+                header.user = user.map(Into::into);
+                header.expiry = expiry;
+                header.retired = retired;
+                let json = serde_json::to_string(&values).unwrap();
+                Record::new(header, Data::parse(json, Record::MAX_DEPTH).unwrap())
+            },
+        )
+}
+
+fn sample() -> Record {
+    let mut header = Header::new(
+        Revision(*b"revision"),
+        VerifierHash([7; 32]),
+        Timestamp::from_millis(1_700_000_000_000),
+    );
+    header.user = Some("alice".into());
+    header.deadline = Some(Timestamp::from_millis(1_700_000_600_000));
+    Record::new(header, Data::parse(r#"{"n":1}"#.to_owned(), 64).unwrap())
+}
+
+#[test]
+fn the_layout_is_as_documented() {
+    let bytes = sample().encode();
+    let mut expected = vec![1];
+    expected.extend_from_slice(b"revision");
+    expected.extend_from_slice(&[0; 16]);
+    expected.extend_from_slice(&[7; 32]);
+    expected.extend_from_slice(&1_700_000_000_000_u64.to_be_bytes()[2..]);
+    expected.push(0b0000_0101);
+    expected.extend_from_slice(&1_700_000_600_000_u64.to_be_bytes()[2..]);
+    expected.extend_from_slice(b"\x05alice{\"n\":1}");
+    assert_eq!(bytes, expected);
+}
+
+#[test]
+fn a_record_tells_a_store_its_user_and_its_data() {
+    let record = Record::decode(sample().encode()).unwrap();
+    assert_eq!(record.user(), Some("alice"));
+    assert_eq!(record.json(), r#"{"n":1}"#);
+}
+
+#[test]
+fn every_prefix_of_a_record_is_corrupt() {
+    let bytes = sample().encode();
+    for len in 0..bytes.len() {
+        assert_eq!(
+            Record::decode(bytes[..len].to_vec()).unwrap_err(),
+            DecodeError::Corrupt,
+            "{len}"
+        );
+    }
+}
+
+#[test]
+fn formats_are_told_apart() {
+    let mut bytes = sample().encode();
+    bytes[0] = 2;
+    assert_eq!(
+        Record::decode(bytes.clone()).unwrap_err(),
+        DecodeError::FutureFormat
+    );
+    bytes[0] = 0;
+    assert_eq!(Record::decode(bytes).unwrap_err(), DecodeError::Corrupt);
+    assert_eq!(
+        Record::decode(br#"{"user":"alice"}"#.to_vec()).unwrap_err(),
+        DecodeError::Corrupt
+    );
+    assert_eq!(
+        Record::decode(Record::TOMBSTONE.to_vec()).unwrap_err(),
+        DecodeError::Corrupt
+    );
+    assert_eq!(
+        Record::decode(vec![1; Record::MAX_LEN + 1]).unwrap_err(),
+        DecodeError::TooLarge
+    );
+}
+
+#[test]
+fn a_record_without_a_revision_is_corrupt() {
+    let mut bytes = sample().encode();
+    bytes[1..9].fill(0);
+    assert_eq!(Record::decode(bytes).unwrap_err(), DecodeError::Corrupt);
+}
+
+#[test]
+fn a_record_of_more_retired_verifiers_than_are_kept_is_corrupt() {
+    let mut header = sample().header().clone();
+    let retired = Retired {
+        verifier: VerifierHash([1; 32]),
+        at: header.created,
+    };
+    header.retired = vec![retired; 5];
+    let kept = Record::new(header, Data::empty()).encode();
+    let kept = Record::decode(kept).unwrap();
+    assert_eq!(kept.header().retired.len(), 4);
+
+    let mut bytes = sample().encode();
+    bytes[63] |= 5 << 5;
+    let data = bytes.split_off(bytes.len() - sample().json().len());
+    bytes.extend_from_slice(&[0; 5 * 38]);
+    bytes.extend_from_slice(&data);
+    assert_eq!(Record::decode(bytes).unwrap_err(), DecodeError::Corrupt);
+}
+
+#[test]
+fn a_record_may_be_as_large_as_the_limit_and_no_larger() {
+    let mut bytes = sample().encode();
+    bytes.resize(Record::MAX_LEN, b' ');
+    assert!(Record::decode(bytes.clone()).is_ok());
+    bytes.push(b' ');
+    assert_eq!(Record::decode(bytes).unwrap_err(), DecodeError::TooLarge);
+}
+
+#[test]
+fn a_full_record_is_one_buffer_of_its_exact_length() {
+    let mut header = sample().header().clone();
+    header.authenticated = Some(header.created);
+    header.expiry = Expiry::At(header.created);
+    for step in 1..=4 {
+        let minute = Duration::from_secs(60);
+        header.rotate(VerifierHash([step; 32]), header.created, minute);
+    }
+    let bytes = Record::new(header, Data::empty()).encode();
+    assert_eq!(bytes.capacity(), bytes.len());
+}
+
+#[test]
+fn a_generated_revision_is_random_and_never_the_one_that_means_none() {
+    let random = |byte: u8| {
+        Random::Function(Arc::new(move |out: &mut [u8]| {
+            out.fill(byte);
+            true
+        }))
+    };
+    let generated = |byte| Revision::generate(&random(byte)).unwrap();
+    assert_eq!(generated(2), Revision([2; 8]));
+    assert_eq!(generated(0), Revision([0, 0, 0, 0, 0, 0, 0, 1]));
+    assert_eq!(format!("{:?}", generated(2)), "Revision(0202020202020202)");
+}
+
+#[test]
+fn an_error_says_what_the_bytes_are_instead() {
+    for (error, text) in [
+        (
+            DecodeError::Corrupt,
+            "not a session record, or a damaged one",
+        ),
+        (DecodeError::TooLarge, "larger than a session record may be"),
+        (
+            DecodeError::FutureFormat,
+            "written by a newer version of this crate",
+        ),
+        (
+            DecodeError::ForeignType,
+            "not a value of the type that session records have",
+        ),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn a_revision_remembers_the_two_before_it() {
+    let mut header = sample().header().clone();
+    for name in [b"second..", b"third...", b"fourth.."] {
+        header.revise(Revision(*name));
+    }
+    let record = Record::new(header, Data::empty());
+    assert!(record.includes(Revision(*b"fourth..")));
+    assert!(record.includes(Revision(*b"third...")));
+    assert!(record.includes(Revision(*b"second..")));
+    assert!(!record.includes(Revision(*b"revision")));
+}
+
+#[test]
+fn at_most_four_verifiers_are_remembered_and_only_for_their_time() {
+    let minute = Duration::from_secs(60);
+    let start = Timestamp::from_millis(1_000_000);
+    let mut header = Header::new(Revision([1; 8]), VerifierHash([0; 32]), start);
+    for step in 1..=6 {
+        header.rotate(
+            VerifierHash([step; 32]),
+            start.plus(Duration::from_secs(step.into())),
+            minute,
+        );
+    }
+    let kept = |header: &Header| {
+        header
+            .retired
+            .iter()
+            .map(|r| r.verifier.0[0])
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&header), [2, 3, 4, 5]);
+    header.rotate(
+        VerifierHash([7; 32]),
+        start.plus(Duration::from_secs(64)),
+        minute,
+    );
+    assert_eq!(kept(&header), [4, 5, 6]);
+}
+
+#[test]
+fn a_time_far_ahead_is_not_recent() {
+    let (now, minute) = (Timestamp::from_millis(10_000_000), Duration::from_secs(60));
+    let at = |millis: u64| is_recent(Timestamp::from_millis(millis), now, minute);
+    assert!(at(10_000_000) && at(10_060_000) && at(9_940_001));
+    assert!(!at(9_940_000) && !at(10_060_001));
+}
+
+#[test]
+fn printing_a_record_shows_neither_user_nor_data_nor_hash() {
+    let printed = format!("{:?}", sample());
+    assert!(!printed.contains("alice") && !printed.contains("7, 7"));
+    assert!(printed.contains("Data(1 keys)"), "{printed}");
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_decodes_to_the_same(record in records()) {
+        let bytes = record.encode();
+        assert_eq!(&bytes[1..9], record.revision().as_bytes());
+        assert_eq!(Record::decode(bytes.clone()).unwrap().encode(), bytes);
+    }
+
+    #[test]
+    fn any_bytes_decode_or_are_refused_without_a_panic(bytes: Vec<u8>) {
+        if let Ok(record) = Record::decode(bytes.clone()) {
+            assert_eq!(bytes[0], 1);
+            assert!(serde_json::from_str::<serde_json::Value>(record.json()).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_record_with_a_few_flipped_bits_is_refused_or_well_formed(
+        record in records(),
+        flips in proptest::collection::vec((any::<proptest::sample::Index>(), 0..8_u32), 1..4)
+    ) {
+        let mut bytes = record.encode();
+        for (place, bit) in flips {
+            let place = place.index(bytes.len());
+            bytes[place] ^= 1 << bit;
+        }
+        if let Ok(record) = Record::decode(bytes) {
+            assert_eq!(Record::decode(record.encode()).unwrap().encode(), record.encode());
+        }
+    }
+}

@@ -98,18 +98,6 @@ async fn a_server_that_comes_back_under_load_is_found_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_server_closed_is_known_to_be_before_anything_is_sent_on_it() {
-    let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.unwrap();
-    for number in 0..5 {
-        assert_eq!(server.cli(&["CLIENT", "KILL", "TYPE", "normal"]), "1");
-        // The connection's own task hears of it, here as soon as it is given time.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        created(&store, &key(number)).await;
-    }
-}
-
-#[tokio::test]
 async fn a_change_sent_to_a_server_that_stands_still_is_unknown_and_later_ones_are_not_sent() {
     let server = RedisServer::start();
     let store = RedisStore::connect(config(server.url())).await.unwrap();

@@ -176,7 +176,7 @@ impl<'a> Patience<'a> {
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Loaded, SessionError> {
-        self.store().load(key).await.map_err(|error| {
+        self.store().load_latest(key).await.map_err(|error| {
             Event::StoreFailed("load", &error).emit();
             error.into()
         })
@@ -336,7 +336,10 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             // The absolute limit passed while the request was under way.
             return interrupted(id);
         }
-        let record = record.for_index(intent.login.is_some(), ttl, now);
+        let mut record = record.for_index(intent.login.is_some(), ttl, now);
+        if new_proof.is_some() {
+            record = record.rotating();
+        }
         let present = match patience
             .store()
             .replace(&key, base.revision(), &record, ttl)

@@ -12,7 +12,7 @@ use crate::config::{ConfigError, SessionConfig};
 use crate::cookie::CookieTemplate;
 use crate::event::Event;
 use crate::record::{Record, Revision};
-use crate::store::{AnyStore, BoundedStore, RecordKey, SessionStore, StoreError};
+use crate::store::{AnyStore, BoundedStore, Loaded, RecordKey, SessionStore, StoreError};
 use crate::token::{Random, RandomError, SessionId, Token, VerifierHash, VerifierHasher};
 
 /// The layer's configuration, in the form in which requests need it.
@@ -90,22 +90,42 @@ impl Desk {
         Revision::generate(&self.random)
     }
 
-    /// Looks a token up and judges it: one store call.
+    /// Looks a token up and judges it: one store call, and another one if a record that may be stale would turn it down.
     pub(crate) async fn examine(&self, token: &Token) -> Result<Card, StoreError> {
-        let id = token.selector();
-        let proof = self.hash(token);
-        let loaded = match self.store.load(&self.key(id)).await {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                Event::StoreFailed("load", &error).emit();
-                return Err(error);
-            }
-        };
-        let card = Card::judge(token, proof, loaded, &self.config, self.clock.now());
-        if let Some(event) = Event::of_card(&card, id) {
+        let loaded = self.store.load(&self.key(token.selector())).await;
+        let stale =
+            matches!(&loaded, Ok(Loaded::Record { record, .. }) if record.is_possibly_stale());
+        let card = self.judge(token, loaded)?;
+        if stale && card.held().is_none() {
+            return self.examine_latest(token).await;
+        }
+        Ok(self.told(card, token))
+    }
+
+    /// The same by what is there now, and nothing older.
+    pub(crate) async fn examine_latest(&self, token: &Token) -> Result<Card, StoreError> {
+        let loaded = self.store.load_latest(&self.key(token.selector())).await;
+        let card = self.judge(token, loaded)?;
+        Ok(self.told(card, token))
+    }
+
+    fn judge(&self, token: &Token, loaded: Result<Loaded, StoreError>) -> Result<Card, StoreError> {
+        let loaded = loaded.inspect_err(|error| Event::StoreFailed("load", error).emit())?;
+        let now = self.clock.now();
+        Ok(Card::judge(
+            token,
+            self.hash(token),
+            loaded,
+            &self.config,
+            now,
+        ))
+    }
+
+    fn told(&self, card: Card, token: &Token) -> Card {
+        if let Some(event) = Event::of_card(&card, token.selector()) {
             event.emit();
         }
-        Ok(card)
+        card
     }
 
     pub(crate) fn lifetime<'a>(&'a self, record: &Record) -> crate::lifetime::Lifetime<'a> {

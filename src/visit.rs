@@ -149,7 +149,7 @@ impl Visit {
         let _turn = self.committing.lock().await;
         let token = self.state().card.held().map(|held| held.token.clone());
         let card = match token {
-            Some(token) => Some(self.desk.examine(&token).await?),
+            Some(token) => Some(self.desk.examine_latest(&token).await?),
             None => None,
         };
         let mut state = self.state();

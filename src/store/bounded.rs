@@ -39,6 +39,10 @@ impl BoundedStore {
         self.within(self.store.load(key)).await
     }
 
+    pub(crate) async fn load_latest(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        self.within(self.store.load_latest(key)).await
+    }
+
     pub(crate) async fn create(
         &self,
         key: &RecordKey,

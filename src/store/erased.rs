@@ -17,6 +17,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send +
 trait Boxed: Send + Sync + 'static {
     fn prefix(&self) -> &str;
     fn load<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, Loaded>;
+    fn load_latest<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, Loaded>;
     fn create<'a>(
         &'a self,
         key: &'a RecordKey,
@@ -59,6 +60,10 @@ impl<S: SessionStore> Boxed for S {
 
     fn load<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, Loaded> {
         Box::pin(SessionStore::load(self, key))
+    }
+
+    fn load_latest<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, Loaded> {
+        Box::pin(SessionStore::load_latest(self, key))
     }
 
     fn create<'a>(
@@ -188,6 +193,10 @@ impl SessionStore for AnyStore {
 
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
         self.0.load(key).await
+    }
+
+    async fn load_latest(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        self.0.load_latest(key).await
     }
 
     async fn create(

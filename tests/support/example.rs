@@ -153,6 +153,8 @@ fn features() -> String {
         ("tracing", cfg!(feature = "tracing")),
         ("redis", cfg!(feature = "redis")),
         ("redis-tls", cfg!(feature = "redis-tls")),
+        ("redis-cluster", cfg!(feature = "redis-cluster")),
+        ("redis-sentinel", cfg!(feature = "redis-sentinel")),
         ("redis-1", cfg!(feature = "redis-1")),
         ("testing", cfg!(feature = "testing")),
     ];

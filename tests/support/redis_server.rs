@@ -79,6 +79,22 @@ impl RedisServer {
         self.child.id()
     }
 
+    pub(crate) fn args(&self) -> &[String] {
+        &self.args
+    }
+
+    /// Whether the process is neither dead nor stopped.
+    pub(crate) fn is_running(&self) -> bool {
+        // The state stands behind the command in parentheses.
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        let state = state.unwrap_or_default();
+        let state = state
+            .rsplit(") ")
+            .next()
+            .and_then(|rest| rest.chars().next());
+        matches!(state, Some('R' | 'S' | 'D'))
+    }
+
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
@@ -197,7 +213,7 @@ impl Drop for RedisServer {
 
 /// A port that nobody listens on. Not one of those that the system gives to connections: it might give it away while the
 /// server that had it is restarted.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     const PORTS: std::ops::Range<u16> = 12_000..32_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {

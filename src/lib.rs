@@ -128,6 +128,7 @@ mod service;
 mod session;
 pub mod store;
 mod token;
+mod turn;
 mod users;
 mod visit;
 

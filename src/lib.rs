@@ -100,6 +100,7 @@ pub mod documentation {
 
 mod card;
 mod changes;
+mod client;
 mod clock;
 mod commit;
 mod completion;
@@ -117,6 +118,7 @@ mod future;
 #[doc(hidden)]
 pub mod fuzzing;
 mod headers;
+mod hooks;
 mod intent;
 mod key;
 mod layer;
@@ -131,6 +133,7 @@ mod token;
 mod users;
 mod visit;
 
+pub use self::client::{ClientFacts, ClientFingerprint};
 pub use self::clock::{Clock, Timestamp};
 pub use self::config::{
     BeyondLimit, ConfigError, OnInterrupted, Persistence, SameSite, SessionConfig, SessionLimit,

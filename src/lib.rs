@@ -104,6 +104,7 @@ pub mod documentation {
 
 mod card;
 mod changes;
+mod client;
 mod clock;
 mod commit;
 mod completion;
@@ -121,6 +122,7 @@ mod future;
 #[doc(hidden)]
 pub mod fuzzing;
 mod headers;
+mod hooks;
 mod intent;
 mod key;
 mod layer;
@@ -135,6 +137,7 @@ mod token;
 mod users;
 mod visit;
 
+pub use self::client::{ClientFacts, ClientFingerprint};
 pub use self::clock::{Clock, Timestamp};
 pub use self::config::{
     BeyondLimit, ConfigError, OnInterrupted, Persistence, SameSite, SessionConfig, SessionLimit,

@@ -108,8 +108,8 @@ pub trait UserIndex: SessionStore {
         user: &str,
     ) -> impl Future<Output = Result<Vec<Indexed>, StoreError>> + Send;
 
-    /// Ends all sessions of a user in a layer's namespace but one, logins under way included, and says how many there were.
-    /// Each leaves a tombstone.
+    /// Ends all sessions of a user in a layer's namespace but one, logins under way included, and says which there were: each
+    /// whose record was the user's, in no particular order. Each leaves a tombstone.
     ///
     /// Nobody can log in as this user for [`REVOCATION_LIFETIME`] from now, nor carry out a login that began before that,
     /// except on the session that is kept. Log in first, then end the others.
@@ -122,7 +122,7 @@ pub trait UserIndex: SessionStore {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<SessionId>, StoreError>> + Send;
 }
 
 /// Who has the session that an entry of a user leads to.

@@ -323,7 +323,7 @@ impl UserIndex for Careless {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         let _turn = self.turn.lock().await;
         let name = self.name(namespace, user);
         let life = match self.breach {
@@ -357,7 +357,7 @@ impl UserIndex for Careless {
                 });
             entries = all.collect();
         }
-        let mut ended = 0;
+        let mut ended = Vec::new();
         for key in entries {
             if except == Some(key.id()) && !self.is(Breach::EndsTheExcepted) {
                 continue;
@@ -367,7 +367,9 @@ impl UserIndex for Careless {
                 _ => None,
             };
             let foreign = owner.as_deref().is_some_and(|owner| owner != user);
-            ended += usize::from(owner.as_deref() == Some(user) || self.is(Breach::CountsEntries));
+            if owner.as_deref() == Some(user) || self.is(Breach::CountsEntries) {
+                ended.push(key.id());
+            }
             let missing = owner.is_none() && self.is(Breach::EndsOnlyWhatItFinds);
             let spared = missing
                 || foreign

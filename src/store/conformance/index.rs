@@ -113,7 +113,7 @@ impl<H: Harness<Store: UserIndex>> Context<'_, H> {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Verdict<usize> {
+    ) -> Verdict<Vec<SessionId>> {
         let call = self.store.delete_user(namespace, user, except);
         answer("delete_user", call).await
     }

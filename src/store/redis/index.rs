@@ -165,7 +165,7 @@ impl UserIndex for RedisStore {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         let index = self.index(namespace, user);
         let script = Run {
             script: &scripts::REVOKE,
@@ -179,20 +179,23 @@ impl UserIndex for RedisStore {
             .map_err(Failure::of_a_write)?;
         ids.retain(|id| except != Some(*id));
 
-        let mut ended = 0;
+        let mut ended = Vec::new();
         for keys in in_chunks(namespace, &ids) {
             let loaded = self.load_all(&keys).await?;
             let owners = loaded.iter().map(|loaded| of_whom(loaded, user));
             let owned = keys.iter().zip(owners);
             // Where there is no record (yet), or one of nobody (yet), a tombstone keeps the login out that is under way.
-            let (mine, count) = owned.fold((Vec::new(), 0), |(mut mine, count), (key, owner)| {
+            let (mut mine, mut there) = (Vec::new(), Vec::new());
+            for (key, owner) in owned {
                 if owner != Owner::SomebodyElse {
                     mine.push(key);
                 }
-                (mine, count + usize::from(owner == Owner::TheUser))
-            });
+                if owner == Owner::TheUser {
+                    there.push(key.id());
+                }
+            }
             self.delete_all(&mine).await?;
-            ended += count;
+            ended.append(&mut there);
             let ids: Vec<_> = keys.iter().map(RecordKey::id).collect();
             let unbind = command::unbind(index, ids.iter());
             // An entry that stays leads to a tombstone.

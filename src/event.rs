@@ -108,3 +108,13 @@ pub(crate) fn missing_layer(marker: &'static str) {
     #[cfg(not(feature = "tracing"))]
     let _ = marker;
 }
+
+/// Says that the application's function, which knows who sent a request, panicked.
+pub(crate) fn unrecognised() {
+    #[cfg(feature = "tracing")]
+    tracing::error!(
+        target: "tower_keycard",
+        event = "client_panicked",
+        "the function given to `SessionLayerBuilder::client` panicked: nothing is known of this request's client",
+    );
+}

@@ -64,6 +64,7 @@
 //! | where sessions are kept, and how to keep them elsewhere | [`store`]: [`MemoryStore`], `RedisStore` (feature `redis`), [`SessionStore`](store::SessionStore) |
 //! | what a client is told when a commit fails | [`FailureResponse`] |
 //! | each security requirement with its test, each threat, and what remains | [`documentation::security`] |
+//! | Redis in production: memory, durability, rights, what to watch | [`documentation::production`] |
 //! | where else a user is logged in | [`Session::sessions`], [`Users`] |
 //! | tests | feature `testing`: `Clock::manual`, `store::fault`, `store::conformance` |
 //! | several sessions in one application | [`Session`](Session#several-sessions-in-one-application) |
@@ -96,10 +97,14 @@ struct Readme;
 pub mod documentation {
     #[doc = include_str!("../docs/security.md")]
     pub mod security {}
+
+    #[doc = include_str!("../docs/production.md")]
+    pub mod production {}
 }
 
 mod card;
 mod changes;
+mod client;
 mod clock;
 mod commit;
 mod completion;
@@ -117,6 +122,7 @@ mod future;
 #[doc(hidden)]
 pub mod fuzzing;
 mod headers;
+mod hooks;
 mod intent;
 mod key;
 mod layer;
@@ -132,6 +138,7 @@ mod turn;
 mod users;
 mod visit;
 
+pub use self::client::{ClientFacts, ClientFingerprint};
 pub use self::clock::{Clock, Timestamp};
 pub use self::config::{
     BeyondLimit, ConfigError, OnInterrupted, Persistence, SameSite, SessionConfig, SessionLimit,

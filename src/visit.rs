@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::card::Card;
+use crate::client::ClientFacts;
 use crate::commit::{self, Cookie, CookieChange};
 use crate::completion::Completion;
 use crate::cookie::Presented;
@@ -50,6 +51,8 @@ pub(crate) struct State {
 pub(crate) struct Visit {
     pub(crate) desk: Arc<Desk>,
     presented: Presented,
+    /// Who sent the request, where the application says so.
+    pub(crate) client: Option<Arc<ClientFacts>>,
     /// Whoever asks the store for something on this visit's behalf does so alone.
     turns: Turns,
     state: Mutex<State>,
@@ -106,7 +109,12 @@ impl Phase {
 }
 
 impl Visit {
-    pub(crate) fn new(desk: Arc<Desk>, presented: Presented, withheld: bool) -> Self {
+    pub(crate) fn new(
+        desk: Arc<Desk>,
+        presented: Presented,
+        withheld: bool,
+        client: Option<Arc<ClientFacts>>,
+    ) -> Self {
         let card = match presented {
             Presented::Conflicting => Card::Conflicting,
             _ if withheld => Card::Withheld,
@@ -115,6 +123,7 @@ impl Visit {
         Self {
             desk,
             presented,
+            client,
             turns: Turns::default(),
             state: Mutex::new(State {
                 asked: false,

@@ -98,6 +98,7 @@ pub mod documentation {
     pub mod security {}
 }
 
+mod base64url;
 mod card;
 mod changes;
 mod clock;
@@ -105,6 +106,7 @@ mod commit;
 mod completion;
 pub mod config;
 mod cookie;
+mod csrf;
 mod data;
 mod desk;
 mod error;
@@ -112,6 +114,7 @@ mod event;
 #[cfg(feature = "axum")]
 mod extract;
 mod failure;
+mod flash;
 mod future;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
@@ -121,9 +124,12 @@ mod intent;
 mod key;
 mod layer;
 mod lifetime;
+mod next;
 mod plan;
 mod policy;
 mod record;
+mod redirect;
+mod require;
 mod service;
 mod session;
 pub mod store;
@@ -136,12 +142,19 @@ pub use self::config::{
     BeyondLimit, ConfigError, OnInterrupted, Persistence, SameSite, SessionConfig, SessionLimit,
     Weakness,
 };
+pub use self::csrf::CsrfToken;
 pub use self::error::{SessionError, SessionRejection};
+#[cfg(feature = "axum")]
+pub use self::extract::{ExtractRejection, Flashes, RequireFresh, RequireLogin};
 pub use self::failure::{DefaultFailureResponse, Failure, FailureResponse};
+pub use self::flash::{Flash, FlashLevel};
 pub use self::future::ResponseFuture;
 pub use self::key::{Key, SessionKey};
 pub use self::layer::{SessionLayer, SessionLayerBuilder};
+pub use self::next::SafeNext;
 pub use self::record::Expiry;
+pub use self::redirect::{LoginRedirect, LoginRedirectFuture, LoginRedirectLayer};
+pub use self::require::{RequireFreshLayer, RequireLoginLayer, RequireService, Required};
 pub use self::service::SessionService;
 pub use self::session::{Main, Session};
 pub use self::store::{AnyStore, MemoryStore};

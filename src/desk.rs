@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, SessionConfig};
 use crate::cookie::CookieTemplate;
 use crate::event::Event;
+use crate::hooks::Hooks;
 use crate::record::{Record, Revision};
 use crate::store::{AnyStore, BoundedStore, RecordKey, SessionStore, StoreError};
 use crate::token::{Random, RandomError, SessionId, Token, VerifierHash, VerifierHasher};
@@ -22,6 +23,7 @@ pub(crate) struct Desk {
     pub(crate) store: BoundedStore,
     pub(crate) clock: Clock,
     pub(crate) in_flight: InFlight,
+    pub(crate) hooks: Hooks,
     random: Random,
     hasher: VerifierHasher,
     namespace: Arc<str>,
@@ -37,6 +39,7 @@ impl Desk {
         config: SessionConfig,
         clock: Clock,
         random: Random,
+        hooks: Hooks,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
         if config.max_sessions_per_user.is_some() && store.user_index().is_none() {
@@ -54,6 +57,7 @@ impl Desk {
             store,
             clock,
             in_flight: InFlight::default(),
+            hooks,
             random,
             namespace,
             turns: Default::default(),

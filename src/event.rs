@@ -118,3 +118,13 @@ pub(crate) fn undecodable_flash() {
         "a flash message is not of the type that was taken: it is dropped",
     );
 }
+
+/// Says that the application's function, which knows who sent a request, panicked.
+pub(crate) fn unrecognised() {
+    #[cfg(feature = "tracing")]
+    tracing::error!(
+        target: "tower_keycard",
+        event = "client_panicked",
+        "the function given to `SessionLayerBuilder::client` panicked: nothing is known of this request's client",
+    );
+}

@@ -5,12 +5,15 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use http::request::Parts;
 use tower_layer::Layer;
 
+use crate::client::{ClientFacts, Recognition};
 use crate::clock::Clock;
 use crate::config::{ConfigError, SessionConfig, Weakness, session_options};
 use crate::desk::Desk;
 use crate::failure::DefaultFailureResponse;
+use crate::hooks::Hooks;
 use crate::service::SessionService;
 use crate::session::Main;
 use crate::store::{AnyStore, SessionStore};
@@ -37,9 +40,8 @@ impl SessionLayer {
     /// A layer with the default, hardened configuration.
     pub fn new(store: impl SessionStore) -> Self {
         let builder = Self::builder(store);
-        let desk = Desk::new(builder.store, builder.config, builder.clock, builder.random);
-        let desk = desk.expect("the default configuration is valid, and a test says so");
-        Self::from_desk(desk, builder.failure_response)
+        let layer = builder.build();
+        layer.expect("the default configuration is valid, and a test says so")
     }
 
     /// A layer that is to be configured.
@@ -62,6 +64,7 @@ impl SessionLayer {
             config: SessionConfig::default(),
             clock: Clock::system(),
             random: Random::default(),
+            hooks: Hooks::default(),
             failure_response: DefaultFailureResponse,
             marker: PhantomData,
         }
@@ -132,6 +135,7 @@ pub struct SessionLayerBuilder<M = Main, F = DefaultFailureResponse> {
     config: SessionConfig,
     clock: Clock,
     random: Random,
+    hooks: Hooks,
     failure_response: F,
     marker: PhantomData<fn() -> M>,
 }
@@ -149,6 +153,7 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
             config: self.config,
             clock: self.clock,
             random: self.random,
+            hooks: self.hooks,
             failure_response: self.failure_response,
             marker: PhantomData,
         }
@@ -170,6 +175,18 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
         self
     }
 
+    /// Says what is known of the client that sent a request: see [`ClientFacts`]. It is asked once per request, before the
+    /// handler, and sees head and extensions, such as what a middleware outside of this layer put there. If it panics,
+    /// nothing is known.
+    #[must_use]
+    pub fn client(
+        mut self,
+        client: impl Fn(&Parts) -> ClientFacts + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.recognition = Some(Recognition::new(client));
+        self
+    }
+
     /// Where randomness comes from, if not from the system: `fill` fills the bytes, or says `false`.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
@@ -185,6 +202,7 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
             config: self.config,
             clock: self.clock,
             random: self.random,
+            hooks: self.hooks,
             failure_response,
             marker: PhantomData,
         }
@@ -202,7 +220,7 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
                 "a marked layer reads another layer's sessions by the default name; give it a name of its own",
             ));
         }
-        let desk = Desk::new(self.store, self.config, self.clock, self.random)?;
+        let desk = Desk::new(self.store, self.config, self.clock, self.random, self.hooks)?;
         Ok(SessionLayer::from_desk(desk, self.failure_response))
     }
 }

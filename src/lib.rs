@@ -64,7 +64,11 @@
 //! | where sessions are kept, and how to keep them elsewhere | [`store`]: [`MemoryStore`], `RedisStore` (feature `redis`), [`SessionStore`](store::SessionStore) |
 //! | what a client is told when a commit fails | [`FailureResponse`] |
 //! | each security requirement with its test, each threat, and what remains | [`documentation::security`] |
+//! | Redis in production: memory, durability, rights, what to watch | [`documentation::production`] |
 //! | where else a user is logged in | [`Session::sessions`], [`Users`] |
+//! | a message for the page after a redirect | [`Session::flash`], [`Session::take_flashes`] |
+//! | parts that are for logged-in users, or ask for the password again | [`RequireLoginLayer`], [`RequireFreshLayer`], [`LoginRedirectLayer`], [`SafeNext`] |
+//! | forms, and when they need a token | [`Session::csrf_token`] |
 //! | tests | feature `testing`: `Clock::manual`, `store::fault`, `store::conformance` |
 //! | several sessions in one application | [`Session`](Session#several-sessions-in-one-application) |
 //!
@@ -72,7 +76,7 @@
 //!
 //! | feature | default | what it brings |
 //! |---|---|---|
-//! | `axum` | yes | `Session` and `Option<Session>` as arguments of axum 0.8 handlers |
+//! | `axum` | yes | `Session`, `Option<Session>`, `RequireLogin`, `RequireFresh` and `Flashes` as arguments of axum 0.8 handlers |
 //! | `tracing` | yes | what happened to sessions, as `tracing` events of target `tower_keycard` |
 //! | `redis` | | `RedisStore`, connected from a URL |
 //! | `redis-tls` | | `rediss://`, by rustls |
@@ -96,11 +100,15 @@ struct Readme;
 pub mod documentation {
     #[doc = include_str!("../docs/security.md")]
     pub mod security {}
+
+    #[doc = include_str!("../docs/production.md")]
+    pub mod production {}
 }
 
 mod base64url;
 mod card;
 mod changes;
+mod client;
 mod clock;
 mod commit;
 mod completion;
@@ -120,6 +128,7 @@ mod future;
 #[doc(hidden)]
 pub mod fuzzing;
 mod headers;
+mod hooks;
 mod intent;
 mod key;
 mod layer;
@@ -137,6 +146,7 @@ mod token;
 mod users;
 mod visit;
 
+pub use self::client::{ClientFacts, ClientFingerprint};
 pub use self::clock::{Clock, Timestamp};
 pub use self::config::{
     BeyondLimit, ConfigError, OnInterrupted, Persistence, SameSite, SessionConfig, SessionLimit,

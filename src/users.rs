@@ -162,6 +162,7 @@ impl Desk {
 
     async fn end_user(&self, user: &str, but: Option<SessionId>) -> Result<usize, StoreError> {
         let ended = self.index()?.delete_user(self.namespace(), user, but).await;
+        let ended = ended.map(|ended| ended.len());
         ended.inspect_err(|error| Event::StoreFailed("index", error).emit())
     }
 }

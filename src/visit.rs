@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 
 use crate::card::Card;
+use crate::client::ClientFacts;
 use crate::commit::{self, Cookie, CookieChange};
 use crate::cookie::Presented;
 use crate::desk::{Desk, InFlight};
@@ -47,6 +48,8 @@ pub(crate) struct State {
 pub(crate) struct Visit {
     pub(crate) desk: Arc<Desk>,
     presented: Presented,
+    /// Who sent the request, where the application says so.
+    pub(crate) client: Option<Arc<ClientFacts>>,
     loaded: OnceCell<()>,
     committing: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -83,7 +86,12 @@ impl Phase {
 }
 
 impl Visit {
-    pub(crate) fn new(desk: Arc<Desk>, presented: Presented, withheld: bool) -> Self {
+    pub(crate) fn new(
+        desk: Arc<Desk>,
+        presented: Presented,
+        withheld: bool,
+        client: Option<Arc<ClientFacts>>,
+    ) -> Self {
         let card = match presented {
             Presented::Conflicting => Card::Conflicting,
             _ if withheld => Card::Withheld,
@@ -92,6 +100,7 @@ impl Visit {
         Self {
             desk,
             presented,
+            client,
             loaded: OnceCell::new(),
             committing: tokio::sync::Mutex::new(()),
             state: Mutex::new(State {

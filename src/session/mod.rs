@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use http::Extensions;
 
+use crate::client::ClientFacts;
 use crate::clock::Timestamp;
 use crate::completion::Completion;
 use crate::desk::Desk;
@@ -197,6 +198,12 @@ impl<M> Session<M> {
         let state = self.visit.state();
         state.header()?;
         state.card.held().map(|held| held.token.selector())
+    }
+
+    /// Who sent this request, as far as the application's [own function](crate::SessionLayerBuilder::client) says so.
+    #[must_use]
+    pub fn client(&self) -> Option<&ClientFacts> {
+        self.visit.client.as_deref()
     }
 
     /// Rotates the token: the session stays, with all its data and its public id; the old cookie is dead. To be called

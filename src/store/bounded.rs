@@ -120,7 +120,7 @@ impl BoundedIndex<'_> {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         let call = self.index.delete_user(namespace, user, except);
         within(self.deadline, call).await
     }
@@ -167,6 +167,6 @@ mod tests {
         let ended = index.delete_user(key.namespace(), "alice", None).await;
         assert_eq!(ended.unwrap_err().kind(), StoreErrorKind::OutcomeUnknown);
         let ended = index.delete_user(key.namespace(), "alice", None).await;
-        assert_eq!(ended.unwrap(), 1);
+        assert_eq!(ended.unwrap(), [key.id()]);
     }
 }

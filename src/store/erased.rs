@@ -49,7 +49,7 @@ trait BoxedIndex: Send + Sync {
         namespace: &'a str,
         user: &'a str,
         except: Option<SessionId>,
-    ) -> Answer<'a, usize>;
+    ) -> Answer<'a, Vec<SessionId>>;
 }
 
 impl<S: SessionStore> Boxed for S {
@@ -109,7 +109,7 @@ impl<S: UserIndex> BoxedIndex for S {
         namespace: &'a str,
         user: &'a str,
         except: Option<SessionId>,
-    ) -> Answer<'a, usize> {
+    ) -> Answer<'a, Vec<SessionId>> {
         Box::pin(UserIndex::delete_user(self, namespace, user, except))
     }
 }
@@ -137,7 +137,7 @@ impl<'a> UserIndexRef<'a> {
         self.0.sessions_of(namespace, user).await
     }
 
-    /// Ends the user's sessions, and says how many: see [`UserIndex::delete_user`].
+    /// Ends the user's sessions, and says which: see [`UserIndex::delete_user`].
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl<'a> UserIndexRef<'a> {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         self.0.delete_user(namespace, user, except).await
     }
 }
@@ -240,7 +240,7 @@ impl UserIndex for AnyStore {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         let index = self.0.user_index().ok_or_else(no_index)?;
         index.delete_user(namespace, user, except).await
     }

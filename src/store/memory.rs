@@ -323,7 +323,7 @@ impl Inner {
         };
         let user = binding.user;
         self.users.with((key.namespace(), user), now, |index| {
-            if index.refuses(key.id(), now) {
+            if index.refuses(key.id(), record.login_age(), now) {
                 return Err(StoreError::new(StoreErrorKind::Revoked));
             }
             let written = write()?;
@@ -462,28 +462,30 @@ impl UserIndex for MemoryStore {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         let (now, inner) = (self.0.clock.now(), &*self.0);
         let shared: Arc<str> = namespace.into();
         // Freed after the locks were: records can be large.
-        let ended = inner.users.with((namespace, user), now, |index| {
+        let (ended, displaced) = inner.users.with((namespace, user), now, |index| {
             index.mark(except, now);
-            let mut ended = Vec::new();
+            let (mut ended, mut displaced) = (Vec::new(), Vec::new());
             index.sessions.retain(|id| {
                 if except == Some(*id) {
                     return true;
                 }
                 let key = RecordKey::new(shared.clone(), *id);
-                ended.extend(inner.shard(&key).write(|table| {
-                    let owner = of_whom(&table.load(&key, now), user);
-                    (owner == Owner::TheUser)
-                        .then(|| table.put(&key, None, now.plus(TOMBSTONE_LIFETIME)))
-                }));
+                inner.shard(&key).write(|table| {
+                    if of_whom(&table.load(&key, now), user) == Owner::TheUser {
+                        displaced.push(table.put(&key, None, now.plus(TOMBSTONE_LIFETIME)));
+                        ended.push(*id);
+                    }
+                });
                 false
             });
-            ended
+            (ended, displaced)
         });
-        Ok(ended.len())
+        drop(displaced);
+        Ok(ended)
     }
 }
 

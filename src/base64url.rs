@@ -23,7 +23,7 @@ pub(crate) fn encode(bytes: &[u8], text: &mut [u8]) {
 
 /// Reads every four characters as three bytes; `None` if the text is not of exactly that length and alphabet.
 pub(crate) fn decode(text: &[u8], bytes: &mut [u8]) -> Option<()> {
-    if text.len() % 4 != 0 || text.len() / 4 * 3 != bytes.len() {
+    if !text.len().is_multiple_of(4) || text.len() / 4 * 3 != bytes.len() {
         return None;
     }
     for (four, three) in text.chunks_exact(4).zip(bytes.chunks_exact_mut(3)) {

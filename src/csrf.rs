@@ -104,14 +104,12 @@ impl Secret {
     }
 }
 
-/// The secrets that the session keeps.
+/// The secrets that the session keeps. Their text is the session's data, which is wiped from memory no more than it is from
+/// the store.
 fn secrets(json: Option<&str>) -> Vec<Secret> {
-    let texts: Vec<Zeroizing<String>> = json
-        .and_then(|json| serde_json::from_str::<Vec<String>>(json).ok())
-        .into_iter()
-        .flatten()
-        .map(Zeroizing::new)
-        .collect();
+    let texts: Vec<String> = json
+        .and_then(|json| serde_json::from_str(json).ok())
+        .unwrap_or_default();
     texts
         .iter()
         .filter_map(|text| Secret::parse(text))
@@ -173,8 +171,8 @@ impl<M> Session<M> {
     /// As for [`insert`](Session::insert) where the session has no secret yet; [`SessionError::NoRandomness`].
     pub fn csrf_token(&self) -> Result<CsrfToken, SessionError> {
         let desk = self.desk();
-        let stored = self.reserved(KEY).map(Zeroizing::new);
-        if let Some(secret) = secrets(stored.as_ref().map(|json| json.as_str())).last() {
+        let stored = self.reserved(KEY);
+        if let Some(secret) = secrets(stored.as_deref()).last() {
             return Ok(CsrfToken::mask(secret, desk.random())?);
         }
         let secret = Secret::generate(desk.random())?;
@@ -193,8 +191,8 @@ impl<M> Session<M> {
     /// a session that has ended, is refused as well: have the user open it again.
     pub fn verify_csrf(&self, submitted: &str) -> Result<(), SessionError> {
         let submitted = Secret::unmask(submitted).ok_or(SessionError::InvalidCsrfToken)?;
-        let stored = self.reserved(KEY).map(Zeroizing::new);
-        let fits = secrets(stored.as_ref().map(|json| json.as_str()))
+        let stored = self.reserved(KEY);
+        let fits = secrets(stored.as_deref())
             .iter()
             .fold(Choice::from(0), |fits, secret| {
                 fits | secret.same_as(&submitted)

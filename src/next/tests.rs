@@ -318,10 +318,10 @@ proptest! {
 
     #[test]
     fn what_is_taken_stays_on_this_site_to_a_browsers_eye(text in pieces()) {
-        if let Some(next) = SafeNext::parse(&text) {
-            if let Err(wrong) = stays_here(next.as_str()) {
-                panic!("{wrong}");
-            }
+        if let Some(next) = SafeNext::parse(&text)
+            && let Err(wrong) = stays_here(next.as_str())
+        {
+            panic!("{wrong}");
         }
     }
 

@@ -151,7 +151,7 @@ impl<M> Session<M> {
                 self.check_room(&mut state, text, json)?;
             }
             let (changes, base) = state.changes();
-            let displaced = changes.update(base, text, update.clone(), json);
+            let displaced = changes.update(base, text, update, json);
             drop(state);
             drop(displaced);
             return Ok(returned);

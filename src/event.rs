@@ -109,6 +109,16 @@ pub(crate) fn missing_layer(marker: &'static str) {
     let _ = marker;
 }
 
+/// Says that a message was dropped, where a page took messages of another type than was left.
+pub(crate) fn undecodable_flash() {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: "tower_keycard",
+        event = "undecodable_flash",
+        "a flash message is not of the type that was taken: it is dropped",
+    );
+}
+
 /// Says that the application's function, which knows who sent a request, panicked.
 pub(crate) fn unrecognised() {
     #[cfg(feature = "tracing")]

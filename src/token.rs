@@ -16,19 +16,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, Zeroizing};
 
-/// RFC 4648, section 5.
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// For each byte, whether it is one of them.
-static IN_ALPHABET: [bool; 256] = {
-    let mut known = [false; 256];
-    let mut at = 0;
-    while at < ALPHABET.len() {
-        known[ALPHABET[at] as usize] = true;
-        at += 1;
-    }
-    known
-};
+use crate::base64url::{self, is_base64url};
 
 const SELECTOR_LEN: usize = 20;
 const VERIFIER_LEN: usize = 24;
@@ -133,7 +121,7 @@ impl Token {
         let mut bytes = [0; 33];
         random.fill(&mut bytes)?;
         let mut text = [0; Self::LEN];
-        base64url(&bytes, &mut text);
+        base64url::encode(&bytes, &mut text);
         bytes.zeroize();
         let token = Self::from_text(&text);
         text.zeroize();
@@ -295,21 +283,6 @@ impl fmt::Display for RandomError {
 
 impl std::error::Error for RandomError {}
 
-fn is_base64url(bytes: &[u8]) -> bool {
-    // To the end, whatever is found on the way, which is faster than to look for a way out at each byte.
-    let known = |all, byte: &u8| all & IN_ALPHABET[usize::from(*byte)];
-    bytes.iter().fold(true, known)
-}
-
-fn base64url(bytes: &[u8; 33], text: &mut [u8; Token::LEN]) {
-    for (three, four) in bytes.chunks_exact(3).zip(text.chunks_exact_mut(4)) {
-        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-        for (place, character) in four.iter_mut().enumerate() {
-            *character = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, proptest};
@@ -452,7 +425,7 @@ mod tests {
         fn only_44_bytes_of_base64url_are_a_token(bytes: Vec<u8>) {
             let accepted = Token::parse(&bytes).is_some();
             let well_formed = bytes.len() == 44
-                && bytes.iter().all(|byte| ALPHABET.contains(byte));
+                && is_base64url(&bytes);
             assert_eq!(accepted, well_formed);
         }
 
@@ -465,7 +438,7 @@ mod tests {
         fn one_foreign_byte_anywhere_spoils_a_token(place in 0..44usize, byte in any::<u8>()) {
             let mut value = [b'x'; 44];
             value[place] = byte;
-            assert_eq!(Token::parse(&value).is_some(), ALPHABET.contains(&byte));
+            assert_eq!(Token::parse(&value).is_some(), is_base64url(&[byte]));
         }
 
         #[test]

@@ -64,6 +64,7 @@
 //! | where sessions are kept, and how to keep them elsewhere | [`store`]: [`MemoryStore`], `RedisStore` (feature `redis`), [`SessionStore`](store::SessionStore) |
 //! | what a client is told when a commit fails | [`FailureResponse`] |
 //! | each security requirement with its test, each threat, and what remains | [`documentation::security`] |
+//! | what happens to sessions, for logs and for whoever is to act on it | [`event`], [`SessionObserver`] |
 //! | where else a user is logged in | [`Session::sessions`], [`Users`] |
 //! | tests | feature `testing`: `Clock::manual`, `store::fault`, `store::conformance` |
 //! | several sessions in one application | [`Session`](Session#several-sessions-in-one-application) |
@@ -94,6 +95,8 @@ struct Readme;
 /// What is promised, to whom, and how it is proved.
 #[cfg(doc)]
 pub mod documentation {
+    #[doc = include_str!("../docs/events.md")]
+    pub mod events {}
     #[doc = include_str!("../docs/security.md")]
     pub mod security {}
 }
@@ -109,7 +112,7 @@ mod cookie;
 mod data;
 mod desk;
 mod error;
-mod event;
+pub mod event;
 #[cfg(feature = "axum")]
 mod extract;
 mod failure;
@@ -140,6 +143,7 @@ pub use self::config::{
     Weakness,
 };
 pub use self::error::{SessionError, SessionRejection};
+pub use self::event::{EventKind, SessionEvent, SessionObserver};
 pub use self::failure::{DefaultFailureResponse, Failure, FailureResponse};
 pub use self::future::ResponseFuture;
 pub use self::key::{Key, SessionKey};

@@ -8,9 +8,9 @@ use crate::card::Card;
 use crate::client::ClientFacts;
 use crate::commit::{self, Cookie, CookieChange};
 use crate::cookie::Presented;
-use crate::desk::{Desk, InFlight};
+use crate::desk::{Desk, InFlight, Teller};
 use crate::error::SessionError;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::intent::Intent;
 use crate::plan::{self, Ended, Outcome, Plan};
 use crate::store::StoreError;
@@ -63,9 +63,13 @@ pub(crate) struct Farewell {
 }
 
 /// What is left to do once the plan is made.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is handed on once, and a box would be an allocation per commit"
+)]
 enum Next {
     /// Nothing, and perhaps something to tell, once no lock is held.
-    Done(Result<(), SessionError>, Option<Event<'static>>),
+    Done(Result<(), SessionError>, Option<EventKind>),
     Work(Card, Intent, Plan),
 }
 
@@ -119,6 +123,11 @@ impl Visit {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The desk, serving this request's client.
+    pub(crate) fn teller(&self) -> Teller<'_> {
+        self.desk.serving(self.client.as_ref())
+    }
+
     /// The public id that the request's cookie names. Nothing is asked or proved.
     pub(crate) fn presented(&self) -> Option<SessionId> {
         match &self.presented {
@@ -137,12 +146,18 @@ impl Visit {
         let load = async || {
             match &self.presented {
                 Presented::Card(token) => {
-                    let card = self.desk.examine(token).await?;
+                    let card = self.teller().examine(token).await?;
+                    if let Card::Valid(held) = &card {
+                        let event = Event::new(EventKind::Resumed).session(token.selector());
+                        self.teller().tell(event.user(held.record.owner()));
+                    }
                     self.state().card = card;
                 }
-                Presented::Nothing { malformed: true } => Event::Malformed.emit(),
+                Presented::Nothing { malformed: true } => {
+                    self.teller().tell(Event::new(EventKind::Malformed));
+                }
                 Presented::Nothing { malformed: false } => {}
-                Presented::Conflicting => Event::Ambiguous.emit(),
+                Presented::Conflicting => self.teller().tell(Event::new(EventKind::Ambiguous)),
             }
             Ok(())
         };
@@ -158,7 +173,7 @@ impl Visit {
         let _turn = self.committing.lock().await;
         let token = self.state().card.held().map(|held| held.token.clone());
         let card = match token {
-            Some(token) => Some(self.desk.examine(&token).await?),
+            Some(token) => Some(self.teller().examine(&token).await?),
             None => None,
         };
         let mut state = self.state();
@@ -237,8 +252,9 @@ impl Visit {
     ) -> impl Future<Output = Result<(), SessionError>> + Send + 'static {
         let counted = InFlight::enter(&self.desk);
         async move {
-            let _counted = counted;
-            self.commit_in_turn(outcome).await
+            let result = self.commit_in_turn(outcome).await;
+            counted.done();
+            result
         }
     }
 
@@ -253,7 +269,7 @@ impl Visit {
             Next::Work(card, intent, plan) => (card, intent, plan),
         };
         let _saving = Saving(&self);
-        let result = commit::carry_out(&self.desk, card, intent, plan).await;
+        let result = commit::carry_out(self.teller(), card, intent, plan).await;
 
         let mut state = self.state();
         let dropped = match result {
@@ -304,8 +320,9 @@ impl Visit {
         };
         drop(state);
         drop(dropped);
-        if let Next::Done(_, Some(event)) = &next {
-            event.emit();
+        if let Next::Done(_, Some(kind)) = &next {
+            self.teller()
+                .tell(Event::new(*kind).session(self.presented()));
         }
         next
     }
@@ -344,11 +361,10 @@ impl Visit {
                 });
                 return Next::Done(Ok(()), None);
             }
-            Plan::Discard => return Next::Done(Ok(()), Some(Event::Discarded)),
+            Plan::Discard => return Next::Done(Ok(()), Some(EventKind::Discarded)),
             Plan::Refuse => return Next::Done(Err(SessionError::Ambiguous), None),
             Plan::Interrupt => {
-                let event = self.presented().map(Event::Interrupted);
-                return Next::Done(Err(SessionError::Interrupted), event);
+                return Next::Done(Err(SessionError::Interrupted), Some(EventKind::Interrupted));
             }
             Plan::Create
             | Plan::Replace

@@ -10,26 +10,23 @@ use tokio::time::{Instant, timeout};
 
 use crate::card::{Card, Held, Late};
 use crate::changes::{Changes, ReplayError};
+use crate::clock::Timestamp;
 use crate::desk::Teller;
 use crate::error::SessionError;
-use crate::event::{Creation, Ending, Event, EventKind, Rotation, StoreCall};
+use crate::event::{Creation, Ending, Event, EventKind, Refusal, Rotation, StoreCall};
 use crate::intent::Intent;
 use crate::lifetime::Lifetime;
 use crate::plan::{Ended, Plan};
 use crate::policy;
 use crate::record::{Record, Revision};
 use crate::store::{
-    BoundedStore, Created, Loaded, REVOCATION_LIFETIME, RecordKey, Replaced, StoreError,
-    StoreErrorKind,
+    BoundedStore, Created, LOGIN_LIFETIME, Loaded, RecordKey, Replaced, StoreError, StoreErrorKind,
 };
 use crate::token::{RandomError, SessionId};
 
 /// How often a commit that others get ahead of is tried anew, and for how long.
 const ATTEMPTS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(2);
-
-// A login may use it up twice: on the session it came with, then on a fresh one.
-const _: () = assert!(REVOCATION_LIFETIME.as_millis() > 2 * PATIENCE.as_millis());
 
 /// What became of a session.
 pub(crate) struct Committed {
@@ -273,6 +270,29 @@ async fn delete(desk: Teller<'_>, card: &Card, ended: Ended) -> Result<(), Sessi
     Err(gave_up())
 }
 
+/// How long ago the login began that is to be committed, if there is one. One that began before anybody remembers whether all
+/// sessions of its user were ended since is refused, as if they had been.
+fn login_age(
+    desk: Teller<'_>,
+    intent: &Intent,
+    now: Timestamp,
+) -> Result<Option<Duration>, SessionError> {
+    let Some(login) = &intent.login else {
+        return Ok(None);
+    };
+    let age = now.since(login.at);
+    if age > LOGIN_LIFETIME && desk.store.user_index().is_some() {
+        let error = StoreError::caused_by(
+            StoreErrorKind::Revoked,
+            "the login was not committed within a minute",
+        );
+        let event = Event::new(EventKind::LoginRefused(Refusal::TooLate));
+        desk.tell(event.user(Some(&login.user)));
+        return Err(error.into());
+    }
+    Ok(Some(age))
+}
+
 /// Stores a new session under a fresh token.
 async fn create(
     desk: Teller<'_>,
@@ -290,7 +310,7 @@ async fn create(
             .map_err(|why| too_large(desk, why))?;
         let record = Record::new(header, data);
         let ttl = desk.lifetime(&record).time_to_live();
-        let record = record.for_index(intent.login.is_some(), ttl, now);
+        let record = record.for_index(login_age(desk, intent, now)?, ttl, now);
         loop {
             match patience.store().create(&key, &record, ttl).await {
                 Ok(Created::Created) => break,
@@ -360,7 +380,7 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
             // The absolute limit passed while the request was under way.
             return interrupted(desk, id, base.owner());
         }
-        let record = record.for_index(intent.login.is_some(), ttl, now);
+        let record = record.for_index(login_age(desk, &intent, now)?, ttl, now);
         let present = match patience
             .store()
             .replace(&key, base.revision(), &record, ttl)

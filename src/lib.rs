@@ -65,6 +65,7 @@
 //! | what a client is told when a commit fails | [`FailureResponse`] |
 //! | each security requirement with its test, each threat, and what remains | [`documentation::security`] |
 //! | what happens to sessions, for logs and for whoever is to act on it | [`event`], [`SessionObserver`] |
+//! | Redis in production: memory, durability, rights, what to watch | [`documentation::production`] |
 //! | where else a user is logged in | [`Session::sessions`], [`Users`] |
 //! | tests | feature `testing`: `Clock::manual`, `store::fault`, `store::conformance` |
 //! | several sessions in one application | [`Session`](Session#several-sessions-in-one-application) |
@@ -99,6 +100,9 @@ pub mod documentation {
     pub mod events {}
     #[doc = include_str!("../docs/security.md")]
     pub mod security {}
+
+    #[doc = include_str!("../docs/production.md")]
+    pub mod production {}
 }
 
 mod card;

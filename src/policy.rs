@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::{BeyondLimit, SessionLimit};
 use crate::desk::Teller;
 use crate::error::SessionError;
-use crate::event::Revocation;
+use crate::event::{Event, EventKind, Refusal, Revocation};
 use crate::record::CLOCK_DIFFERENCE;
 use crate::store::Indexed;
 use crate::token::SessionId;
@@ -45,6 +45,8 @@ pub(crate) async fn admit(
     own: Option<SessionId>,
 ) -> Result<(), SessionError> {
     if limit.beyond == BeyondLimit::Refuse && others(desk, user, own).await?.len() >= limit.most() {
+        let event = Event::new(EventKind::LoginRefused(Refusal::Limit));
+        desk.tell(event.user(Some(user)));
         return Err(SessionError::TooManySessions);
     }
     Ok(())

@@ -50,6 +50,8 @@ pub enum EventKind {
     Resumed,
     /// The session got a new token, and the old one is dead. A user who had a session logs in like this.
     Rotated(Rotation),
+    /// A login was not carried out, though the application had found it right.
+    LoginRefused(Refusal),
     /// The session was ended by its own visitor.
     Destroyed(Ending),
     /// The session was ended from elsewhere.
@@ -109,6 +111,16 @@ words! {
         Reauthentication = "reauthentication",
         /// The application asked for it: [`cycle_id`](crate::Session::cycle_id), or all other sessions were ended.
         Cycle = "cycle",
+    }
+}
+
+words! {
+    /// Why a login was not carried out.
+    Refusal {
+        /// The user has as many sessions as [`max_sessions_per_user`](crate::SessionConfig::max_sessions_per_user) allows.
+        Limit = "limit",
+        /// It was committed so late that nobody knows whether all sessions of the user were ended meanwhile.
+        TooLate = "too_late",
     }
 }
 
@@ -202,6 +214,7 @@ impl EventKind {
             Self::Created(_) => "created",
             Self::Resumed => "resumed",
             Self::Rotated(_) => "rotated",
+            Self::LoginRefused(_) => "login_refused",
             Self::Destroyed(_) => "destroyed",
             Self::Revoked(_) => "revoked",
             Self::Expired(_) => "expired",
@@ -226,6 +239,7 @@ impl EventKind {
         Some(match self {
             Self::Created(creation) => creation.name(),
             Self::Rotated(rotation) => rotation.name(),
+            Self::LoginRefused(refusal) => refusal.name(),
             Self::Destroyed(ending) => ending.name(),
             Self::Revoked(revocation) => revocation.name(),
             Self::Expired(limit) => limit.name(),

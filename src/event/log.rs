@@ -17,6 +17,7 @@ const fn level(kind: EventKind) -> Level {
         EventKind::Malformed | EventKind::Discarded | EventKind::Conflict => Level::DEBUG,
         EventKind::Created(_)
         | EventKind::Rotated(_)
+        | EventKind::LoginRefused(_)
         | EventKind::Destroyed(_)
         | EventKind::Revoked(_)
         | EventKind::Expired(_)

@@ -45,7 +45,8 @@ use std::time::SystemTime;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use self::kind::{
-    Creation, Ending, EventKind, Ignorance, Limit, Revocation, Rotation, Staleness, StoreCall,
+    Creation, Ending, EventKind, Ignorance, Limit, Refusal, Revocation, Rotation, Staleness,
+    StoreCall,
 };
 pub use self::observer::SessionObserver;
 pub(crate) use self::observer::{ObserverHooks, Observers, PATIENCE};

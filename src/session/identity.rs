@@ -23,6 +23,10 @@ impl<M> Session<M> {
     ///
     /// `user` is whatever names a user for good: a number, a UUID, never something that can be given to another.
     ///
+    /// Over a store with an index of users it is to be committed within a minute
+    /// ([`LOGIN_LIFETIME`](crate::store::LOGIN_LIFETIME)): a handler that takes longer [saves](Session::save) the session
+    /// first.
+    ///
     /// # Errors
     ///
     /// The id is empty or longer than 255 bytes, or the response has begun.

@@ -323,7 +323,7 @@ impl Inner {
         };
         let user = binding.user;
         self.users.with((key.namespace(), user), now, |index| {
-            if index.refuses(key.id(), now) {
+            if index.refuses(key.id(), record.login_age(), now) {
                 return Err(StoreError::new(StoreErrorKind::Revoked));
             }
             let written = write()?;

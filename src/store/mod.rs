@@ -41,7 +41,7 @@ use std::time::Duration;
 
 pub(crate) use self::bounded::{BoundedIndex, BoundedStore};
 pub use self::erased::{AnyStore, UserIndexRef};
-pub use self::index::{Indexed, REVOCATION_LIFETIME, UserIndex};
+pub use self::index::{Indexed, LOGIN_LIFETIME, MARKER_LIFETIME, REVOCATION_LIFETIME, UserIndex};
 pub(crate) use self::index::{Owner, no_index, of_whom};
 pub use self::memory::{MemoryStore, MemoryStoreBuilder};
 #[cfg(feature = "redis")]
@@ -211,8 +211,8 @@ pub enum StoreErrorKind {
     Full,
     /// The store refused: wrong password, missing right, a server too old, a read-only replica. Nothing was changed.
     Refused,
-    /// All sessions of the user who logs in were [ended](UserIndex::delete_user) a moment ago. No record was changed; the
-    /// login may be tried again after [`REVOCATION_LIFETIME`].
+    /// All sessions of the user who logs in were [ended](UserIndex::delete_user) a moment ago, or since the login began. No
+    /// record was changed; the login may be tried again after [`REVOCATION_LIFETIME`].
     Revoked,
 }
 

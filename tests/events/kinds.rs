@@ -158,6 +158,28 @@ async fn a_session_that_is_one_too_many_is_told_of() {
 }
 
 #[tokio::test]
+async fn a_login_that_is_not_carried_out_is_told_of() {
+    let site = site_with(|layer| layer.max_sessions_per_user(1, BeyondLimit::Refuse));
+    site.logged_in("alice").await;
+    site.clock.advance(MINUTE);
+    site.events().await;
+    site.device()
+        .visit(async |session| session.login("alice"))
+        .await;
+    let events = site.events().await;
+    assert_eq!(crate::witness::words(&events[0]), "login_refused limit");
+    assert_eq!(events[0].user.as_deref(), Some("alice"));
+    let clock = site.clock.clone();
+    site.device()
+        .visit(async move |session| {
+            session.login("bob").unwrap();
+            clock.advance(2 * MINUTE);
+        })
+        .await;
+    assert_eq!(site.words().await, ["login_refused too_late"]);
+}
+
+#[tokio::test]
 async fn a_limit_that_the_record_knows_is_named() {
     // The store keeps it for longer than it may live: the clocks of two servers differ.
     let store = MemoryStore::new();

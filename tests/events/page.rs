@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use tower_keycard::event::{
-    Creation, Ending, EventKind, Ignorance, Limit, Revocation, Rotation, Staleness, StoreCall,
+    Creation, Ending, EventKind, Ignorance, Limit, Refusal, Revocation, Rotation, Staleness,
+    StoreCall,
 };
 use tower_keycard::store::StoreErrorKind;
 
@@ -22,6 +23,7 @@ fn every_kind() -> Vec<EventKind> {
     ];
     kinds.extend(Creation::ALL.iter().copied().map(EventKind::Created));
     kinds.extend(Rotation::ALL.iter().copied().map(EventKind::Rotated));
+    kinds.extend(Refusal::ALL.iter().copied().map(EventKind::LoginRefused));
     kinds.extend(Ending::ALL.iter().copied().map(EventKind::Destroyed));
     kinds.extend(Revocation::ALL.iter().copied().map(EventKind::Revoked));
     kinds.extend(Limit::ALL.iter().copied().map(EventKind::Expired));

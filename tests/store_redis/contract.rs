@@ -1,11 +1,11 @@
-//! What every store keeps, of a Redis one: the suite, on a real server.
+//! What every store keeps, of a Redis one: the suite, on a real server, as the user with no more rights than needed.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use redis::aio::MultiplexedConnection;
 use tower_keycard::AnyStore;
+use tower_keycard::store::RedisStore;
 use tower_keycard::store::conformance::{self, CASES, Harness, INDEX_CASES, Outcome, Report};
-use tower_keycard::store::{RedisConfig, RedisStore};
 
 use super::support::redis_server::RedisServer;
 use super::*;
@@ -58,8 +58,10 @@ impl<S: SessionStore + Clone> Harness for OnRedis<S> {
 
     async fn store(&self) -> S {
         let number = self.stores.fetch_add(1, Ordering::Relaxed);
-        let config = RedisConfig::new(self.server.url())
-            .prefix(format!("store-{number}:"))
+        let config = self
+            .server
+            .restricted()
+            .prefix(format!("keycard:store-{number}:"))
             // For the races, of a hundred calls at once on a machine that runs other tests too.
             .response_timeout(Duration::from_secs(10));
         (self.wrap)(RedisStore::connect(config).await.unwrap())
@@ -96,13 +98,15 @@ fn all_passed(report: &Report, cases: &[&str]) {
 }
 
 async fn passes_every_case<S: SessionStore + Clone>(wrap: fn(RedisStore) -> S) {
-    let report = conformance::suite(&OnRedis::start(wrap).await).await;
-    all_passed(&report, CASES);
+    let redis = OnRedis::start(wrap).await;
+    all_passed(&conformance::suite(&redis).await, CASES);
+    assert_eq!(redis.server.denied(), "", "nothing was denied");
 }
 
 async fn passes_every_case_of_the_index<S: UserIndex + Clone>(wrap: fn(RedisStore) -> S) {
-    let report = conformance::index_suite(&OnRedis::start(wrap).await).await;
-    all_passed(&report, INDEX_CASES);
+    let redis = OnRedis::start(wrap).await;
+    all_passed(&conformance::index_suite(&redis).await, INDEX_CASES);
+    assert_eq!(redis.server.denied(), "", "nothing was denied");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,6 +92,20 @@ impl RedisServer {
             .response_timeout(patience)
     }
 
+    /// The same as the user of `docs/production.md`, who has the rights that are written there and no more: its keys begin
+    /// with `keycard:`.
+    #[cfg(feature = "redis")]
+    pub(crate) fn restricted(&self) -> tower_keycard::RedisConfig {
+        let set_user: Vec<_> = documented_user().split(' ').collect();
+        assert_eq!(self.cli(&set_user), "OK");
+        self.patiently().username("keycard").password("password")
+    }
+
+    /// Which commands, keys and users were denied, as the server remembers it; empty if nothing was.
+    pub(crate) fn denied(&self) -> String {
+        self.cli(&["ACL", "LOG"])
+    }
+
     pub(crate) fn url(&self) -> String {
         match &self.password {
             Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
@@ -193,6 +207,14 @@ impl Drop for RedisServer {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// The command that makes the user with no more rights than needed: the line in the documentation, so that it is this one
+/// that is tested.
+pub(crate) fn documented_user() -> &'static str {
+    let page = include_str!("../../docs/production.md");
+    let line = |line: &&str| line.starts_with("ACL SETUSER keycard ");
+    page.lines().find(line).unwrap()
 }
 
 /// A port that nobody listens on. Not one of those that the system gives to connections: it might give it away while the

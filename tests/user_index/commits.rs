@@ -4,7 +4,8 @@ use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{Response, StatusCode};
 use tower_keycard::store::fault::{Fault, FaultStore, Faults, Operation};
 use tower_keycard::store::{
-    MemoryStore, REVOCATION_LIFETIME, RecordKey, SessionStore, StoreErrorKind, UserIndex,
+    LOGIN_LIFETIME, MemoryStore, REVOCATION_LIFETIME, RecordKey, SessionStore, StoreErrorKind,
+    UserIndex,
 };
 use tower_keycard::{Clock, Session, SessionId, SessionLayer, Timestamp};
 
@@ -183,6 +184,53 @@ async fn a_login_that_was_made_and_not_yet_answered_does_not_survive_the_end_of_
         assert_eq!(ended, 1);
         assert_eq!(stage.listed("alice").await, []);
         assert_eq!(stage.user().await, None, "its card opens nothing");
+    }
+}
+
+#[tokio::test]
+async fn a_login_whose_handler_takes_its_time_does_not_survive_the_end_of_all() {
+    for anonymous in [false, true] {
+        for took in [REVOCATION_LIFETIME, LOGIN_LIFETIME] {
+            let stage = Stage::new();
+            if anonymous {
+                stage
+                    .desk
+                    .visit(async |session: Session| session.insert("cart", 1))
+                    .await;
+            }
+            let handler = async |session: Session| {
+                session.login("alice").unwrap();
+                // The marker as it is for those who log in afterwards has ended when this login is committed.
+                stage.end_all("alice").await;
+                stage.clock.advance(took);
+            };
+            is_told_to_try_again(&stage.desk.visit(handler).await);
+            assert_eq!(stage.listed("alice").await, []);
+            assert_eq!(stage.user().await, None);
+            assert_eq!(stage.log_in("alice").await.status(), StatusCode::OK);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_nobody_could_have_revoked_is_to_be_committed_within_a_minute() {
+    let stage = Stage::new();
+    let slowly = async |took, saved: bool| {
+        let handler = async |session: Session| {
+            session.login("alice").unwrap();
+            if saved {
+                session.save().await.unwrap();
+            }
+            stage.clock.advance(took);
+        };
+        stage.desk.visit(handler).await
+    };
+    let longer = LOGIN_LIFETIME + std::time::Duration::from_millis(1);
+    is_told_to_try_again(&slowly(longer, false).await);
+    assert_eq!(stage.user().await, None);
+    for (took, saved) in [(LOGIN_LIFETIME, false), (longer, true)] {
+        assert_eq!(slowly(took, saved).await.status(), StatusCode::OK);
+        assert_eq!(stage.user().await.as_deref(), Some("alice"));
     }
 }
 

@@ -9,8 +9,8 @@ use super::command::{self, Key, Run};
 use super::failure::Failure;
 use super::{RedisStore, reply, scripts};
 use crate::store::{
-    Binding, Indexed, Loaded, Owner, REVOCATION_LIFETIME, Record, RecordKey, SessionId, StoreError,
-    StoreErrorKind, UserIndex, of_whom,
+    Binding, Indexed, LOGIN_LIFETIME, Loaded, MARKER_LIFETIME, Owner, Record, RecordKey, SessionId,
+    StoreError, StoreErrorKind, UserIndex, of_whom,
 };
 
 /// How many sessions are asked for in one round trip, which has the time of one call. Their records are a few kilobytes
@@ -41,10 +41,12 @@ impl RedisStore {
             return Ok(());
         };
         let id = key.id();
+        let marked = LOGIN_LIFETIME.saturating_sub(record.login_age());
+        let marked = marked.as_millis().to_string();
         let script = Run {
             script: &scripts::BIND,
             key: self.index(key.namespace(), binding.user),
-            args: &[id.as_str().as_bytes(), UNDER_WAY],
+            args: &[id.as_str().as_bytes(), UNDER_WAY, marked.as_bytes()],
             ttl: Some(binding.life),
         };
         let reply = self.run(script, deadline).await;
@@ -169,7 +171,7 @@ impl UserIndex for RedisStore {
             script: &scripts::REVOKE,
             key: index,
             args: &[except.as_ref().map_or("", SessionId::as_str).as_bytes()],
-            ttl: Some(REVOCATION_LIFETIME),
+            ttl: Some(MARKER_LIFETIME),
         };
         let reply = self.run(script, self.deadline()).await;
         let mut ids = reply
@@ -214,5 +216,7 @@ mod tests {
             UNDER_WAY,
             TOMBSTONE_LIFETIME.as_millis().to_string().as_bytes()
         );
+        // So that bind.lua takes no marker for one of another clock.
+        assert!(MARKER_LIFETIME < 2 * TOMBSTONE_LIFETIME);
     }
 }

@@ -16,8 +16,10 @@
 //!
 //! Set [`maxmemory-policy`](https://redis.io/docs/latest/develop/reference/eviction/) to `noeviction` (a full server then
 //! refuses new sessions, which is [`StoreErrorKind::Full`](super::StoreErrorKind::Full)) or to `volatile-ttl` (it gives up
-//! those that expire soonest). With another policy tombstones may go first, and a logout may be forgotten within its minute;
-//! or an index, and with it the list of a user's sessions.
+//! what expires soonest: tombstones, then the sessions that were not used for longest, and the list of a user's sessions
+//! last). With another policy that list may go first, and ending all sessions of a user then misses some. `appendonly` keeps
+//! what was written over a restart. [`RedisStore::check`] asks for both, and the page
+//! [Running it in production](crate::documentation::production) has the rest.
 //!
 //! # What is kept, and what it costs
 //!
@@ -52,12 +54,8 @@
 //!
 //! # A user with no more rights than needed
 //!
-//! The key pattern is the store's prefix; add `+select` if the URL names a database. See
-//! [`ACL SETUSER`](https://redis.io/docs/latest/commands/acl-setuser/).
-//!
-//! ```text
-//! ACL SETUSER keycard on >password resetkeys ~keycard:* resetchannels -@all +get +getrange +pttl +set +pexpire +eval +evalsha +time +zadd +zmscore +zrange +zrem +zremrangebyscore +pexpireat
-//! ```
+//! [One line](crate::documentation::production#a-user-with-no-more-rights-than-needed) makes it: these commands, and the
+//! keys that begin with the store's prefix.
 //!
 //! # When the server is away
 //!
@@ -82,6 +80,7 @@
 //! whose entry was lost goes on, and is in no list until its user logs in on it again.
 
 mod backend;
+mod check;
 mod command;
 mod config;
 mod failure;
@@ -126,7 +125,8 @@ struct Inner {
 impl RedisStore {
     /// Connects to the server at a URL or of a [`RedisConfig`], and makes sure that it answers and is new enough.
     ///
-    /// It takes no longer than the [connect timeout](RedisConfig::connect_timeout).
+    /// It takes no longer than the [connect timeout](RedisConfig::connect_timeout). Of what [`check`](RedisStore::check) finds
+    /// in the server's settings it warns in the log.
     ///
     /// # Errors
     ///
@@ -143,11 +143,13 @@ impl RedisStore {
         link.lease(deadline)
             .await
             .map_err(RedisStoreError::connecting)?;
-        Ok(Self::new(
+        let store = Self::new(
             config.prefix,
             config.response_timeout,
             Backend::Standalone(link),
-        ))
+        );
+        store.warn(deadline).await;
+        Ok(store)
     }
 
     /// The same without connecting: the first call will. For an application that starts before its Redis does.

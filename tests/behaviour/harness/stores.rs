@@ -134,7 +134,7 @@ impl SessionStore for Spoilt {
     }
 }
 
-/// One Redis server for all tests of this process, where each has a prefix of its own.
+/// One Redis server for all tests of this process, where each has a prefix of its own, and no more rights than needed.
 pub(crate) struct Redis {
     store: RedisStore,
     prefix: String,
@@ -143,8 +143,8 @@ pub(crate) struct Redis {
 impl Redis {
     pub(crate) async fn open() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let prefix = format!("test-{}:", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let config = Self::server().patiently().prefix(prefix.clone());
+        let prefix = format!("keycard:test-{}:", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let config = Self::server().restricted().prefix(prefix.clone());
         let store = RedisStore::connect(config).await.unwrap();
         Self { store, prefix }
     }

@@ -88,6 +88,10 @@ impl Desk {
         self.hasher.hash(token)
     }
 
+    pub(crate) fn random(&self) -> &Random {
+        &self.random
+    }
+
     pub(crate) fn new_token(&self) -> Result<Token, RandomError> {
         Token::generate(&self.random)
     }

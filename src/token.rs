@@ -15,8 +15,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-/// RFC 4648, section 5.
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+use crate::base64url::{self, is_base64url};
 
 const SELECTOR_LEN: usize = 20;
 const VERIFIER_LEN: usize = 24;
@@ -110,7 +109,7 @@ impl Token {
         let mut bytes = [0; 33];
         random.fill(&mut bytes)?;
         let mut text = [0; Self::LEN];
-        base64url(&bytes, &mut text);
+        base64url::encode(&bytes, &mut text);
         bytes.zeroize();
         let token = Self::from_text(&text);
         text.zeroize();
@@ -262,21 +261,6 @@ impl fmt::Display for RandomError {
 
 impl std::error::Error for RandomError {}
 
-fn is_base64url(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
-}
-
-fn base64url(bytes: &[u8; 33], text: &mut [u8; Token::LEN]) {
-    for (three, four) in bytes.chunks_exact(3).zip(text.chunks_exact_mut(4)) {
-        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-        for (place, character) in four.iter_mut().enumerate() {
-            *character = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, proptest};
@@ -419,7 +403,7 @@ mod tests {
         fn only_44_bytes_of_base64url_are_a_token(bytes: Vec<u8>) {
             let accepted = Token::parse(&bytes).is_some();
             let well_formed = bytes.len() == 44
-                && bytes.iter().all(|byte| ALPHABET.contains(byte));
+                && is_base64url(&bytes);
             assert_eq!(accepted, well_formed);
         }
 
@@ -432,7 +416,7 @@ mod tests {
         fn one_foreign_byte_anywhere_spoils_a_token(place in 0..44usize, byte in any::<u8>()) {
             let mut value = [b'x'; 44];
             value[place] = byte;
-            assert_eq!(Token::parse(&value).is_some(), ALPHABET.contains(&byte));
+            assert_eq!(Token::parse(&value).is_some(), is_base64url(&[byte]));
         }
 
         #[test]

@@ -246,6 +246,16 @@ pub(crate) fn left_untold(events: usize) {
     let _ = events;
 }
 
+/// Says that a message was dropped, where a page took messages of another type than was left.
+pub(crate) fn undecodable_flash() {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: "tower_keycard",
+        event = "undecodable_flash",
+        "a flash message is not of the type that was taken: it is dropped",
+    );
+}
+
 /// Says that a function which the application gave to the layer panicked.
 pub(crate) fn hook_panicked(hook: &'static str) {
     #[cfg(feature = "tracing")]

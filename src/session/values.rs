@@ -114,32 +114,54 @@ impl<M> Session<M> {
             change,
             value: PhantomData,
         });
-        let text = data::key_text(&update.name);
+        let text = data::key_text(&update.name).into_owned();
+        self.revise(&text, update, |update, present| {
+            let (value, json) = update.compute(present)?;
+            Ok((value, Some(json)))
+        })
+    }
+
+    /// Queues what `update` makes of the value under a key, which is in its JSON form; `compute` runs it, and says besides
+    /// what is to be returned.
+    pub(crate) fn revise<U: Update + 'static, R>(
+        &self,
+        text: &str,
+        update: Arc<U>,
+        compute: impl Fn(&U, Option<&str>) -> Result<(R, Option<String>), SessionError>,
+    ) -> Result<R, SessionError> {
         loop {
             // The application's code runs on a copy, without the lock; what it saw must still be there afterwards.
             let seen = {
                 let state = self.visit.state();
                 state.writable()?;
-                state.raw(&text)
+                state.raw(text)
             };
-            let before = seen.as_ref().and_then(|raw| raw.as_json(&text));
-            let (value, json) = update.compute(before)?;
+            let before = seen.as_ref().and_then(|raw| raw.as_json(text));
+            let (returned, json) = compute(&update, before)?;
             let mut state = self.visit.state();
             state.writable()?;
             let unchanged = {
                 let (changes, base) = state.changes();
-                changes.get(base, &text) == before
+                changes.get(base, text) == before
             };
             if !unchanged {
                 continue;
             }
-            self.check_room(&mut state, &text, &json)?;
+            if let Some(json) = &json {
+                self.check_room(&mut state, text, json)?;
+            }
             let (changes, base) = state.changes();
-            let displaced = changes.update(base, &text, update.clone(), json);
+            let displaced = changes.update(base, text, update, json);
             drop(state);
             drop(displaced);
-            return Ok(value);
+            return Ok(returned);
         }
+    }
+
+    /// The JSON under a key of this crate's own.
+    pub(crate) fn reserved(&self, key: &str) -> Option<String> {
+        let raw = self.visit.state().raw(key)?;
+        raw.as_json(key).map(ToOwned::to_owned)
     }
 
     /// Removes the value under `key`, and says whether there was one.
@@ -260,8 +282,8 @@ where
     T: Serialize + DeserializeOwned,
     F: Fn(Option<T>) -> T + Send + Sync,
 {
-    fn run(&self, present: Option<&str>) -> Result<String, SessionError> {
-        self.compute(present).map(|(_, json)| json)
+    fn run(&self, present: Option<&str>) -> Result<Option<String>, SessionError> {
+        self.compute(present).map(|(_, json)| Some(json))
     }
 }
 

@@ -64,6 +64,7 @@
 //! | where sessions are kept, and how to keep them elsewhere | [`store`]: [`MemoryStore`], `RedisStore` (feature `redis`), [`SessionStore`](store::SessionStore) |
 //! | what a client is told when a commit fails | [`FailureResponse`] |
 //! | each security requirement with its test, each threat, and what remains | [`documentation::security`] |
+//! | what happens to sessions, for logs and for whoever is to act on it | [`event`], [`SessionObserver`] |
 //! | Redis in production: memory, durability, rights, what to watch | [`documentation::production`] |
 //! | where else a user is logged in | [`Session::sessions`], [`Users`] |
 //! | a message for the page after a redirect | [`Session::flash`], [`Session::take_flashes`] |
@@ -98,6 +99,8 @@ struct Readme;
 /// What is promised, to whom, and how it is proved.
 #[cfg(doc)]
 pub mod documentation {
+    #[doc = include_str!("../docs/events.md")]
+    pub mod events {}
     #[doc = include_str!("../docs/security.md")]
     pub mod security {}
 
@@ -118,7 +121,7 @@ mod csrf;
 mod data;
 mod desk;
 mod error;
-mod event;
+pub mod event;
 #[cfg(feature = "axum")]
 mod extract;
 mod failure;
@@ -155,6 +158,7 @@ pub use self::config::{
 };
 pub use self::csrf::CsrfToken;
 pub use self::error::{SessionError, SessionRejection};
+pub use self::event::{EventKind, SessionEvent, SessionObserver};
 #[cfg(feature = "axum")]
 pub use self::extract::{ExtractRejection, Flashes, RequireFresh, RequireLogin};
 pub use self::failure::{DefaultFailureResponse, Failure, FailureResponse};

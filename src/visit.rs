@@ -8,9 +8,9 @@ use crate::client::ClientFacts;
 use crate::commit::{self, Cookie, CookieChange};
 use crate::completion::Completion;
 use crate::cookie::Presented;
-use crate::desk::{Desk, InFlight};
+use crate::desk::{Desk, InFlight, Teller};
 use crate::error::SessionError;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::intent::Intent;
 use crate::plan::{self, Ended, Outcome, Plan};
 use crate::store::StoreError;
@@ -74,9 +74,13 @@ pub(crate) enum Finish {
 }
 
 /// What is left to do once the plan is made.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is handed on once, and a box would be an allocation per commit"
+)]
 enum Next {
     /// Nothing, and perhaps something to tell, once no lock is held.
-    Done(Result<(), SessionError>, Option<Event<'static>>),
+    Done(Result<(), SessionError>, Option<EventKind>),
     Work(Card, Intent, Plan),
 }
 
@@ -142,6 +146,11 @@ impl Visit {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The desk, serving this request's client.
+    pub(crate) fn teller(&self) -> Teller<'_> {
+        self.desk.serving(self.client.as_ref())
+    }
+
     /// The public id that the request's cookie names. Nothing is asked or proved.
     pub(crate) fn presented(&self) -> Option<SessionId> {
         match &self.presented {
@@ -168,19 +177,22 @@ impl Visit {
         if self.state().loaded {
             return Ok(());
         }
-        let card = match &self.presented {
-            Presented::Card(token) => Some(self.desk.examine(token).await?),
-            Presented::Nothing { malformed } => {
-                if *malformed {
-                    Event::Malformed.emit();
+        let mut card = None;
+        match &self.presented {
+            Presented::Card(token) => {
+                let examined = self.teller().examine(token).await?;
+                if let Card::Valid(held) = &examined {
+                    let event = Event::new(EventKind::Resumed).session(token.selector());
+                    self.teller().tell(event.user(held.record.owner()));
                 }
-                None
+                card = Some(examined);
             }
-            Presented::Conflicting => {
-                Event::Ambiguous.emit();
-                None
+            Presented::Nothing { malformed: true } => {
+                self.teller().tell(Event::new(EventKind::Malformed));
             }
-        };
+            Presented::Nothing { malformed: false } => {}
+            Presented::Conflicting => self.teller().tell(Event::new(EventKind::Ambiguous)),
+        }
         let mut state = self.state();
         if let Some(card) = card {
             state.card = card;
@@ -198,7 +210,7 @@ impl Visit {
         let _turn = Turn::take(self).await;
         let token = self.state().card.held().map(|held| held.token.clone());
         let card = match token {
-            Some(token) => Some(self.desk.examine(&token).await?),
+            Some(token) => Some(self.teller().examine(&token).await?),
             None => None,
         };
         let mut state = self.state();
@@ -283,8 +295,10 @@ impl Visit {
             Next::Work(card, intent, plan) => {
                 let counted = InFlight::enter(&self.desk);
                 Finish::Later(Completion::new(async move {
-                    let _counted = counted;
-                    turn.0.carry_out(card, intent, plan).await
+                    let result = turn.0.carry_out(card, intent, plan).await;
+                    drop(turn);
+                    counted.done();
+                    result
                 }))
             }
         }
@@ -297,21 +311,26 @@ impl Visit {
     ) -> impl Future<Output = Result<(), SessionError>> + Send + 'static {
         let counted = InFlight::enter(&self.desk);
         async move {
-            let _counted = counted;
             let _turn = Turn::take(&*self).await;
-            if self.must_load_first(outcome) && self.load_in_turn().await.is_err() {
-                // Nobody asked for the session: the request is answered without it.
-                return Ok(());
-            }
-            match self.next(outcome) {
-                Next::Done(result, _) => result,
-                Next::Work(card, intent, plan) => self.carry_out(card, intent, plan).await,
-            }
+            let result = self.commit_in_turn(outcome).await;
+            counted.done();
+            result
+        }
+    }
+
+    async fn commit_in_turn(&self, outcome: Outcome) -> Result<(), SessionError> {
+        if self.must_load_first(outcome) && self.load_in_turn().await.is_err() {
+            // Nobody asked for the session: the request is answered without it.
+            return Ok(());
+        }
+        match self.next(outcome) {
+            Next::Done(result, _) => result,
+            Next::Work(card, intent, plan) => self.carry_out(card, intent, plan).await,
         }
     }
 
     async fn carry_out(&self, card: Card, intent: Intent, plan: Plan) -> Result<(), SessionError> {
-        let result = commit::carry_out(&self.desk, card, intent, plan).await;
+        let result = commit::carry_out(self.teller(), card, intent, plan).await;
 
         let mut state = self.state();
         let dropped = match result {
@@ -362,8 +381,9 @@ impl Visit {
         };
         drop(state);
         drop(dropped);
-        if let Next::Done(_, Some(event)) = &next {
-            event.emit();
+        if let Next::Done(_, Some(kind)) = &next {
+            self.teller()
+                .tell(Event::new(*kind).session(self.presented()));
         }
         next
     }
@@ -402,11 +422,10 @@ impl Visit {
                 });
                 return Next::Done(Ok(()), None);
             }
-            Plan::Discard => return Next::Done(Ok(()), Some(Event::Discarded)),
+            Plan::Discard => return Next::Done(Ok(()), Some(EventKind::Discarded)),
             Plan::Refuse => return Next::Done(Err(SessionError::Ambiguous), None),
             Plan::Interrupt => {
-                let event = self.presented().map(Event::Interrupted);
-                return Next::Done(Err(SessionError::Interrupted), event);
+                return Next::Done(Err(SessionError::Interrupted), Some(EventKind::Interrupted));
             }
             Plan::Create
             | Plan::Replace

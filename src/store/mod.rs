@@ -208,7 +208,7 @@ pub struct StoreError {
 }
 
 /// What a failed store call means for what it was to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
     /// The store could not be asked: nothing was changed, and nothing will be.
@@ -222,6 +222,20 @@ pub enum StoreErrorKind {
     /// All sessions of the user who logs in were [ended](UserIndex::delete_user) a moment ago, or since the login began. No
     /// record was changed; the login may be tried again after [`REVOCATION_LIFETIME`].
     Revoked,
+}
+
+impl StoreErrorKind {
+    /// The name in logs, metrics and the audit log. It does not change.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Full => "full",
+            Self::Refused => "refused",
+            Self::Revoked => "revoked",
+        }
+    }
 }
 
 impl StoreError {

@@ -1,16 +1,19 @@
 //! What all requests of one layer share.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Mutex, Notify};
 
-use crate::card::Card;
+use crate::card::{Card, Why};
+use crate::client::{ClientFacts, Recognition};
 use crate::clock::Clock;
 use crate::config::{ConfigError, SessionConfig};
 use crate::cookie::CookieTemplate;
-use crate::event::Event;
+use crate::event::{Event, EventKind, Observers, StoreCall};
+use crate::hooks::Hooks;
 use crate::record::{Record, Revision};
 use crate::store::{AnyStore, BoundedStore, Loaded, RecordKey, SessionStore, StoreError};
 use crate::token::{Random, RandomError, SessionId, Token, VerifierHash, VerifierHasher};
@@ -22,6 +25,9 @@ pub(crate) struct Desk {
     pub(crate) store: BoundedStore,
     pub(crate) clock: Clock,
     pub(crate) in_flight: InFlight,
+    /// How the application knows who sends a request.
+    pub(crate) recognition: Option<Recognition>,
+    pub(crate) observers: Option<Observers>,
     random: Random,
     hasher: VerifierHasher,
     namespace: Arc<str>,
@@ -37,6 +43,7 @@ impl Desk {
         config: SessionConfig,
         clock: Clock,
         random: Random,
+        hooks: Hooks,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
         if config.max_sessions_per_user.is_some() && store.user_index().is_none() {
@@ -47,6 +54,7 @@ impl Desk {
         }
         let store = BoundedStore::new(store, config.store_timeout);
         let namespace: Arc<str> = config.resolved_namespace().into();
+        let observers = Observers::start(hooks.observers, &namespace, &clock)?;
         Ok(Self {
             cookie: CookieTemplate::new(&config),
             hasher: VerifierHasher::new(store.prefix(), &namespace),
@@ -54,6 +62,8 @@ impl Desk {
             store,
             clock,
             in_flight: InFlight::default(),
+            recognition: hooks.recognition,
+            observers,
             random,
             namespace,
             turns: Default::default(),
@@ -67,15 +77,19 @@ impl Desk {
     /// Where writers of this session take turns, if they have to.
     pub(crate) fn turns(&self, id: SessionId) -> &Mutex<()> {
         // Whoever crowds a place holds up only writers that have met already, and no longer than these have patience.
-        &self.turns[usize::from(id.as_str().as_bytes()[0]) % TURNS]
+        &self.turns[usize::from(id.as_bytes()[0]) % TURNS]
     }
 
-    pub(crate) fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &Arc<str> {
         &self.namespace
     }
 
     pub(crate) fn hash(&self, token: &Token) -> VerifierHash {
         self.hasher.hash(token)
+    }
+
+    pub(crate) fn random(&self) -> &Random {
+        &self.random
     }
 
     pub(crate) fn new_token(&self) -> Result<Token, RandomError> {
@@ -90,42 +104,9 @@ impl Desk {
         Revision::generate(&self.random)
     }
 
-    /// Looks a token up and judges it: one store call, and another one if a record that may be stale would turn it down.
-    pub(crate) async fn examine(&self, token: &Token) -> Result<Card, StoreError> {
-        let loaded = self.store.load(&self.key(token.selector())).await;
-        let stale =
-            matches!(&loaded, Ok(Loaded::Record { record, .. }) if record.is_possibly_stale());
-        let card = self.judge(token, loaded)?;
-        if stale && card.held().is_none() {
-            return self.examine_latest(token).await;
-        }
-        Ok(self.told(card, token))
-    }
-
-    /// The same by what is there now, and nothing older.
-    pub(crate) async fn examine_latest(&self, token: &Token) -> Result<Card, StoreError> {
-        let loaded = self.store.load_latest(&self.key(token.selector())).await;
-        let card = self.judge(token, loaded)?;
-        Ok(self.told(card, token))
-    }
-
-    fn judge(&self, token: &Token, loaded: Result<Loaded, StoreError>) -> Result<Card, StoreError> {
-        let loaded = loaded.inspect_err(|error| Event::StoreFailed("load", error).emit())?;
-        let now = self.clock.now();
-        Ok(Card::judge(
-            token,
-            self.hash(token),
-            loaded,
-            &self.config,
-            now,
-        ))
-    }
-
-    fn told(&self, card: Card, token: &Token) -> Card {
-        if let Some(event) = Event::of_card(&card, token.selector()) {
-            event.emit();
-        }
-        card
+    /// The desk, as it serves one client.
+    pub(crate) fn serving<'a>(&'a self, client: Option<&'a Arc<ClientFacts>>) -> Teller<'a> {
+        Teller { desk: self, client }
     }
 
     pub(crate) fn lifetime<'a>(&'a self, record: &Record) -> crate::lifetime::Lifetime<'a> {
@@ -142,6 +123,69 @@ impl fmt::Debug for Desk {
     }
 }
 
+/// A desk that serves one client: whatever happens there is told with what is known of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Teller<'a> {
+    desk: &'a Desk,
+    client: Option<&'a Arc<ClientFacts>>,
+}
+
+impl Deref for Teller<'_> {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        self.desk
+    }
+}
+
+impl Teller<'_> {
+    pub(crate) fn tell(self, event: Event<'_>) {
+        self.desk.tell(event, self.client);
+    }
+
+    /// Looks a token up and judges it: one store call, and another one if a record that may be stale would turn it down. Of
+    /// one that opens its session nothing is told.
+    pub(crate) async fn examine(self, token: &Token) -> Result<Card, StoreError> {
+        let loaded = self.store.load(&self.key(token.selector())).await;
+        let stale =
+            matches!(&loaded, Ok(Loaded::Record { record, .. }) if record.is_possibly_stale());
+        let card = self.judge(token, loaded)?;
+        if stale && card.held().is_none() {
+            return self.examine_latest(token).await;
+        }
+        Ok(self.told(card, token))
+    }
+
+    /// The same by what is there now, and nothing older.
+    pub(crate) async fn examine_latest(self, token: &Token) -> Result<Card, StoreError> {
+        let loaded = self.store.load_latest(&self.key(token.selector())).await;
+        let card = self.judge(token, loaded)?;
+        Ok(self.told(card, token))
+    }
+
+    fn judge(self, token: &Token, loaded: Result<Loaded, StoreError>) -> Result<Card, StoreError> {
+        let loaded = loaded.inspect_err(|error| {
+            let event = Event::store_failed(StoreCall::Load, error);
+            self.tell(event.session(token.selector()));
+        })?;
+        let (proof, now) = (self.hash(token), self.clock.now());
+        Ok(Card::judge(token, proof, loaded, &self.config, now))
+    }
+
+    fn told(self, card: Card, token: &Token) -> Card {
+        if let Some(kind) = EventKind::of_card(&card)
+            && kind != EventKind::Resumed
+        {
+            let event = Event::new(kind).session(token.selector());
+            self.tell(match card {
+                Card::Unknown(Why::Unreadable(why)) => event.unreadable(why),
+                _ => event,
+            });
+        }
+        card
+    }
+}
+
 /// Counts the commits that are under way, so that a server can wait for them before it stops.
 #[derive(Default)]
 pub(crate) struct InFlight {
@@ -152,7 +196,10 @@ pub(crate) struct InFlight {
 impl InFlight {
     pub(crate) fn enter(desk: &Arc<Desk>) -> InFlightGuard {
         desk.in_flight.commits.fetch_add(1, Ordering::AcqRel);
-        InFlightGuard(desk.clone())
+        InFlightGuard {
+            desk: desk.clone(),
+            done: false,
+        }
     }
 
     /// Waits until no commit is under way.
@@ -168,11 +215,24 @@ impl InFlight {
 }
 
 /// One commit, counted while this lives.
-pub(crate) struct InFlightGuard(Arc<Desk>);
+pub(crate) struct InFlightGuard {
+    desk: Arc<Desk>,
+    done: bool,
+}
+
+impl InFlightGuard {
+    pub(crate) fn done(mut self) {
+        self.done = true;
+    }
+}
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        let in_flight = &self.0.in_flight;
+        // What panics has been told of by the panic.
+        if !self.done && !std::thread::panicking() {
+            self.desk.tell(Event::new(EventKind::Abandoned), None);
+        }
+        let in_flight = &self.desk.in_flight;
         if in_flight.commits.fetch_sub(1, Ordering::AcqRel) == 1 {
             in_flight.none.notify_waiters();
         }

@@ -16,7 +16,7 @@ pub enum Failure {
     Interrupted,
     /// The user who logs in has as many sessions as `max_sessions_per_user` allows: 403.
     TooManySessions,
-    /// All sessions of the user who logs in were ended a moment ago: 503, to be tried again after
+    /// All sessions of the user who logs in were ended a moment ago, or since the login began: 503, to be tried again after
     /// [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME), which is 5 seconds.
     Revoked,
     /// The store failed, or did not answer in time: 503. The client may try again.

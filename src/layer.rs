@@ -5,12 +5,16 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use http::request::Parts;
 use tower_layer::Layer;
 
+use crate::client::{ClientFacts, Recognition};
 use crate::clock::Clock;
 use crate::config::{ConfigError, SessionConfig, Weakness, session_options};
 use crate::desk::Desk;
+use crate::event::{self, SessionObserver};
 use crate::failure::DefaultFailureResponse;
+use crate::hooks::Hooks;
 use crate::service::SessionService;
 use crate::session::Main;
 use crate::store::{AnyStore, SessionStore};
@@ -37,9 +41,8 @@ impl SessionLayer {
     /// A layer with the default, hardened configuration.
     pub fn new(store: impl SessionStore) -> Self {
         let builder = Self::builder(store);
-        let desk = Desk::new(builder.store, builder.config, builder.clock, builder.random);
-        let desk = desk.expect("the default configuration is valid, and a test says so");
-        Self::from_desk(desk, builder.failure_response)
+        let layer = builder.build();
+        layer.expect("the default configuration is valid, and a test says so")
     }
 
     /// A layer that is to be configured.
@@ -62,6 +65,7 @@ impl SessionLayer {
             config: SessionConfig::default(),
             clock: Clock::system(),
             random: Random::default(),
+            hooks: Hooks::default(),
             failure_response: DefaultFailureResponse,
             marker: PhantomData,
         }
@@ -86,10 +90,15 @@ impl<M, F> SessionLayer<M, F> {
         Users::new(self.desk.clone())
     }
 
-    /// Waits until no commit is under way, also none that a client left behind. To be called when the server has stopped
-    /// taking requests, before the runtime ends.
+    /// Waits until no commit is under way, also none that a client left behind, and until the
+    /// [observers](SessionLayerBuilder::observer) have been told, for which they have five seconds. To be called when the
+    /// server has stopped taking requests, before the runtime ends.
     pub async fn drain(&self) {
         self.desk.in_flight.none().await;
+        if let Some(observers) = &self.desk.observers {
+            let left = observers.told(event::PATIENCE).await;
+            event::left_untold(left);
+        }
     }
 }
 
@@ -132,6 +141,7 @@ pub struct SessionLayerBuilder<M = Main, F = DefaultFailureResponse> {
     config: SessionConfig,
     clock: Clock,
     random: Random,
+    hooks: Hooks,
     failure_response: F,
     marker: PhantomData<fn() -> M>,
 }
@@ -149,6 +159,7 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
             config: self.config,
             clock: self.clock,
             random: self.random,
+            hooks: self.hooks,
             failure_response: self.failure_response,
             marker: PhantomData,
         }
@@ -170,6 +181,36 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
         self
     }
 
+    /// Says what is known of the client that sent a request: see [`ClientFacts`]. It is asked once per request, before the
+    /// handler, and sees head and extensions, such as what a middleware outside of this layer put there. If it panics,
+    /// nothing is known.
+    #[must_use]
+    pub fn client(
+        mut self,
+        client: impl Fn(&Parts) -> ClientFacts + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.recognition = Some(Recognition::new(client));
+        self
+    }
+
+    /// Tells `observer` what happens to sessions: see [`event`](crate::event). Several may be given.
+    ///
+    /// They are called by a thread that the layer starts, and that ends with the layer's last clone, after it has told what
+    /// is left: no request waits for them. Call [`SessionLayer::drain`] before the program ends.
+    #[must_use]
+    pub fn observer(mut self, observer: impl SessionObserver) -> Self {
+        self.hooks.observers.observers.push(Box::new(observer));
+        self
+    }
+
+    /// How many events may wait for the [observers](Self::observer); 1,024 unless told otherwise. What does not fit is
+    /// counted, and told as [`EventKind::Lost`](crate::event::EventKind::Lost).
+    #[must_use]
+    pub fn observer_queue(mut self, events: usize) -> Self {
+        self.hooks.observers.queue = events;
+        self
+    }
+
     /// Where randomness comes from, if not from the system: `fill` fills the bytes, or says `false`.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
@@ -185,6 +226,7 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
             config: self.config,
             clock: self.clock,
             random: self.random,
+            hooks: self.hooks,
             failure_response,
             marker: PhantomData,
         }
@@ -194,7 +236,7 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
     ///
     /// # Errors
     ///
-    /// What is configured is contradictory, or a browser would refuse it.
+    /// What is configured is contradictory, or a browser would refuse it; or the system has no thread for the observers.
     pub fn build(self) -> Result<SessionLayer<M, F>, ConfigError> {
         if TypeId::of::<M>() != TypeId::of::<Main>() && self.config.cookie.name.is_none() {
             return Err(ConfigError::new(
@@ -202,7 +244,7 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
                 "a marked layer reads another layer's sessions by the default name; give it a name of its own",
             ));
         }
-        let desk = Desk::new(self.store, self.config, self.clock, self.random)?;
+        let desk = Desk::new(self.store, self.config, self.clock, self.random, self.hooks)?;
         Ok(SessionLayer::from_desk(desk, self.failure_response))
     }
 }

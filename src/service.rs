@@ -76,7 +76,14 @@ where
             cookie::hide(request.headers_mut());
         }
         let withheld = is_withheld(&presented, self.desk.config.cookie.same_site, &request);
-        let visit = Arc::new(Visit::new(self.desk.clone(), presented, withheld));
+        let mut client = None;
+        if let Some(recognition) = &self.desk.recognition {
+            let (head, body) = request.into_parts();
+            client = recognition.facts(&head);
+            request = Request::from_parts(head, body);
+        }
+        let visit = Visit::new(self.desk.clone(), presented, withheld, client);
+        let visit = Arc::new(visit);
         request.extensions_mut().insert(Slot::<M> {
             visit: visit.clone(),
             marker: PhantomData,

@@ -8,14 +8,15 @@ use super::{SameSite, SessionConfig};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A setting that works, and is weaker than it need be. From [`SessionConfig::check`].
+/// A setting that works, and is weaker than it need be. From [`SessionConfig::check`], and from `RedisStore::check` of the
+/// server's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Weakness {
-    id: &'static str,
-    option: &'static str,
-    reason: &'static str,
-    hint: &'static str,
+    pub(crate) id: &'static str,
+    pub(crate) option: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) hint: &'static str,
 }
 
 impl Weakness {
@@ -26,7 +27,7 @@ impl Weakness {
         self.id
     }
 
-    /// The option, as it stands in a file: `idle`, or `cookie.secure`.
+    /// The option, as it stands in a file: `idle`, or `cookie.secure`; or, of a server, `maxmemory-policy`.
     #[must_use]
     pub fn option(&self) -> &'static str {
         self.option

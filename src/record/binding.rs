@@ -33,7 +33,10 @@ impl fmt::Debug for Binding<'_> {
 pub(super) enum IndexWrite {
     #[default]
     Nothing,
-    Bind(Duration),
+    Bind {
+        life: Duration,
+        age: Duration,
+    },
     Prolong(Duration),
 }
 
@@ -44,8 +47,19 @@ impl Record {
     #[must_use]
     pub fn binds(&self) -> Option<Binding<'_>> {
         match self.write {
-            IndexWrite::Bind(life) => self.user().map(|user| Binding { user, life }),
+            IndexWrite::Bind { life, .. } => self.user().map(|user| Binding { user, life }),
             _ => None,
+        }
+    }
+
+    /// How long ago the login began that this very write carries out, by the clock of the server that it began on; zero for
+    /// any other write. It tells a login that was under way when all sessions of its user were
+    /// [ended](crate::store::UserIndex::delete_user) from one that began afterwards.
+    #[must_use]
+    pub fn login_age(&self) -> Duration {
+        match self.write {
+            IndexWrite::Bind { age, .. } => age,
+            _ => Duration::ZERO,
         }
     }
 
@@ -59,16 +73,21 @@ impl Record {
         }
     }
 
-    /// This record as it is handed to a store, which is to keep it for `ttl`; `login` says whether it is being bound to its
-    /// user.
-    pub(crate) fn for_index(mut self, login: bool, ttl: Duration, now: Timestamp) -> Self {
+    /// This record as it is handed to a store, which is to keep it for `ttl`. If it is being bound to its user, `login` says
+    /// how long ago the login began.
+    pub(crate) fn for_index(
+        mut self,
+        login: Option<Duration>,
+        ttl: Duration,
+        now: Timestamp,
+    ) -> Self {
         let deadline = self.header().deadline;
         let left = deadline.map_or(ttl, |deadline| deadline.since(now));
         let life = left.saturating_add(CLOCK_DIFFERENCE);
-        self.write = match deadline {
-            _ if login => IndexWrite::Bind(life),
-            None => IndexWrite::Prolong(life),
-            Some(_) => IndexWrite::Nothing,
+        self.write = match (login, deadline) {
+            (Some(age), _) => IndexWrite::Bind { life, age },
+            (None, None) => IndexWrite::Prolong(life),
+            (None, Some(_)) => IndexWrite::Nothing,
         };
         self
     }
@@ -91,8 +110,8 @@ impl Record {
 
     /// A write that binds, for a suite that knows no configuration.
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn binding(mut self, life: Duration) -> Self {
-        self.write = IndexWrite::Bind(life);
+    pub(crate) fn binding(mut self, life: Duration, age: Duration) -> Self {
+        self.write = IndexWrite::Bind { life, age };
         self
     }
 
@@ -124,14 +143,16 @@ mod tests {
     #[test]
     fn an_entry_lives_as_long_as_the_absolute_limit_lets_its_session_live() {
         let record = record(Some("alice"), Some(START.plus(24 * HOUR)));
-        let login = record.clone().for_index(true, HOUR, START);
+        let login = record.clone().for_index(Some(HOUR), HOUR, START);
         let binding = login.binds().unwrap();
         assert_eq!(binding.user, "alice");
         assert_eq!(binding.life, 24 * HOUR + CLOCK_DIFFERENCE);
+        assert_eq!(login.login_age(), HOUR);
         assert!(login.prolongs().is_none());
         // No later write has anything to add.
-        let write = record.clone().for_index(false, HOUR, START);
+        let write = record.clone().for_index(None, HOUR, START);
         assert!(write.binds().is_none() && write.prolongs().is_none());
+        assert!(write.login_age().is_zero());
         assert!(record.prolonged_by(HOUR).is_none());
     }
 
@@ -148,9 +169,9 @@ mod tests {
     #[test]
     fn without_an_absolute_limit_every_write_and_touch_prolongs_the_entry() {
         let record = record(Some("alice"), None);
-        let login = record.clone().for_index(true, HOUR, START);
+        let login = record.clone().for_index(Some(HOUR), HOUR, START);
         assert_eq!(login.binds().unwrap().life, HOUR + CLOCK_DIFFERENCE);
-        let write = record.clone().for_index(false, HOUR, START);
+        let write = record.clone().for_index(None, HOUR, START);
         assert!(write.binds().is_none());
         assert_eq!(write.prolongs().unwrap().life, HOUR + CLOCK_DIFFERENCE);
         assert_eq!(record.prolonged_by(HOUR), write.prolongs());
@@ -159,7 +180,7 @@ mod tests {
     #[test]
     fn a_session_of_nobody_is_in_no_index() {
         let record = record(None, None);
-        for login in [false, true] {
+        for login in [None, Some(HOUR)] {
             let write = record.clone().for_index(login, HOUR, START);
             assert!(write.binds().is_none() && write.prolongs().is_none());
         }
@@ -168,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_a_write_means_for_the_index_is_not_kept() {
-        let login = record(Some("alice"), None).for_index(true, HOUR, START);
+        let login = record(Some("alice"), None).for_index(Some(HOUR), HOUR, START);
         assert!(login.settled().binds().is_none());
         assert!(Record::decode(login.encode()).unwrap().binds().is_none());
         let printed = format!("{:?}", login.binds());

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use http::Extensions;
 
+use crate::client::ClientFacts;
 use crate::clock::Timestamp;
 use crate::completion::Completion;
 use crate::desk::Desk;
@@ -173,6 +174,10 @@ impl<M> Session<M> {
         self.visit.desk.clone()
     }
 
+    pub(crate) fn shared_client(&self) -> Option<Arc<ClientFacts>> {
+        self.visit.client.clone()
+    }
+
     /// Whose session it is, and the card that says so; `None` for a login that is not stored yet.
     pub(crate) fn identity(&self) -> Option<(Arc<str>, Option<Token>)> {
         let state = self.visit.state();
@@ -197,6 +202,12 @@ impl<M> Session<M> {
         let state = self.visit.state();
         state.header()?;
         state.card.held().map(|held| held.token.selector())
+    }
+
+    /// Who sent this request, as far as the application's [own function](crate::SessionLayerBuilder::client) says so.
+    #[must_use]
+    pub fn client(&self) -> Option<&ClientFacts> {
+        self.visit.client.as_deref()
     }
 
     /// Rotates the token: the session stays, with all its data and its public id; the old cookie is dead. To be called

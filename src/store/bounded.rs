@@ -1,7 +1,7 @@
 //! A store whose every call ends in time, whatever the store does.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -36,11 +36,11 @@ impl BoundedStore {
     }
 
     pub(crate) async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        self.within(self.store.load(key)).await
+        within(self.deadline, pin!(self.store.load(key))).await
     }
 
     pub(crate) async fn load_latest(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        self.within(self.store.load_latest(key)).await
+        within(self.deadline, pin!(self.store.load_latest(key))).await
     }
 
     pub(crate) async fn create(
@@ -49,7 +49,8 @@ impl BoundedStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Created, StoreError> {
-        self.within(self.store.create(key, record, ttl)).await
+        let call = pin!(self.store.create(key, record, ttl));
+        within(self.deadline, call).await
     }
 
     pub(crate) async fn replace(
@@ -59,8 +60,8 @@ impl BoundedStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Replaced, StoreError> {
-        self.within(self.store.replace(key, expected, record, ttl))
-            .await
+        let call = pin!(self.store.replace(key, expected, record, ttl));
+        within(self.deadline, call).await
     }
 
     pub(crate) async fn touch(
@@ -70,8 +71,8 @@ impl BoundedStore {
         ttl: Duration,
         prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
-        self.within(self.store.touch(key, expected, ttl, prolongs))
-            .await
+        let call = pin!(self.store.touch(key, expected, ttl, prolongs));
+        within(self.deadline, call).await
     }
 
     pub(crate) async fn delete(
@@ -79,7 +80,7 @@ impl BoundedStore {
         key: &RecordKey,
         user: Option<&str>,
     ) -> Result<(), StoreError> {
-        self.within(self.store.delete(key, user)).await
+        within(self.deadline, pin!(self.store.delete(key, user))).await
     }
 
     /// The users' index, if the store keeps one. Its calls end in time too.
@@ -87,13 +88,6 @@ impl BoundedStore {
         let index = self.store.user_index()?;
         let deadline = self.deadline * INDEX_CALLS;
         Some(BoundedIndex { index, deadline })
-    }
-
-    async fn within<T>(
-        &self,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        within(self.deadline, call).await
     }
 }
 
@@ -109,7 +103,7 @@ impl BoundedIndex<'_> {
         namespace: &str,
         user: &str,
     ) -> Result<Vec<Indexed>, StoreError> {
-        let listed = within(self.deadline, self.index.sessions_of(namespace, user)).await;
+        let listed = within(self.deadline, pin!(self.index.sessions_of(namespace, user))).await;
         // Who looks only has changed nothing.
         listed.map_err(|error| match error.kind() {
             StoreErrorKind::OutcomeUnknown => {
@@ -124,17 +118,17 @@ impl BoundedIndex<'_> {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<usize, StoreError> {
-        let call = self.index.delete_user(namespace, user, except);
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let call = pin!(self.index.delete_user(namespace, user, except));
         within(self.deadline, call).await
     }
 }
 
+/// Pinned by the caller: a future that moves into another one takes up its place twice.
 async fn within<T>(
     deadline: Duration,
-    call: impl Future<Output = Result<T, StoreError>>,
+    mut call: Pin<&mut impl Future<Output = Result<T, StoreError>>>,
 ) -> Result<T, StoreError> {
-    let mut call = pin!(call);
     // A store that answers at once, such as memory, needs no timer, and so no runtime.
     if let Poll::Ready(answer) = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
         return answer;
@@ -171,6 +165,6 @@ mod tests {
         let ended = index.delete_user(key.namespace(), "alice", None).await;
         assert_eq!(ended.unwrap_err().kind(), StoreErrorKind::OutcomeUnknown);
         let ended = index.delete_user(key.namespace(), "alice", None).await;
-        assert_eq!(ended.unwrap(), 1);
+        assert_eq!(ended.unwrap(), [key.id()]);
     }
 }

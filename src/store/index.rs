@@ -24,21 +24,35 @@
 //!   write meets the tombstone, and fails: nothing overwrites one. The commit falls back to a session of its own, whose entry
 //!   meets the marker.
 //!
-//! So the marker has to stand for as long as a commit may take from its first entry to its last,
-//! [`REVOCATION_LIFETIME`]. Who logs in during that time is told to try again. The session that was to be kept may log in
-//! (and so rotate) all the while: whoever changes a password and ends all other sessions is not thrown out.
+//! A login *began* when the application called [`Session::login`](crate::Session::login), a moment after it had checked the
+//! password. It may be committed much later, by a handler that sends a mail first, or a store that is slow. So it is not
+//! refused for arriving soon after the marker, but for having begun before it: each write says how
+//! [old](Record::login_age) its login is. It is refused if it began before the marker was left, or less than
+//! [`REVOCATION_LIFETIME`] after it. Those seconds are for what is not measured: how long the check of the password took, and
+//! how long the write was on its way. As times that have passed:
+//!
+//! > time since the marker was left < [`REVOCATION_LIFETIME`] + [`Record::login_age`]
+//!
+//! A login that is older than [`LOGIN_LIFETIME`] is refused by the layer, so that a marker that stands for
+//! [`MARKER_LIFETIME`] refuses all that it has to. The session that was to be kept may log in (and so rotate) all the while:
+//! whoever changes a password and ends all other sessions is not thrown out.
 
 use std::time::Duration;
 
 use super::{Loaded, Record, RecordKey, SessionId, SessionStore, StoreError, StoreErrorKind};
 
-/// For how long nobody can log in as a user whose sessions were all ended: as long as a commit may take that began before.
-///
-/// A login tries for up to two seconds to go on with the session that it came with, then for as long to open a fresh one,
-/// and each time ends with a call that has half a second, unless [`store_timeout`] says otherwise.
-///
-/// [`store_timeout`]: crate::SessionConfig::store_timeout
+/// For how long nobody can log in as a user whose sessions were all ended: a login may rest on a password that was checked
+/// shortly before, and a write may be on its way for as long as a call may take.
 pub const REVOCATION_LIFETIME: Duration = Duration::from_secs(5);
+
+/// How old a login may be when it is committed, where the store keeps an index: a minute.
+///
+/// A handler that takes longer between [`Session::login`](crate::Session::login) and its response
+/// [saves](crate::Session::save) the session first.
+pub const LOGIN_LIFETIME: Duration = Duration::from_secs(60);
+
+/// For how long a store remembers that all sessions of a user were ended.
+pub const MARKER_LIFETIME: Duration = REVOCATION_LIFETIME.saturating_add(LOGIN_LIFETIME);
 
 /// A session that the index found.
 #[derive(Clone, Debug)]
@@ -69,8 +83,9 @@ impl Indexed {
 /// What it does beside what every store does:
 ///
 /// 1. [`create`](SessionStore::create) and [`replace`](SessionStore::replace) of a record that [binds](Record::binds) make
-///    the entry first, and write the record once the entry is there. Under the marker that
-///    [`delete_user`](UserIndex::delete_user) leaves they write nothing, and fail with [`StoreErrorKind::Revoked`].
+///    the entry first, and write the record once the entry is there. Where [`delete_user`](UserIndex::delete_user) has left
+///    its marker since the login began, they write nothing, and fail with [`StoreErrorKind::Revoked`]: as long as less time
+///    has passed since then than [`REVOCATION_LIFETIME`] and [the login's age](Record::login_age) together.
 /// 2. An entry lives at least as long as the [binding](super::Binding) says, and as long as its session. Where a
 ///    [write](Record::prolongs) or a [touch](SessionStore::touch) prolongs it, it is to live on with the record.
 /// 3. [`delete`](SessionStore::delete) removes the entry with the record.
@@ -93,11 +108,11 @@ pub trait UserIndex: SessionStore {
         user: &str,
     ) -> impl Future<Output = Result<Vec<Indexed>, StoreError>> + Send;
 
-    /// Ends all sessions of a user in a layer's namespace but one, logins under way included, and says how many there were.
-    /// Each leaves a tombstone.
+    /// Ends all sessions of a user in a layer's namespace but one, logins under way included, and says which there were: each
+    /// whose record was the user's, in no particular order. Each leaves a tombstone.
     ///
-    /// Nobody can log in as this user for [`REVOCATION_LIFETIME`] from now, except on the session that is kept. Log in
-    /// first, then end the others.
+    /// Nobody can log in as this user for [`REVOCATION_LIFETIME`] from now, nor carry out a login that began before that,
+    /// except on the session that is kept. Log in first, then end the others.
     ///
     /// # Errors
     ///
@@ -107,7 +122,7 @@ pub trait UserIndex: SessionStore {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<SessionId>, StoreError>> + Send;
 }
 
 /// Who has the session that an entry of a user leads to.

@@ -182,7 +182,7 @@ impl Inner {
         // A browser chooses the ids that are loaded, and could choose them to fall into one shard. All it gains is a store
         // with one lock; the map behind it hashes with a random key.
         let id = key.id();
-        let front = id.as_str().as_bytes().first_chunk();
+        let front = id.as_bytes().first_chunk();
         let front = front.map_or(0, |bytes| u64::from_le_bytes(*bytes));
         // Fibonacci hashing: the upper bits of the product depend on all eight characters.
         let hash = front.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
@@ -323,7 +323,7 @@ impl Inner {
         };
         let user = binding.user;
         self.users.with((key.namespace(), user), now, |index| {
-            if index.refuses(key.id(), now) {
+            if index.refuses(key.id(), record.login_age(), now) {
                 return Err(StoreError::new(StoreErrorKind::Revoked));
             }
             let written = write()?;
@@ -462,28 +462,30 @@ impl UserIndex for MemoryStore {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         let (now, inner) = (self.0.clock.now(), &*self.0);
         let shared: Arc<str> = namespace.into();
         // Freed after the locks were: records can be large.
-        let ended = inner.users.with((namespace, user), now, |index| {
+        let (ended, displaced) = inner.users.with((namespace, user), now, |index| {
             index.mark(except, now);
-            let mut ended = Vec::new();
+            let (mut ended, mut displaced) = (Vec::new(), Vec::new());
             index.sessions.retain(|id| {
                 if except == Some(*id) {
                     return true;
                 }
                 let key = RecordKey::new(shared.clone(), *id);
-                ended.extend(inner.shard(&key).write(|table| {
-                    let owner = of_whom(&table.load(&key, now), user);
-                    (owner == Owner::TheUser)
-                        .then(|| table.put(&key, None, now.plus(TOMBSTONE_LIFETIME)))
-                }));
+                inner.shard(&key).write(|table| {
+                    if of_whom(&table.load(&key, now), user) == Owner::TheUser {
+                        displaced.push(table.put(&key, None, now.plus(TOMBSTONE_LIFETIME)));
+                        ended.push(*id);
+                    }
+                });
                 false
             });
-            ended
+            (ended, displaced)
         });
-        Ok(ended.len())
+        drop(displaced);
+        Ok(ended)
     }
 }
 

@@ -36,12 +36,13 @@ mod memory;
 pub mod redis;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::bounded::{BoundedIndex, BoundedStore};
 pub use self::erased::{AnyStore, UserIndexRef};
-pub use self::index::{Indexed, REVOCATION_LIFETIME, UserIndex};
+pub use self::index::{Indexed, LOGIN_LIFETIME, MARKER_LIFETIME, REVOCATION_LIFETIME, UserIndex};
 pub(crate) use self::index::{Owner, no_index, of_whom};
 pub use self::memory::{MemoryStore, MemoryStoreBuilder};
 #[cfg(feature = "redis")]
@@ -125,7 +126,7 @@ pub trait SessionStore: Send + Sync + 'static {
 }
 
 /// The name of a record in a store: the layer's namespace and the session's id.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordKey {
     namespace: Arc<str>,
     id: SessionId,
@@ -150,6 +151,13 @@ impl RecordKey {
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.id
+    }
+}
+
+/// By the id alone, which tells sessions apart in every namespace but by the rarest accident.
+impl Hash for RecordKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
     }
 }
 
@@ -210,7 +218,7 @@ pub struct StoreError {
 }
 
 /// What a failed store call means for what it was to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
     /// The store could not be asked: nothing was changed, and nothing will be.
@@ -221,11 +229,26 @@ pub enum StoreErrorKind {
     Full,
     /// The store refused: wrong password, missing right, a server too old, a read-only replica. Nothing was changed.
     Refused,
-    /// All sessions of the user who logs in were [ended](UserIndex::delete_user) a moment ago. No record was changed; the
-    /// login may be tried again after [`REVOCATION_LIFETIME`].
+    /// All sessions of the user who logs in were [ended](UserIndex::delete_user) a moment ago, or since the login began. No
+    /// record was changed; the login may be tried again after [`REVOCATION_LIFETIME`].
     Revoked,
     /// The change was made, and may be undone: not as many replicas confirmed it as the store was told to wait for.
     Unreplicated,
+}
+
+impl StoreErrorKind {
+    /// The name in logs, metrics and the audit log. It does not change.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Full => "full",
+            Self::Refused => "refused",
+            Self::Revoked => "revoked",
+            Self::Unreplicated => "unreplicated",
+        }
+    }
 }
 
 impl StoreError {

@@ -1,7 +1,9 @@
 //! What reaches Redis, as the server itself reports it.
 
-use crate::harness::{DAY, HOUR, Place, Redis, STRANGER};
-use crate::support::redis_server::Monitor;
+use tower_keycard::RedisStore;
+
+use crate::harness::{DAY, HOUR, Log, Place, Redis, STRANGER};
+use crate::support::redis_server::{Monitor, RedisServer};
 
 /// A place on Redis, and the names of the commands that its keys were in since the last time.
 async fn watched() -> (Place, impl FnMut() -> String) {
@@ -80,4 +82,21 @@ async fn s36_a_logout_leaves_a_tombstone_in_redis() {
     commands();
     browser.get("/logout").await.ok();
     assert_eq!(commands(), "GET PTTL SET");
+}
+
+#[tokio::test]
+async fn connecting_warns_of_a_server_that_puts_sessions_at_risk() {
+    let server = RedisServer::with(&["--maxmemory-policy", "allkeys-lru"]);
+    let log = Log::start();
+    RedisStore::connect(server.url()).await.unwrap();
+    let warnings = log.events("weak_setting");
+    let ids: Vec<_> = warnings.iter().map(|event| &event["id"][..]).collect();
+    assert_eq!(ids, ["keycard.R001", "keycard.R003"]);
+    assert_eq!(warnings[0]["level"], "WARN");
+    assert!(warnings[0]["message"].contains("logged out without a word"));
+
+    server.cli(&["ACL", "SETUSER", "default", "-info"]);
+    RedisStore::connect(server.url()).await.unwrap();
+    assert_eq!(log.count("weak_setting"), 2);
+    assert_eq!(log.count("unchecked_settings"), 1);
 }

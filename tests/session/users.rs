@@ -288,9 +288,15 @@ async fn a_limit_needs_a_store_with_an_index_and_says_so_when_the_layer_is_built
         .max_sessions_per_user(0, BeyondLimit::Refuse)
         .build();
     assert_eq!(nobody.unwrap_err().option(), "max_sessions_per_user");
-    // Without a limit it works, and only cannot list.
-    let layer = SessionLayer::new(Plain(MemoryStore::new()));
-    let phone = logged_in(&layer, "alice").await;
+    // Without a limit it works, and only cannot list. Nor is a login ever too old, where none can be revoked.
+    let clock = Clock::manual(START);
+    let layer = SessionLayer::builder(Plain(MemoryStore::new())).clock(clock.clone());
+    let phone = Desk::with(layer.build().unwrap());
+    let slowly = phone.visit(async |session| {
+        session.login("alice").unwrap();
+        clock.advance(Duration::from_secs(600));
+    });
+    assert_eq!(slowly.await.status(), StatusCode::OK);
     let listed = ask(&phone, async |session| session.sessions().await.is_err());
     assert!(listed.await);
 }

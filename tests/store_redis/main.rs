@@ -15,6 +15,8 @@ mod limits;
 mod outages;
 #[cfg(feature = "redis-1")]
 mod own_connection;
+mod rights;
+mod settings;
 #[cfg(feature = "redis-tls")]
 mod tls;
 
@@ -24,8 +26,8 @@ use tower_keycard::store::conformance::{
     sample_login, sample_login_of, sample_record, sample_revision_of,
 };
 use tower_keycard::store::{
-    Created, Loaded, Record, RecordKey, RedisStore, Replaced, SessionStore, StoreErrorKind,
-    UserIndex,
+    Created, Loaded, Record, RecordKey, RedisConfig, RedisStore, Replaced, SessionStore,
+    StoreErrorKind, UserIndex,
 };
 
 /// As long as no test takes.

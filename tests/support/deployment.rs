@@ -2,17 +2,18 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use tower_keycard::RedisConfig;
 
 use super::redis_cluster::RedisCluster;
 use super::redis_sentinel::RedisSentinel;
-use super::redis_server::RedisServer;
+use super::redis_server::{RedisServer, documented_in_a_cluster};
 
 pub(crate) trait Deployment: Send + Sync + Sized + 'static {
     fn start() -> Self;
 
-    /// How to connect.
+    /// How to connect, as the user with no more rights than needed, whose keys begin with `keycard:`.
     fn config(&self) -> RedisConfig;
 
     /// The servers that have the keys.
@@ -20,6 +21,13 @@ pub(crate) trait Deployment: Send + Sync + Sized + 'static {
 
     /// Every process of it, with its directory.
     fn processes(&self) -> Vec<(u32, &Path)>;
+
+    /// Panics if that user was denied anything.
+    fn denied_nothing(&self) {
+        for server in self.primaries() {
+            assert_eq!(server.denied(), "");
+        }
+    }
 
     /// What all servers that have keys answer.
     fn everywhere(&self, command: &[&str]) -> Vec<String> {
@@ -46,13 +54,40 @@ pub(crate) trait Deployment: Send + Sync + Sized + 'static {
     }
 }
 
+/// One that all tests of this process share, each with a prefix of its own, and what stops it with this process.
+type Shared<D> = OnceLock<(D, Child)>;
+
+pub(crate) fn server() -> &'static RedisServer {
+    static SERVER: Shared<RedisServer> = OnceLock::new();
+    started(&SERVER)
+}
+
+pub(crate) fn cluster() -> &'static RedisCluster {
+    static CLUSTER: Shared<RedisCluster> = OnceLock::new();
+    started(&CLUSTER)
+}
+
+pub(crate) fn sentinel() -> &'static RedisSentinel {
+    static SENTINEL: Shared<RedisSentinel> = OnceLock::new();
+    started(&SENTINEL)
+}
+
+fn started<D: Deployment>(shared: &'static Shared<D>) -> &'static D {
+    let start = || {
+        let deployment = D::start();
+        let watch = deployment.ends_with_this_process();
+        (deployment, watch)
+    };
+    &shared.get_or_init(start).0
+}
+
 impl Deployment for RedisServer {
     fn start() -> Self {
         Self::start()
     }
 
     fn config(&self) -> RedisConfig {
-        RedisConfig::new(self.url())
+        self.restricted()
     }
 
     fn primaries(&self) -> Vec<&RedisServer> {
@@ -70,7 +105,10 @@ impl Deployment for RedisCluster {
     }
 
     fn config(&self) -> RedisConfig {
-        RedisConfig::new(self.url())
+        for node in &self.nodes {
+            node.restrict(documented_in_a_cluster());
+        }
+        as_restricted_user(RedisConfig::new(self.url()))
     }
 
     fn primaries(&self) -> Vec<&RedisServer> {
@@ -90,7 +128,10 @@ impl Deployment for RedisSentinel {
     }
 
     fn config(&self) -> RedisConfig {
-        Self::config(self)
+        for server in &self.servers {
+            server.restrict("");
+        }
+        as_restricted_user(Self::config(self))
     }
 
     fn primaries(&self) -> Vec<&RedisServer> {
@@ -104,4 +145,8 @@ impl Deployment for RedisSentinel {
         let sentinels = sentinels.map(|one| (one.pid(), one.directory()));
         servers.chain(sentinels).collect()
     }
+}
+
+fn as_restricted_user(config: RedisConfig) -> RedisConfig {
+    config.username("keycard").password("password")
 }

@@ -5,6 +5,12 @@
 
 #[cfg(feature = "axum")]
 pub(crate) mod app;
+#[cfg(all(
+    feature = "redis-cluster",
+    feature = "redis-sentinel",
+    feature = "testing"
+))]
+pub(crate) mod contract;
 #[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
 pub(crate) mod deployment;
 pub(crate) mod fake_server;

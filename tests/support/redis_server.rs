@@ -108,6 +108,26 @@ impl RedisServer {
             .response_timeout(patience)
     }
 
+    /// The same as the user of `docs/production.md`, who has the rights that are written there and no more: its keys begin
+    /// with `keycard:`.
+    #[cfg(feature = "redis")]
+    pub(crate) fn restricted(&self) -> tower_keycard::RedisConfig {
+        self.restrict("");
+        self.patiently().username("keycard").password("password")
+    }
+
+    /// Makes the user of `docs/production.md`, with the rights besides that the page lists where it says so.
+    pub(crate) fn restrict(&self, besides: &str) {
+        let set_user = documented_user().split(' ');
+        let set_user: Vec<_> = set_user.chain(besides.split_whitespace()).collect();
+        assert_eq!(self.cli(&set_user), "OK");
+    }
+
+    /// Which commands, keys and users were denied, as the server remembers it; empty if nothing was.
+    pub(crate) fn denied(&self) -> String {
+        self.cli(&["ACL", "LOG"])
+    }
+
     pub(crate) fn url(&self) -> String {
         match &self.password {
             Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
@@ -209,6 +229,22 @@ impl Drop for RedisServer {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// The command that makes the user with no more rights than needed: the line in the documentation, so that it is this one
+/// that is tested.
+pub(crate) fn documented_user() -> &'static str {
+    let page = include_str!("../../docs/production.md");
+    let line = |line: &&str| line.starts_with("ACL SETUSER keycard ");
+    page.lines().find(line).unwrap()
+}
+
+/// What the documentation adds to that in a cluster.
+pub(crate) fn documented_in_a_cluster() -> &'static str {
+    let page = include_str!("../../docs/production.md");
+    let mut lines = page.lines();
+    let line = lines.find_map(|line| line.strip_prefix("- In a cluster: add `"));
+    line.unwrap().split('`').next().unwrap()
 }
 
 /// A port that nobody listens on. Not one of those that the system gives to connections: it might give it away while the

@@ -132,6 +132,18 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
         ),
         (B::MarkerForEver, "logins_are_possible_again_after_a_while"),
         (B::MarkerIsShort, "logins_are_possible_again_after_a_while"),
+        (
+            B::MarkerIgnoresTheAge,
+            "a_login_that_took_long_does_not_outlast_the_marker",
+        ),
+        (
+            B::MarkerForEver,
+            "a_login_that_took_long_does_not_outlast_the_marker",
+        ),
+        (
+            B::MarkerIsForgotten,
+            "the_oldest_login_that_there_can_be_does_not_outlast_the_marker",
+        ),
         (B::RecordFirst, "no_login_survives_a_concurrent_delete_user"),
         (
             B::RecordFirst,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tower_keycard::store::conformance::{Harness, sample_key, sample_login};
 use tower_keycard::store::{
-    Binding, Created, Indexed, Loaded, MemoryStore, REVOCATION_LIFETIME, Record, RecordKey,
-    Replaced, Revision, SessionId, SessionStore, StoreError, StoreErrorKind, UserIndex,
+    Binding, Created, Indexed, LOGIN_LIFETIME, Loaded, MemoryStore, REVOCATION_LIFETIME, Record,
+    RecordKey, Replaced, Revision, SessionId, SessionStore, StoreError, StoreErrorKind, UserIndex,
     UserIndexRef,
 };
 use tower_keycard::{Clock, Timestamp};
@@ -49,6 +49,8 @@ pub(crate) enum Breach {
     MarkersAddUp,
     MarkerForEver,
     MarkerIsShort,
+    MarkerIgnoresTheAge,
+    MarkerIsForgotten,
     RecordFirst,
     EntryIsLost,
     Panics,
@@ -60,7 +62,7 @@ type Name = (String, String);
 struct Indexes {
     /// When the entries end.
     entries: BTreeMap<Name, BTreeMap<SessionId, Timestamp>>,
-    /// Until when, and but for whom, nobody logs in.
+    /// Until when nobody logs in, and no older login is carried out for as much longer as it took; and but for whom.
     markers: BTreeMap<Name, (Timestamp, BTreeSet<SessionId>)>,
 }
 
@@ -127,7 +129,7 @@ impl Careless {
         };
         let name = self.name(key.namespace(), binding.user);
         if let Some((until, except)) = self.indexes().markers.get(&name)
-            && self.clock.now() < *until
+            && self.clock.now() < until.plus(self.age(record))
             && (self.is(Breach::MarkerRefusesTheExcepted) || !except.contains(&key.id()))
         {
             return Err(StoreError::new(StoreErrorKind::Revoked));
@@ -136,6 +138,14 @@ impl Careless {
             self.enter(key, binding, ttl);
         }
         Ok(())
+    }
+
+    fn age(&self, record: &Record) -> Duration {
+        match self.breach {
+            Some(Breach::MarkerIgnoresTheAge) => Duration::ZERO,
+            Some(Breach::MarkerIsForgotten) => record.login_age().min(LOGIN_LIFETIME / 2),
+            _ => record.login_age(),
+        }
     }
 
     fn enter(&self, key: &RecordKey, entry: Binding<'_>, ttl: Duration) {
@@ -313,7 +323,7 @@ impl UserIndex for Careless {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         let _turn = self.turn.lock().await;
         let name = self.name(namespace, user);
         let life = match self.breach {
@@ -347,7 +357,7 @@ impl UserIndex for Careless {
                 });
             entries = all.collect();
         }
-        let mut ended = 0;
+        let mut ended = Vec::new();
         for key in entries {
             if except == Some(key.id()) && !self.is(Breach::EndsTheExcepted) {
                 continue;
@@ -357,7 +367,9 @@ impl UserIndex for Careless {
                 _ => None,
             };
             let foreign = owner.as_deref().is_some_and(|owner| owner != user);
-            ended += usize::from(owner.as_deref() == Some(user) || self.is(Breach::CountsEntries));
+            if owner.as_deref() == Some(user) || self.is(Breach::CountsEntries) {
+                ended.push(key.id());
+            }
             let missing = owner.is_none() && self.is(Breach::EndsOnlyWhatItFinds);
             let spared = missing
                 || foreign

@@ -4,7 +4,8 @@ use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{Response, StatusCode};
 use tower_keycard::store::fault::{Fault, FaultStore, Faults, Operation};
 use tower_keycard::store::{
-    MemoryStore, REVOCATION_LIFETIME, RecordKey, SessionStore, StoreErrorKind, UserIndex,
+    LOGIN_LIFETIME, MemoryStore, REVOCATION_LIFETIME, RecordKey, SessionStore, StoreErrorKind,
+    UserIndex,
 };
 use tower_keycard::{Clock, Session, SessionId, SessionLayer, Timestamp};
 
@@ -53,7 +54,7 @@ impl Stage {
 
     async fn end_all(&self, user: &str) -> usize {
         let ended = self.store.inner().delete_user(NAMESPACE, user, None).await;
-        ended.unwrap()
+        ended.unwrap().len()
     }
 
     async fn log_in(&self, user: &str) -> Response<String> {
@@ -187,6 +188,53 @@ async fn a_login_that_was_made_and_not_yet_answered_does_not_survive_the_end_of_
 }
 
 #[tokio::test]
+async fn a_login_whose_handler_takes_its_time_does_not_survive_the_end_of_all() {
+    for anonymous in [false, true] {
+        for took in [REVOCATION_LIFETIME, LOGIN_LIFETIME] {
+            let stage = Stage::new();
+            if anonymous {
+                stage
+                    .desk
+                    .visit(async |session: Session| session.insert("cart", 1))
+                    .await;
+            }
+            let handler = async |session: Session| {
+                session.login("alice").unwrap();
+                // The marker as it is for those who log in afterwards has ended when this login is committed.
+                stage.end_all("alice").await;
+                stage.clock.advance(took);
+            };
+            is_told_to_try_again(&stage.desk.visit(handler).await);
+            assert_eq!(stage.listed("alice").await, []);
+            assert_eq!(stage.user().await, None);
+            assert_eq!(stage.log_in("alice").await.status(), StatusCode::OK);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_nobody_could_have_revoked_is_to_be_committed_within_a_minute() {
+    let stage = Stage::new();
+    let slowly = async |took, saved: bool| {
+        let handler = async |session: Session| {
+            session.login("alice").unwrap();
+            if saved {
+                session.save().await.unwrap();
+            }
+            stage.clock.advance(took);
+        };
+        stage.desk.visit(handler).await
+    };
+    let longer = LOGIN_LIFETIME + std::time::Duration::from_millis(1);
+    is_told_to_try_again(&slowly(longer, false).await);
+    assert_eq!(stage.user().await, None);
+    for (took, saved) in [(LOGIN_LIFETIME, false), (longer, true)] {
+        assert_eq!(slowly(took, saved).await.status(), StatusCode::OK);
+        assert_eq!(stage.user().await.as_deref(), Some("alice"));
+    }
+}
+
+#[tokio::test]
 async fn a_login_whose_answer_was_lost_does_not_survive_the_end_of_all() {
     let stage = Stage::new();
     stage.faults.next(Operation::Create, Fault::LostReply);
@@ -242,7 +290,7 @@ async fn who_changes_a_password_stays_logged_in_and_nobody_else_does() {
         .desk
         .visit(async |session: Session| {
             let ended = store.delete_user(NAMESPACE, "alice", session.id()).await;
-            assert_eq!(ended.unwrap(), 1);
+            assert_eq!(ended.unwrap().len(), 1);
             // A new card for the one session that is left.
             session.login("alice")
         })

@@ -81,6 +81,8 @@ cases! {
         the_session_that_was_kept_may_log_in_again
         a_later_delete_user_keeps_only_what_it_is_told_to
         logins_are_possible_again_after_a_while
+        a_login_that_took_long_does_not_outlast_the_marker
+        the_oldest_login_that_there_can_be_does_not_outlast_the_marker
         a_login_that_began_before_delete_user_does_not_survive_it;
     racing:
         concurrent_logins_are_all_listed
@@ -111,7 +113,7 @@ impl<H: Harness<Store: UserIndex>> Context<'_, H> {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Verdict<usize> {
+    ) -> Verdict<Vec<SessionId>> {
         let call = self.store.delete_user(namespace, user, except);
         answer("delete_user", call).await
     }

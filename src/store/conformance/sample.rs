@@ -65,7 +65,12 @@ pub fn sample_login_of(record: &Record, user: &str, life: Duration) -> Record {
     let mut header = record.header().clone();
     header.revise(revision());
     header.user = Some(user.into());
-    Record::new(header, data(record.json())).binding(life)
+    Record::new(header, data(record.json())).binding(life, Duration::ZERO)
+}
+
+/// The record that such a login writes when it began so long ago.
+pub(super) fn sample_slow_login(user: &str, life: Duration, age: Duration) -> Record {
+    sample_login(user, life).binding(life, age)
 }
 
 /// A record of a session that belongs to this user, or to nobody, and that no login writes.

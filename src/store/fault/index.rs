@@ -21,7 +21,7 @@ impl<S: SessionStore> UserIndex for FaultStore<S> {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         let (namespace, user) = (namespace.to_owned(), user.to_owned());
         let call = async move |store: Arc<S>| {
             let index = store.user_index().ok_or_else(no_index)?;

@@ -9,9 +9,10 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::store::{REVOCATION_LIFETIME, SessionId};
+use crate::store::{MARKER_LIFETIME, REVOCATION_LIFETIME, SessionId};
 
 /// A power of two; a lock is held for as long as it takes to list a user's sessions.
 const SHARDS: usize = 64;
@@ -51,21 +52,23 @@ struct Marker {
 }
 
 impl User {
-    /// Whether a login on this session comes too soon after all sessions were ended.
-    pub(super) fn refuses(&self, id: SessionId, now: Timestamp) -> bool {
-        self.marked(now)
-            .is_some_and(|marker| marker.except != Some(id))
+    /// Whether a login on this session, which began so long ago, began too soon after all sessions were ended, or before.
+    pub(super) fn refuses(&self, id: SessionId, age: Duration, now: Timestamp) -> bool {
+        self.marked(now).is_some_and(|marker| {
+            let passed = MARKER_LIFETIME.saturating_sub(marker.until.since(now));
+            marker.except != Some(id) && passed < REVOCATION_LIFETIME.saturating_add(age)
+        })
     }
 
     pub(super) fn mark(&mut self, except: Option<SessionId>, now: Timestamp) {
-        let until = now.plus(REVOCATION_LIFETIME);
+        let until = now.plus(MARKER_LIFETIME);
         self.marker = Some(Marker { until, except });
     }
 
     fn marked(&self, now: Timestamp) -> Option<Marker> {
         // One that ends later than any can end was left before the clock was put back.
         let possible =
-            |marker: &Marker| now < marker.until && marker.until <= now.plus(REVOCATION_LIFETIME);
+            |marker: &Marker| now < marker.until && marker.until <= now.plus(MARKER_LIFETIME);
         self.marker.filter(possible)
     }
 }
@@ -151,8 +154,6 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::MemoryStore;
     use super::*;
     use crate::clock::Clock;
@@ -227,7 +228,7 @@ mod tests {
             store.delete_user("id", &user, None).await.unwrap();
         }
         assert_eq!(store.0.users.len(), (1_000, 0));
-        clock.advance(REVOCATION_LIFETIME);
+        clock.advance(MARKER_LIFETIME);
         for number in 0..2_000 {
             let user = format!("another {number}");
             store.sessions_of("id", &user).await.unwrap();

@@ -150,6 +150,20 @@ impl Backend {
         }
     }
 
+    /// What every server that has keys answers to a command about none.
+    pub(super) async fn everywhere(
+        &self,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<Vec<Value>, Failure> {
+        #[cfg(feature = "redis-cluster")]
+        if let Topology::Cluster(cluster) = &self.topology {
+            let _call = self.enter()?;
+            return cluster.everywhere(command, deadline).await;
+        }
+        Ok(vec![self.one(command, None, deadline).await?])
+    }
+
     /// What a replica answers to commands about one key that only read, if one does in time.
     #[cfg_attr(
         not(any(feature = "redis-cluster", feature = "redis-sentinel")),

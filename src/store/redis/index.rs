@@ -10,8 +10,8 @@ use super::failure::Failure;
 use super::wait::Wait;
 use super::{RedisStore, reply, scripts};
 use crate::store::{
-    Binding, Indexed, Loaded, Owner, REVOCATION_LIFETIME, Record, RecordKey, SessionId, StoreError,
-    StoreErrorKind, UserIndex, of_whom,
+    Binding, Indexed, LOGIN_LIFETIME, Loaded, MARKER_LIFETIME, Owner, Record, RecordKey, SessionId,
+    StoreError, StoreErrorKind, UserIndex, of_whom,
 };
 
 /// How many sessions are asked for in one round trip, which has the time of one call. Their records are a few kilobytes
@@ -42,10 +42,12 @@ impl RedisStore {
             return Ok(());
         };
         let id = key.id();
+        let marked = LOGIN_LIFETIME.saturating_sub(record.login_age());
+        let marked = marked.as_millis().to_string();
         let script = Run {
             script: &scripts::BIND,
             key: self.index(key.namespace(), binding.user),
-            args: &[id.as_str().as_bytes(), UNDER_WAY],
+            args: &[id.as_str().as_bytes(), UNDER_WAY, marked.as_bytes()],
             ttl: Some(binding.life),
         };
         let reply = self.run(script, self.0.wait, deadline).await;
@@ -165,13 +167,13 @@ impl UserIndex for RedisStore {
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         let index = self.index(namespace, user);
         let script = Run {
             script: &scripts::REVOKE,
             key: index,
             args: &[except.as_ref().map_or("", SessionId::as_str).as_bytes()],
-            ttl: Some(REVOCATION_LIFETIME),
+            ttl: Some(MARKER_LIFETIME),
         };
         let reply = self.run(script, self.0.wait, self.deadline()).await;
         let mut ids = reply
@@ -179,20 +181,23 @@ impl UserIndex for RedisStore {
             .map_err(Failure::of_a_write)?;
         ids.retain(|id| except != Some(*id));
 
-        let mut ended = 0;
+        let mut ended = Vec::new();
         for keys in in_chunks(namespace, &ids) {
             let loaded = self.load_all(&keys).await?;
             let owners = loaded.iter().map(|loaded| of_whom(loaded, user));
             let owned = keys.iter().zip(owners);
             // Where there is no record (yet), or one of nobody (yet), a tombstone keeps the login out that is under way.
-            let (mine, count) = owned.fold((Vec::new(), 0), |(mut mine, count), (key, owner)| {
+            let (mut mine, mut there) = (Vec::new(), Vec::new());
+            for (key, owner) in owned {
                 if owner != Owner::SomebodyElse {
                     mine.push(key);
                 }
-                (mine, count + usize::from(owner == Owner::TheUser))
-            });
+                if owner == Owner::TheUser {
+                    there.push(key.id());
+                }
+            }
             self.delete_all(&mine).await?;
-            ended += count;
+            ended.append(&mut there);
             let ids: Vec<_> = keys.iter().map(RecordKey::id).collect();
             let unbind = command::unbind(index, ids.iter());
             // An entry that stays leads to a tombstone.
@@ -217,5 +222,7 @@ mod tests {
             UNDER_WAY,
             TOMBSTONE_LIFETIME.as_millis().to_string().as_bytes()
         );
+        // So that bind.lua takes no marker for one of another clock.
+        assert!(MARKER_LIFETIME < 2 * TOMBSTONE_LIFETIME);
     }
 }

@@ -26,8 +26,10 @@
 //!
 //! Set [`maxmemory-policy`](https://redis.io/docs/latest/develop/reference/eviction/) to `noeviction` (a full server then
 //! refuses new sessions, which is [`StoreErrorKind::Full`](super::StoreErrorKind::Full)) or to `volatile-ttl` (it gives up
-//! those that expire soonest). With another policy tombstones may go first, and a logout may be forgotten within its minute;
-//! or an index, and with it the list of a user's sessions.
+//! what expires soonest: tombstones, then the sessions that were not used for longest, and the list of a user's sessions
+//! last). With another policy that list may go first, and ending all sessions of a user then misses some. `appendonly` keeps
+//! what was written over a restart. [`RedisStore::check`] asks for both, and the page
+//! [Running it in production](crate::documentation::production) has the rest.
 //!
 //! # What is kept, and what it costs
 //!
@@ -66,16 +68,8 @@
 //!
 //! # A user with no more rights than needed
 //!
-//! The key pattern is the store's prefix; add `+select` if the URL names a database. See
-//! [`ACL SETUSER`](https://redis.io/docs/latest/commands/acl-setuser/).
-//!
-//! ```text
-//! ACL SETUSER keycard on >password resetkeys ~keycard:* resetchannels -@all +get +getrange +pttl +set +pexpire +eval +evalsha +time +zadd +zmscore +zrange +zrem +zremrangebyscore +pexpireat
-//! ```
-//!
-//! In a cluster add `+cluster|slots +asking`, and with [`read_from_replicas`](RedisConfig::read_from_replicas) `+readonly`;
-//! with [`wait_replicas`](RedisConfig::wait_replicas) `+wait`. At sentinels a user needs no keys, and
-//! `+sentinel|get-master-addr-by-name`, with `read_from_replicas` `+sentinel|replicas`.
+//! [One line](crate::documentation::production#a-user-with-no-more-rights-than-needed) makes it: these commands, and the
+//! keys that begin with the store's prefix.
 //!
 //! # When the server is away
 //!
@@ -108,6 +102,7 @@
 
 mod address;
 mod backend;
+mod check;
 #[cfg(feature = "redis-cluster")]
 mod cluster;
 mod command;
@@ -166,7 +161,8 @@ struct Inner {
 impl RedisStore {
     /// Connects to the server at a URL or of a [`RedisConfig`], and makes sure that it answers and is new enough.
     ///
-    /// It takes no longer than the [connect timeout](RedisConfig::connect_timeout).
+    /// It takes no longer than the [connect timeout](RedisConfig::connect_timeout). Of what [`check`](RedisStore::check) finds
+    /// in the server's settings it warns in the log.
     ///
     /// # Errors
     ///
@@ -182,6 +178,7 @@ impl RedisStore {
         let store = Self::of(config)?;
         let connected = store.0.backend.connect(deadline).await;
         connected.map_err(|failure| RedisStoreError::connecting(failure.of_a_read()))?;
+        store.warn(deadline).await;
         Ok(store)
     }
 

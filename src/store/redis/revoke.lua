@@ -1,4 +1,4 @@
--- Leaves the marker under which nobody logs in as a user, and then says which sessions there are to be ended.
+-- Leaves the marker under which no login of a user is carried out that began before, and then says which sessions there are to be ended.
 --
 -- KEYS[1] the index   ARGV[1] the session that may log in all the same, or nothing   ARGV[2] the life of the marker in
 -- milliseconds

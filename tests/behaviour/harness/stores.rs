@@ -1,9 +1,8 @@
 //! The stores under test, and what the harness has to do behind their backs.
 
 use std::collections::HashMap;
-use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tower_keycard::store::{
@@ -12,7 +11,7 @@ use tower_keycard::store::{
 };
 use tower_keycard::{Clock, Timestamp};
 
-use crate::support::deployment::Deployment;
+use crate::support::deployment::{self, Deployment};
 use crate::support::redis_cluster::RedisCluster;
 use crate::support::redis_sentinel::RedisSentinel;
 use crate::support::redis_server::RedisServer;
@@ -137,7 +136,7 @@ impl SessionStore for Spoilt {
     }
 }
 
-/// One deployment for all tests of this process, where each has a prefix of its own.
+/// One deployment for all tests of this process, where each has a prefix of its own, and no more rights than needed.
 pub(crate) struct OnRedis<D: 'static> {
     deployment: &'static D,
     store: RedisStore,
@@ -148,47 +147,32 @@ pub(crate) type Redis = OnRedis<RedisServer>;
 pub(crate) type Cluster = OnRedis<RedisCluster>;
 pub(crate) type Sentinel = OnRedis<RedisSentinel>;
 
-/// A deployment, and what stops it with this process.
-type Shared<D> = OnceLock<(D, Child)>;
-
 impl Redis {
     pub(crate) async fn open() -> Self {
         Self::on(Self::server()).await
     }
 
     pub(crate) fn server() -> &'static RedisServer {
-        static SERVER: Shared<RedisServer> = OnceLock::new();
-        started(&SERVER)
+        deployment::server()
     }
 }
 
 impl Cluster {
     pub(crate) async fn open() -> Self {
-        static CLUSTER: Shared<RedisCluster> = OnceLock::new();
-        Self::on(started(&CLUSTER)).await
+        Self::on(deployment::cluster()).await
     }
 }
 
 impl Sentinel {
     pub(crate) async fn open() -> Self {
-        static SENTINEL: Shared<RedisSentinel> = OnceLock::new();
-        Self::on(started(&SENTINEL)).await
+        Self::on(deployment::sentinel()).await
     }
-}
-
-fn started<D: Deployment>(shared: &'static Shared<D>) -> &'static D {
-    let start = || {
-        let deployment = D::start();
-        let watch = deployment.ends_with_this_process();
-        (deployment, watch)
-    };
-    &shared.get_or_init(start).0
 }
 
 impl<D: Deployment> OnRedis<D> {
     async fn on(deployment: &'static D) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let prefix = format!("test-{}:", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let prefix = format!("keycard:test-{}:", NUMBER.fetch_add(1, Ordering::Relaxed));
         // The machine may be slow, the server is not.
         let patience = Duration::from_secs(60);
         let config = deployment.config().prefix(prefix.clone());

@@ -1,10 +1,12 @@
 //! Ending all sessions of a user.
 
 use super::super::cases::{LONG, LONGER_THAN_SHORT, SHORT, ensure, failed};
-use super::super::sample::sample_of;
+use super::super::sample::{sample_of, sample_slow_login};
 use super::super::{Context, Harness, Verdict, sample_key, sample_login, sample_login_of};
 use super::{is_revoked, login_is_revoked, logs_in_on};
-use crate::store::{Created, REVOCATION_LIFETIME, RecordKey, SessionStore, UserIndex};
+use crate::store::{
+    Created, LOGIN_LIFETIME, REVOCATION_LIFETIME, RecordKey, SessionStore, UserIndex,
+};
 
 async fn logged_in<H: Harness<Store: UserIndex>>(
     cx: &Context<'_, H>,
@@ -22,15 +24,19 @@ pub(super) async fn delete_user_ends_every_session_and_leaves_tombstones<
 ) -> Verdict {
     let keys = [logged_in(cx, "alice").await?, logged_in(cx, "alice").await?];
     let ended = cx.delete_user("id", "alice", None).await?;
-    ensure!(ended == 2, "{ended} sessions were ended, not 2");
+    let each = keys.iter().all(|key| ended.contains(&key.id()));
+    ensure!(
+        each && ended.len() == 2,
+        "{ended:?} were ended, not {keys:?}"
+    );
     for key in &keys {
         cx.holds_a_tombstone(key).await?;
     }
     cx.lists("alice", &[]).await?;
     let ended = cx.delete_user("id", "alice", None).await?;
     ensure!(
-        ended == 0,
-        "{ended} sessions were ended that had ended already"
+        ended.is_empty(),
+        "{ended:?} were ended, which had ended already"
     );
     Ok(())
 }
@@ -39,9 +45,9 @@ pub(super) async fn delete_user_keeps_the_session_it_is_told_to<H: Harness<Store
     cx: &Context<'_, H>,
 ) -> Verdict {
     let (kept, other) = (logged_in(cx, "alice").await?, logged_in(cx, "alice").await?);
-    for count in [1, 0] {
+    for expected in [&[other.id()][..], &[]] {
         let ended = cx.delete_user("id", "alice", Some(kept.id())).await?;
-        ensure!(ended == count, "{ended} sessions were ended, not {count}");
+        ensure!(ended == expected, "{ended:?} were ended, not {expected:?}");
         cx.lists("alice", &[&kept]).await?;
         cx.holds_a_tombstone(&other).await?;
     }
@@ -57,8 +63,8 @@ pub(super) async fn delete_user_of_somebody_without_sessions_ends_nothing<
     for except in [None, Some(sample_key().id()), Some(key.id())] {
         let ended = cx.delete_user("id", "bob", except).await?;
         ensure!(
-            ended == 0,
-            "{ended} sessions were ended of a user who had none"
+            ended.is_empty(),
+            "{ended:?} were ended of a user who had none"
         );
     }
     cx.lists("bob", &[]).await?;
@@ -97,8 +103,8 @@ pub(super) async fn delete_user_leaves_a_session_that_belongs_to_somebody_else<
     cx.conflict(&key, lost.revision(), &lost, LONG).await?;
     let ended = cx.delete_user("id", "alice", None).await?;
     ensure!(
-        ended == 0,
-        "{ended} sessions were ended, and none was alice's"
+        ended.is_empty(),
+        "{ended:?} were ended, and none was alice's"
     );
     cx.lists("bob", &[&key]).await
 }
@@ -169,6 +175,56 @@ pub(super) async fn logins_are_possible_again_after_a_while<H: Harness<Store: Us
     let again = logged_in(cx, "alice").await?;
     cx.lists("alice", &[&again]).await?;
     cx.holds_a_tombstone(&key).await
+}
+
+pub(super) async fn a_login_that_took_long_does_not_outlast_the_marker<
+    H: Harness<Store: UserIndex>,
+>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let (key, anonymous) = (sample_key(), sample_of(None));
+    cx.created(&key, &anonymous, LONG).await?;
+    cx.delete_user("id", "alice", Some(key.id())).await?;
+    for _ in 0..2 {
+        cx.pass(REVOCATION_LIFETIME / 2 + SHORT).await?;
+    }
+    let began = async |age| {
+        let login = sample_slow_login("alice", LONG, age);
+        login_is_revoked(&cx.store, &sample_key(), &login, LONG).await
+    };
+    ensure!(
+        began(REVOCATION_LIFETIME + 2 * SHORT).await?,
+        "a login that began when all sessions were ended was made after it"
+    );
+    ensure!(
+        began(LOGIN_LIFETIME).await?,
+        "a login that began before all sessions were ended was made after it"
+    );
+    ensure!(
+        !began(SHORT / 2).await?,
+        "a login that began long enough after all sessions were ended was refused"
+    );
+    // The session that was kept may log in, however long ago that began.
+    let login = sample_login_of(&anonymous, "alice", LONG).binding(LONG, LOGIN_LIFETIME);
+    let made = logs_in_on(&cx.store, &key, &anonymous, &login, LONG).await?;
+    ensure!(made, "the session that was kept could not log in");
+    Ok(())
+}
+
+pub(super) async fn the_oldest_login_that_there_can_be_does_not_outlast_the_marker<
+    H: Harness<Store: UserIndex>,
+>(
+    cx: &Context<'_, H>,
+) -> Verdict {
+    let login = sample_slow_login("alice", LONG, LOGIN_LIFETIME);
+    cx.delete_user("id", "alice", None).await?;
+    cx.pass(LOGIN_LIFETIME).await?;
+    let refused = login_is_revoked(&cx.store, &sample_key(), &login, LONG).await?;
+    ensure!(refused, "the marker was forgotten too early");
+    cx.pass(REVOCATION_LIFETIME).await?;
+    let refused = login_is_revoked(&cx.store, &sample_key(), &login, LONG).await?;
+    ensure!(!refused, "the marker was still there when nobody needed it");
+    Ok(())
 }
 
 pub(super) async fn a_login_that_began_before_delete_user_does_not_survive_it<

@@ -317,7 +317,11 @@ pub(super) async fn ten_thousand_sessions_of_one_user_are_listed<H: Harness<Stor
     let keys: Vec<_> = tasks.await?.into_iter().flatten().collect();
     cx.lists("alice", &keys.iter().collect::<Vec<_>>()).await?;
     let ended = cx.delete_user("id", "alice", Some(keys[0].id())).await?;
-    ensure!(ended == MANY - 1, "{ended} of {MANY} sessions were ended");
+    ensure!(
+        ended.len() == MANY - 1,
+        "{} of {MANY} sessions were ended",
+        ended.len()
+    );
     cx.lists("alice", &[&keys[0]]).await?;
     for key in keys.iter().skip(1).step_by(977) {
         cx.holds_a_tombstone(key).await?;

@@ -105,6 +105,25 @@ impl Map {
         }
     }
 
+    /// Every server that has slots.
+    pub(super) async fn primaries(&self, deadline: Instant) -> Result<Vec<Arc<Server>>, Failure> {
+        if self.0.current().shards.is_empty() {
+            self.drawn(deadline).await.map_err(Failure::NotSent)?;
+        }
+        let drawing = self.0.current();
+        let mut primaries: Vec<Arc<Server>> = Vec::new();
+        for shard in &drawing.shards {
+            // One may have several ranges of slots.
+            if !primaries
+                .iter()
+                .any(|known| Arc::ptr_eq(known, &shard.primary))
+            {
+                primaries.push(Arc::clone(&shard.primary));
+            }
+        }
+        Ok(primaries)
+    }
+
     /// The server at a place that a redirection named.
     pub(super) fn server(&self, place: &Place) -> Result<Arc<Server>, Failure> {
         self.0.server(place).map_err(Failure::Lost)
@@ -151,9 +170,13 @@ impl Drawing {
 }
 
 impl Shared {
-    fn known(&self, slot: u16) -> Option<Arc<Drawing>> {
+    fn current(&self) -> Arc<Drawing> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.has(slot).then(|| Arc::clone(&current))
+        Arc::clone(&current)
+    }
+
+    fn known(&self, slot: u16) -> Option<Arc<Drawing>> {
+        Some(self.current()).filter(|drawing| drawing.has(slot))
     }
 
     fn address(&self) -> String {

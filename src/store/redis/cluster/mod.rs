@@ -125,7 +125,20 @@ impl Cluster {
             .collect()
     }
 
-    /// What the servers of these keys' replicas have, where they answer in time. Nothing, if any of them does not.
+    /// What every primary answers to a command about no key.
+    pub(super) async fn everywhere(
+        &self,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<Vec<Value>, Failure> {
+        let primaries = self.map.primaries(deadline).await?;
+        let asked = primaries
+            .iter()
+            .map(|server| server.node.one(command, None, deadline));
+        join_all(asked).await.into_iter().collect()
+    }
+
+    /// What a replica answers to commands about one key, if one does in time.
     pub(super) async fn read_replica(
         &self,
         commands: &Pipeline,

@@ -12,7 +12,7 @@ use crate::client::{ClientFacts, Recognition};
 use crate::clock::Clock;
 use crate::config::{ConfigError, SessionConfig};
 use crate::cookie::CookieTemplate;
-use crate::event::{Event, EventKind, Observers, StoreCall};
+use crate::event::{Event, EventKind, Meters, Observers, StoreCall};
 use crate::hooks::Hooks;
 use crate::record::{Record, Revision};
 use crate::store::{AnyStore, BoundedStore, RecordKey, SessionStore, StoreError};
@@ -28,6 +28,7 @@ pub(crate) struct Desk {
     /// How the application knows who sends a request.
     pub(crate) recognition: Option<Recognition>,
     pub(crate) observers: Option<Observers>,
+    pub(crate) meters: Meters,
     random: Random,
     hasher: VerifierHasher,
     namespace: Arc<str>,
@@ -52,9 +53,10 @@ impl Desk {
                 "the store keeps no index of users to count by; take one that does, or leave the limit out",
             ));
         }
-        let store = BoundedStore::new(store, config.store_timeout);
         let namespace: Arc<str> = config.resolved_namespace().into();
-        let observers = Observers::start(hooks.observers, &namespace, &clock)?;
+        let meters = Meters::new(&namespace);
+        let store = BoundedStore::new(store, config.store_timeout, meters.clone());
+        let observers = Observers::start(hooks.observers, &namespace, &clock, &meters)?;
         Ok(Self {
             cookie: CookieTemplate::new(&config),
             hasher: VerifierHasher::new(store.prefix(), &namespace),
@@ -64,6 +66,7 @@ impl Desk {
             in_flight: InFlight::default(),
             recognition: hooks.recognition,
             observers,
+            meters,
             random,
             namespace,
             turns: Default::default(),

@@ -35,6 +35,7 @@
 mod kind;
 #[cfg(feature = "tracing")]
 mod log;
+mod meters;
 mod observer;
 
 use std::fmt;
@@ -48,6 +49,7 @@ pub use self::kind::{
     Creation, Ending, EventKind, Ignorance, Limit, Refusal, Revocation, Rotation, Staleness,
     StoreCall,
 };
+pub(crate) use self::meters::Meters;
 pub use self::observer::SessionObserver;
 pub(crate) use self::observer::{ObserverHooks, Observers, PATIENCE};
 use crate::client::ClientFacts;
@@ -200,6 +202,7 @@ impl Desk {
         if log::is_on(event.kind) {
             guarded(|| log::log(&event, client));
         }
+        self.meters.count(event.kind);
         if let Some(observers) = &self.observers
             && observers.hear(event.kind)
         {

@@ -9,6 +9,7 @@ use super::{
     AnyStore, Binding, Created, Indexed, Loaded, Record, RecordKey, Replaced, Revision, SessionId,
     SessionStore, StoreError, StoreErrorKind, UserIndexRef,
 };
+use crate::event::{Meters, StoreCall};
 
 /// A call of the index asks for every session of a user: as many calls of the store, in the end, as fit into this many
 /// deadlines.
@@ -18,17 +19,25 @@ const INDEX_CALLS: u32 = 20;
 #[derive(Clone, Debug)]
 pub(crate) struct BoundedStore {
     store: AnyStore,
+    meters: Meters,
     deadline: Duration,
 }
 
 impl BoundedStore {
-    pub(crate) fn new(store: AnyStore, deadline: Duration) -> Self {
-        Self { store, deadline }
+    pub(crate) fn new(store: AnyStore, deadline: Duration, meters: Meters) -> Self {
+        Self {
+            store,
+            meters,
+            deadline,
+        }
     }
 
     /// The same store, for one who has no more time than this.
     pub(crate) fn within_at_most(&self, time: Duration) -> Self {
-        Self::new(self.store.clone(), self.deadline.min(time))
+        Self {
+            deadline: self.deadline.min(time),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn prefix(&self) -> &str {
@@ -36,7 +45,7 @@ impl BoundedStore {
     }
 
     pub(crate) async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        self.within(self.store.load(key)).await
+        self.within(StoreCall::Load, self.store.load(key)).await
     }
 
     pub(crate) async fn create(
@@ -45,7 +54,8 @@ impl BoundedStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Created, StoreError> {
-        self.within(self.store.create(key, record, ttl)).await
+        self.within(StoreCall::Create, self.store.create(key, record, ttl))
+            .await
     }
 
     pub(crate) async fn replace(
@@ -55,8 +65,11 @@ impl BoundedStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Replaced, StoreError> {
-        self.within(self.store.replace(key, expected, record, ttl))
-            .await
+        self.within(
+            StoreCall::Replace,
+            self.store.replace(key, expected, record, ttl),
+        )
+        .await
     }
 
     pub(crate) async fn touch(
@@ -66,8 +79,11 @@ impl BoundedStore {
         ttl: Duration,
         prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
-        self.within(self.store.touch(key, expected, ttl, prolongs))
-            .await
+        self.within(
+            StoreCall::Touch,
+            self.store.touch(key, expected, ttl, prolongs),
+        )
+        .await
     }
 
     pub(crate) async fn delete(
@@ -75,27 +91,34 @@ impl BoundedStore {
         key: &RecordKey,
         user: Option<&str>,
     ) -> Result<(), StoreError> {
-        self.within(self.store.delete(key, user)).await
+        self.within(StoreCall::Delete, self.store.delete(key, user))
+            .await
     }
 
     /// The users' index, if the store keeps one. Its calls end in time too.
     pub(crate) fn user_index(&self) -> Option<BoundedIndex<'_>> {
         let index = self.store.user_index()?;
         let deadline = self.deadline * INDEX_CALLS;
-        Some(BoundedIndex { index, deadline })
+        Some(BoundedIndex {
+            index,
+            meters: &self.meters,
+            deadline,
+        })
     }
 
     async fn within<T>(
         &self,
+        name: StoreCall,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        within(self.deadline, call).await
+        within(self.deadline, &self.meters, name, call).await
     }
 }
 
 /// The index as the layer uses it.
 pub(crate) struct BoundedIndex<'a> {
     index: UserIndexRef<'a>,
+    meters: &'a Meters,
     deadline: Duration,
 }
 
@@ -105,7 +128,8 @@ impl BoundedIndex<'_> {
         namespace: &str,
         user: &str,
     ) -> Result<Vec<Indexed>, StoreError> {
-        let listed = within(self.deadline, self.index.sessions_of(namespace, user)).await;
+        let call = self.index.sessions_of(namespace, user);
+        let listed = within(self.deadline, self.meters, StoreCall::SessionsOf, call).await;
         // Who looks only has changed nothing.
         listed.map_err(|error| match error.kind() {
             StoreErrorKind::OutcomeUnknown => {
@@ -122,11 +146,23 @@ impl BoundedIndex<'_> {
         except: Option<SessionId>,
     ) -> Result<Vec<SessionId>, StoreError> {
         let call = self.index.delete_user(namespace, user, except);
-        within(self.deadline, call).await
+        within(self.deadline, self.meters, StoreCall::DeleteUser, call).await
     }
 }
 
 async fn within<T>(
+    deadline: Duration,
+    meters: &Meters,
+    name: StoreCall,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let measurement = meters.measure(name);
+    let answer = answer_within(deadline, call).await;
+    measurement.done(&answer);
+    answer
+}
+
+async fn answer_within<T>(
     deadline: Duration,
     call: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
@@ -153,7 +189,11 @@ mod tests {
     async fn the_index_is_reached_without_the_stores_type_and_answers_in_time() {
         let store = FaultStore::new(MemoryStore::new());
         let faults = store.faults();
-        let bounded = BoundedStore::new(AnyStore::new(store), Duration::from_millis(500));
+        let bounded = BoundedStore::new(
+            AnyStore::new(store),
+            Duration::from_millis(500),
+            Meters::new(&"id".into()),
+        );
         let (key, login) = (sample_key(), sample_login("alice", HOUR));
         bounded.create(&key, &login, HOUR).await.unwrap();
         let index = bounded.user_index().unwrap();

@@ -9,6 +9,7 @@ mod support;
 
 mod client;
 mod kinds;
+mod metrics;
 mod observers;
 mod page;
 mod redis;

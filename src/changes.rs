@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::data::{self, Data};
+use crate::data::{self, Data, Place};
 use crate::error::SessionError;
 
 /// Keys that begin with this are kept by this crate itself; a login drops them, an application cannot write them.
@@ -98,9 +98,14 @@ impl Changes {
             .binary_search_by(|(other, _)| (**other).cmp(key))
     }
 
-    /// The value that the record still contributes under `key`.
-    fn base<'a>(&self, data: Option<&'a Data>, key: &str) -> Option<&'a str> {
-        data.filter(|_| self.keep.keeps(key))?.get(key)
+    /// Where the value stands that the record still contributes under `key`.
+    pub(crate) fn base(&self, data: Option<&Data>, key: &str) -> Option<Place> {
+        data.filter(|_| self.keep.keeps(key))?.place(key)
+    }
+
+    fn base_value<'a>(&self, data: Option<&'a Data>, key: &str) -> Option<&'a str> {
+        let place = self.base(data, key)?;
+        data.map(|data| data.at(place))
     }
 
     /// What stands under `key`, if this request wrote there; otherwise the record has the word.
@@ -114,7 +119,7 @@ impl Changes {
     pub(crate) fn get<'a>(&'a self, data: Option<&'a Data>, key: &str) -> Option<&'a str> {
         match self.written(key) {
             Some(value) => value,
-            None => self.base(data, key),
+            None => self.base_value(data, key),
         }
     }
 
@@ -314,7 +319,7 @@ impl Changes {
             if let Change::Updated(updated) = change {
                 let mut value = updated
                     .first
-                    .run(self.base(data, key))
+                    .run(self.base_value(data, key))
                     .map_err(ReplayError::Update)?;
                 for update in &updated.then {
                     value = update.run(value.as_deref()).map_err(ReplayError::Update)?;

@@ -80,7 +80,7 @@ impl Desk {
     /// Where writers of this session take turns, if they have to.
     pub(crate) fn turns(&self, id: SessionId) -> &Mutex<()> {
         // Whoever crowds a place holds up only writers that have met already, and no longer than these have patience.
-        &self.turns[usize::from(id.as_str().as_bytes()[0]) % TURNS]
+        &self.turns[usize::from(id.as_bytes()[0]) % TURNS]
     }
 
     pub(crate) fn namespace(&self) -> &Arc<str> {

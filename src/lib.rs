@@ -79,6 +79,7 @@
 //! |---|---|---|
 //! | `axum` | yes | `Session`, `Option<Session>`, `RequireLogin`, `RequireFresh` and `Flashes` as arguments of axum 0.8 handlers |
 //! | `tracing` | yes | what happened to sessions, as `tracing` events of target `tower_keycard` |
+//! | `metrics` | | events counted and store calls measured, for the recorder of the `metrics` crate |
 //! | `redis` | | `RedisStore`, connected from a URL |
 //! | `redis-tls` | | `rediss://`, by rustls |
 //! | `redis-1` | | `RedisStore` over a connection of the `redis` crate, major version 1 |
@@ -146,6 +147,7 @@ mod service;
 mod session;
 pub mod store;
 mod token;
+mod turn;
 mod users;
 mod visit;
 

@@ -2,10 +2,10 @@
 //! them. Without the feature nothing is counted or measured.
 
 #[cfg(feature = "metrics")]
-pub(crate) use self::on::Meters;
+pub(crate) use self::on::{Measurement, Meters};
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use self::off::Meters;
+pub(crate) use self::off::{Measurement, Meters};
 
 #[cfg(feature = "metrics")]
 mod on {
@@ -145,6 +145,7 @@ mod on {
 
 #[cfg(not(feature = "metrics"))]
 mod off {
+    use std::marker::PhantomData;
     use std::sync::Arc;
 
     use super::super::{EventKind, StoreCall};
@@ -162,10 +163,14 @@ mod off {
 
         pub(crate) fn lose(&self) {}
 
-        pub(crate) fn measure(&self, _: StoreCall) -> Self {
-            Self
+        pub(crate) fn measure(&self, _: StoreCall) -> Measurement<'_> {
+            Measurement(PhantomData)
         }
+    }
 
+    pub(crate) struct Measurement<'a>(PhantomData<&'a Meters>);
+
+    impl Measurement<'_> {
         pub(crate) fn done<T>(self, _: &Result<T, StoreError>) {}
     }
 }

@@ -49,7 +49,7 @@ pub use self::kind::{
     Creation, Ending, EventKind, Ignorance, Limit, Refusal, Revocation, Rotation, Staleness,
     StoreCall,
 };
-pub(crate) use self::meters::Meters;
+pub(crate) use self::meters::{Measurement, Meters};
 pub use self::observer::SessionObserver;
 pub(crate) use self::observer::{ObserverHooks, Observers, PATIENCE};
 use crate::client::ClientFacts;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::Session;
 use crate::changes::{Changes, RESERVED, Update};
-use crate::data::{self, Data};
+use crate::data::{self, Data, Place};
 use crate::error::SessionError;
 use crate::key::SessionKey;
 use crate::plan::Ended;
@@ -18,14 +18,14 @@ use crate::visit::State;
 /// A value's JSON, held without a lock.
 enum Raw {
     Written(String),
-    Stored(Record),
+    Stored(Record, Place),
 }
 
 impl Raw {
-    fn as_json<'a>(&'a self, key: &str) -> Option<&'a str> {
+    fn as_json(&self) -> &str {
         match self {
-            Self::Written(value) => Some(value),
-            Self::Stored(record) => record.data().get(key),
+            Self::Written(value) => value,
+            Self::Stored(record, place) => record.data().at(*place),
         }
     }
 }
@@ -35,8 +35,11 @@ impl State {
         if let Some(written) = self.intent.changes.written(key) {
             return written.map(|value| Raw::Written(value.to_owned()));
         }
-        self.intent.changes.get(self.intent.base(&self.card), key)?;
-        Some(Raw::Stored(self.card.held()?.record.clone()))
+        let place = self
+            .intent
+            .changes
+            .base(self.intent.base(&self.card), key)?;
+        Some(Raw::Stored(self.card.held()?.record.clone(), place))
     }
 
     /// The queued changes, and the stored data that they stand on.
@@ -63,7 +66,7 @@ impl<M> Session<M> {
         let name = key.name();
         let text = data::key_text(name);
         let raw = self.visit.state().raw(&text);
-        decode(name, raw.as_ref().and_then(|raw| raw.as_json(&text)))
+        decode(name, raw.as_ref().map(Raw::as_json))
     }
 
     /// Puts `value` under `key`, in place of what was there. A value equal to the one there is no change.
@@ -114,8 +117,8 @@ impl<M> Session<M> {
             change,
             value: PhantomData,
         });
-        let text = data::key_text(&update.name).into_owned();
-        self.revise(&text, update, |update, present| {
+        let text = data::key_text(&update.name);
+        self.revise(&text, update.clone(), |update, present| {
             let (value, json) = update.compute(present)?;
             Ok((value, Some(json)))
         })
@@ -136,7 +139,7 @@ impl<M> Session<M> {
                 state.writable()?;
                 state.raw(text)
             };
-            let before = seen.as_ref().and_then(|raw| raw.as_json(text));
+            let before = seen.as_ref().map(Raw::as_json);
             let (returned, json) = compute(&update, before)?;
             let mut state = self.visit.state();
             state.writable()?;
@@ -161,7 +164,7 @@ impl<M> Session<M> {
     /// The JSON under a key of this crate's own.
     pub(crate) fn reserved(&self, key: &str) -> Option<String> {
         let raw = self.visit.state().raw(key)?;
-        raw.as_json(key).map(ToOwned::to_owned)
+        Some(raw.as_json().to_owned())
     }
 
     /// Removes the value under `key`, and says whether there was one.

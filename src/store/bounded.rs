@@ -1,7 +1,7 @@
 //! A store whose every call ends in time, whatever the store does.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{
     AnyStore, Binding, Created, Indexed, Loaded, Record, RecordKey, Replaced, Revision, SessionId,
     SessionStore, StoreError, StoreErrorKind, UserIndexRef,
 };
-use crate::event::{Meters, StoreCall};
+use crate::event::{Measurement, Meters, StoreCall};
 
 /// A call of the index asks for every session of a user: as many calls of the store, in the end, as fit into this many
 /// deadlines.
@@ -45,7 +45,8 @@ impl BoundedStore {
     }
 
     pub(crate) async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        self.within(StoreCall::Load, self.store.load(key)).await
+        let call = pin!(self.store.load(key));
+        within(self.deadline, self.meters.measure(StoreCall::Load), call).await
     }
 
     pub(crate) async fn create(
@@ -54,8 +55,8 @@ impl BoundedStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Created, StoreError> {
-        self.within(StoreCall::Create, self.store.create(key, record, ttl))
-            .await
+        let call = pin!(self.store.create(key, record, ttl));
+        within(self.deadline, self.meters.measure(StoreCall::Create), call).await
     }
 
     pub(crate) async fn replace(
@@ -65,11 +66,8 @@ impl BoundedStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Replaced, StoreError> {
-        self.within(
-            StoreCall::Replace,
-            self.store.replace(key, expected, record, ttl),
-        )
-        .await
+        let call = pin!(self.store.replace(key, expected, record, ttl));
+        within(self.deadline, self.meters.measure(StoreCall::Replace), call).await
     }
 
     pub(crate) async fn touch(
@@ -79,11 +77,8 @@ impl BoundedStore {
         ttl: Duration,
         prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
-        self.within(
-            StoreCall::Touch,
-            self.store.touch(key, expected, ttl, prolongs),
-        )
-        .await
+        let call = pin!(self.store.touch(key, expected, ttl, prolongs));
+        within(self.deadline, self.meters.measure(StoreCall::Touch), call).await
     }
 
     pub(crate) async fn delete(
@@ -91,8 +86,8 @@ impl BoundedStore {
         key: &RecordKey,
         user: Option<&str>,
     ) -> Result<(), StoreError> {
-        self.within(StoreCall::Delete, self.store.delete(key, user))
-            .await
+        let call = pin!(self.store.delete(key, user));
+        within(self.deadline, self.meters.measure(StoreCall::Delete), call).await
     }
 
     /// The users' index, if the store keeps one. Its calls end in time too.
@@ -104,14 +99,6 @@ impl BoundedStore {
             meters: &self.meters,
             deadline,
         })
-    }
-
-    async fn within<T>(
-        &self,
-        name: StoreCall,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        within(self.deadline, &self.meters, name, call).await
     }
 }
 
@@ -128,8 +115,9 @@ impl BoundedIndex<'_> {
         namespace: &str,
         user: &str,
     ) -> Result<Vec<Indexed>, StoreError> {
-        let call = self.index.sessions_of(namespace, user);
-        let listed = within(self.deadline, self.meters, StoreCall::SessionsOf, call).await;
+        let call = pin!(self.index.sessions_of(namespace, user));
+        let measurement = self.meters.measure(StoreCall::SessionsOf);
+        let listed = within(self.deadline, measurement, call).await;
         // Who looks only has changed nothing.
         listed.map_err(|error| match error.kind() {
             StoreErrorKind::OutcomeUnknown => {
@@ -145,35 +133,28 @@ impl BoundedIndex<'_> {
         user: &str,
         except: Option<SessionId>,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let call = self.index.delete_user(namespace, user, except);
-        within(self.deadline, self.meters, StoreCall::DeleteUser, call).await
+        let call = pin!(self.index.delete_user(namespace, user, except));
+        let measurement = self.meters.measure(StoreCall::DeleteUser);
+        within(self.deadline, measurement, call).await
     }
 }
 
+/// Pinned by the caller: a future that moves into another one takes up its place twice.
 async fn within<T>(
     deadline: Duration,
-    meters: &Meters,
-    name: StoreCall,
-    call: impl Future<Output = Result<T, StoreError>>,
+    measurement: Measurement<'_>,
+    mut call: Pin<&mut impl Future<Output = Result<T, StoreError>>>,
 ) -> Result<T, StoreError> {
-    let measurement = meters.measure(name);
-    let answer = answer_within(deadline, call).await;
-    measurement.done(&answer);
-    answer
-}
-
-async fn answer_within<T>(
-    deadline: Duration,
-    call: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let mut call = pin!(call);
     // A store that answers at once, such as memory, needs no timer, and so no runtime.
     if let Poll::Ready(answer) = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
+        measurement.done(&answer);
         return answer;
     }
-    tokio::time::timeout(deadline, call)
+    let answer = tokio::time::timeout(deadline, call)
         .await
-        .unwrap_or_else(|_elapsed| Err(StoreError::new(StoreErrorKind::OutcomeUnknown)))
+        .unwrap_or_else(|_elapsed| Err(StoreError::new(StoreErrorKind::OutcomeUnknown)));
+    measurement.done(&answer);
+    answer
 }
 
 #[cfg(test)]

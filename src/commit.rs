@@ -58,8 +58,6 @@ pub(crate) enum CookieChange {
     Set(HeaderValue),
     /// It opens nothing.
     Remove,
-    /// It opens nothing any more, because its holder wanted so.
-    LogOut,
 }
 
 impl From<RandomError> for SessionError {
@@ -102,7 +100,7 @@ async fn commit(
             delete(desk, &card, intent.ended).await?;
             Ok(Committed {
                 card: Card::Absent,
-                cookie: Cookie::Send(CookieChange::LogOut),
+                cookie: Cookie::Send(CookieChange::Remove),
             })
         }
         (Plan::DeleteThenCreate, card) => {

@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(crate) failed: Option<SessionError>,
     /// What was committed, and the browser does not know yet.
     cookie: Option<CookieChange>,
+    /// Whether a logout was carried out, whatever was written after it.
+    logged_out: bool,
 }
 
 /// A request's session, loaded when somebody first asks for it.
@@ -63,6 +65,7 @@ pub(crate) struct Visit {
 pub(crate) struct Farewell {
     pub(crate) asked: bool,
     pub(crate) cookie: Option<CookieChange>,
+    pub(crate) logged_out: bool,
 }
 
 /// How a request's session is finished.
@@ -138,6 +141,7 @@ impl Visit {
                 saving: false,
                 failed: None,
                 cookie: None,
+                logged_out: false,
             }),
         }
     }
@@ -278,6 +282,7 @@ impl Visit {
         Farewell {
             asked: state.asked,
             cookie: state.cookie.take(),
+            logged_out: state.logged_out,
         }
     }
 
@@ -330,11 +335,13 @@ impl Visit {
     }
 
     async fn carry_out(&self, card: Card, intent: Intent, plan: Plan) -> Result<(), SessionError> {
+        let logs_out = intent.ended == Ended::Asked;
         let result = commit::carry_out(self.teller(), card, intent, plan).await;
 
         let mut state = self.state();
         let dropped = match result {
             Ok(committed) => {
+                state.logged_out |= logs_out;
                 state.card = committed.card;
                 match committed.cookie {
                     Cookie::Send(cookie) => state.cookie = Some(cookie),
@@ -416,10 +423,9 @@ impl Visit {
                 }
             }
             Plan::RemoveCookie => {
-                state.cookie = Some(match intent.ended {
-                    Ended::Asked => CookieChange::LogOut,
-                    Ended::No | Ended::BySwitch => CookieChange::Remove,
-                });
+                let logs_out = intent.ended == Ended::Asked;
+                state.logged_out |= logs_out;
+                state.cookie = Some(CookieChange::Remove);
                 return Next::Done(Ok(()), None);
             }
             Plan::Discard => return Next::Done(Ok(()), Some(EventKind::Discarded)),

@@ -1,6 +1,8 @@
 //! What a handler can do with a session, without HTTP servers, browsers or axum: the layer around a plain Tower service.
 
 mod cancellation;
+mod flashes;
+mod forms;
 mod identity;
 mod retrying;
 mod saving;

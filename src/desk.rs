@@ -157,11 +157,11 @@ impl Teller<'_> {
                 return Err(error);
             }
         };
-        let card = Card::judge(token, proof, loaded, &self.config, self.clock.now());
+        let (card, whose) = Card::judge(token, proof, loaded, &self.config, self.clock.now());
         if let Some(kind) = EventKind::of_card(&card)
             && kind != EventKind::Resumed
         {
-            let event = Event::new(kind).session(id);
+            let event = Event::new(kind).session(id).user(whose.as_ref());
             self.tell(match card {
                 Card::Unknown(Why::Unreadable(why)) => event.unreadable(why),
                 _ => event,

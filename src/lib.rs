@@ -127,11 +127,13 @@ mod intent;
 mod key;
 mod layer;
 mod lifetime;
+mod login;
 mod plan;
 mod policy;
 mod record;
 mod service;
 mod session;
+mod stamp;
 pub mod store;
 mod token;
 mod users;
@@ -140,14 +142,15 @@ mod visit;
 pub use self::client::{ClientFacts, ClientFingerprint};
 pub use self::clock::{Clock, Timestamp};
 pub use self::config::{
-    BeyondLimit, ConfigError, OnInterrupted, Persistence, SameSite, SessionConfig, SessionLimit,
-    Weakness,
+    BeyondLimit, ConfigError, OnInterrupted, Persistence, RememberMe, SameSite, SessionConfig,
+    SessionLimit, Weakness,
 };
 pub use self::error::{SessionError, SessionRejection};
 pub use self::failure::{DefaultFailureResponse, Failure, FailureResponse};
 pub use self::future::ResponseFuture;
 pub use self::key::{Key, SessionKey};
 pub use self::layer::{SessionLayer, SessionLayerBuilder};
+pub use self::login::Login;
 pub use self::record::Expiry;
 pub use self::service::SessionService;
 pub use self::session::{Main, Session};

@@ -1,7 +1,9 @@
 //! What a handler can do with a session, without HTTP servers, browsers or axum: the layer around a plain Tower service.
 
 mod cancellation;
+mod credential;
 mod identity;
+mod remember;
 mod retrying;
 mod saving;
 mod support;

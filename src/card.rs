@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::config::SessionConfig;
+use crate::event::Limit;
 use crate::lifetime::Lifetime;
 use crate::record::{DecodeError, Record, is_recent};
 use crate::store::{Loaded, TOMBSTONE_LIFETIME};
@@ -29,7 +30,7 @@ pub(crate) enum Card {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
     NoRecord,
-    Expired,
+    Expired(Limit),
     WrongVerifier,
     /// Rotated out longer ago than a late request takes.
     StaleVerifier,
@@ -75,17 +76,16 @@ impl Card {
             Loaded::Unreadable(why) => return Self::Unknown(Why::Unreadable(why)),
         };
         let header = record.header();
-        let over = Lifetime::new(config, header, now).is_over();
+        let over = Lifetime::new(config, header, now).ended_by();
         if header.verifier.same_as(&proof) {
-            return if over {
-                Self::Unknown(Why::Expired)
-            } else {
-                Self::Valid(Held {
+            return match over {
+                Some(limit) => Self::Unknown(Why::Expired(limit)),
+                None => Self::Valid(Held {
                     token: token.clone(),
                     proof,
                     record,
                     remaining,
-                })
+                }),
             };
         }
         // All are compared, so that the time taken does not tell which one it was.
@@ -96,13 +96,13 @@ impl Card {
                 found
             }
         });
-        match retired {
-            Some(_) if over => Self::Unknown(Why::Expired),
-            Some(at) if is_recent(at, now, TOMBSTONE_LIFETIME) => {
+        match (retired, over) {
+            (Some(_), Some(limit)) => Self::Unknown(Why::Expired(limit)),
+            (Some(at), None) if is_recent(at, now, TOMBSTONE_LIFETIME) => {
                 Self::Late(Late::Rotated(token.selector()))
             }
-            Some(_) => Self::Unknown(Why::StaleVerifier),
-            None => Self::Unknown(Why::WrongVerifier),
+            (Some(_), None) => Self::Unknown(Why::StaleVerifier),
+            (None, _) => Self::Unknown(Why::WrongVerifier),
         }
     }
 
@@ -188,7 +188,10 @@ mod tests {
         let mut desk = desk();
         let end = NOW.plus(Duration::from_secs(14 * 86_400));
         desk.header.rotate(VerifierHash([1; 32]), end, MINUTE);
-        assert!(matches!(judge(&desk, end), Card::Unknown(Why::Expired)));
+        assert!(matches!(
+            judge(&desk, end),
+            Card::Unknown(Why::Expired(Limit::Absolute))
+        ));
     }
 
     #[test]
@@ -204,7 +207,10 @@ mod tests {
     fn an_expired_record_opens_nothing_though_the_store_still_has_it() {
         let desk = desk();
         let after = NOW.plus(Duration::from_secs(14 * 86_400));
-        assert!(matches!(judge(&desk, after), Card::Unknown(Why::Expired)));
+        assert!(matches!(
+            judge(&desk, after),
+            Card::Unknown(Why::Expired(Limit::Absolute))
+        ));
     }
 
     #[test]

@@ -5,15 +5,22 @@
 
 use std::sync::Arc;
 
-use crate::data::{self, Data};
+use crate::data::{self, Data, Place};
 use crate::error::SessionError;
 
 /// Keys that begin with this are kept by this crate itself; a login drops them, an application cannot write them.
 pub(crate) const RESERVED: &str = "_keycard.";
 
-/// Computes a key's new value from its present one, both as JSON. It may run again on a newer record.
+/// Messages for the next page. Reserved, but no login drops them: "Welcome back" is to be shown after it.
+pub(crate) const FLASHES: &str = "_keycard.flashes";
+
+fn ends_with_login(key: &str) -> bool {
+    key.starts_with(RESERVED) && key != FLASHES
+}
+
+/// Computes a key's new value from its present one, both as JSON; none removes it. It may run again on a newer record.
 pub(crate) trait Update: Send + Sync {
-    fn run(&self, present: Option<&str>) -> Result<String, SessionError>;
+    fn run(&self, present: Option<&str>) -> Result<Option<String>, SessionError>;
 }
 
 /// Which of the record's keys stay.
@@ -29,7 +36,7 @@ impl Keep {
     fn keeps(&self, key: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Unreserved => !key.starts_with(RESERVED),
+            Self::Unreserved => !ends_with_login(key),
             Self::Only(keys) => keys.iter().any(|kept| kept == key),
         }
     }
@@ -48,13 +55,14 @@ enum Change {
 struct Updated {
     first: Arc<dyn Update>,
     then: Vec<Arc<dyn Update>>,
-    value: String,
+    value: Option<String>,
 }
 
 impl Change {
     fn value(&self) -> Option<&str> {
         match self {
-            Self::Set(value) | Self::Updated(Updated { value, .. }) => Some(value),
+            Self::Set(value) => Some(value),
+            Self::Updated(Updated { value, .. }) => value.as_deref(),
             Self::Removed => None,
         }
     }
@@ -90,9 +98,14 @@ impl Changes {
             .binary_search_by(|(other, _)| (**other).cmp(key))
     }
 
-    /// The value that the record still contributes under `key`.
-    fn base<'a>(&self, data: Option<&'a Data>, key: &str) -> Option<&'a str> {
-        data.filter(|_| self.keep.keeps(key))?.get(key)
+    /// Where the value stands that the record still contributes under `key`.
+    pub(crate) fn base(&self, data: Option<&Data>, key: &str) -> Option<Place> {
+        data.filter(|_| self.keep.keeps(key))?.place(key)
+    }
+
+    fn base_value<'a>(&self, data: Option<&'a Data>, key: &str) -> Option<&'a str> {
+        let place = self.base(data, key)?;
+        data.map(|data| data.at(place))
     }
 
     /// What stands under `key`, if this request wrote there; otherwise the record has the word.
@@ -106,7 +119,7 @@ impl Changes {
     pub(crate) fn get<'a>(&'a self, data: Option<&'a Data>, key: &str) -> Option<&'a str> {
         match self.written(key) {
             Some(value) => value,
-            None => self.base(data, key),
+            None => self.base_value(data, key),
         }
     }
 
@@ -186,8 +199,9 @@ impl Changes {
         data: Option<&Data>,
         key: &str,
         update: Arc<dyn Update>,
-        value: String,
+        value: Option<String>,
     ) -> Displaced {
+        let fixed = |value: Option<String>| value.map_or(Change::Removed, Change::Set);
         let written = self.place(key).map(|place| &mut self.changes[place].1);
         let change = match written {
             Ok(Change::Updated(updated)) => {
@@ -200,8 +214,8 @@ impl Changes {
                 })
             }
             // What this request set, removed or cleared depends on no record, nor does what is made of it.
-            Ok(_) => Change::Set(value),
-            Err(_) if !self.keep.keeps(key) => Change::Set(value),
+            Ok(_) => fixed(value),
+            Err(_) if !self.keep.keeps(key) => fixed(value),
             Err(_) => Change::Updated(Updated {
                 first: update,
                 then: Vec::new(),
@@ -227,10 +241,20 @@ impl Changes {
         }
         let (dropped, kept) = std::mem::take(&mut self.changes)
             .into_iter()
-            .partition(|(key, _)| key.starts_with(RESERVED));
+            .partition(|(key, _)| ends_with_login(key));
         self.changes = kept;
         self.len = None;
         Displaced { _changes: dropped }
+    }
+
+    /// What was written under one key, as if there were no record.
+    pub(crate) fn alone(&self, key: &str) -> Self {
+        let written = self.place(key).map(|place| self.changes[place].clone());
+        let alone = Self {
+            changes: written.into_iter().collect(),
+            ..Self::default()
+        };
+        alone.rebased(None).unwrap_or_default()
     }
 
     /// Only these keys stay, which are in their JSON form.
@@ -295,10 +319,10 @@ impl Changes {
             if let Change::Updated(updated) = change {
                 let mut value = updated
                     .first
-                    .run(self.base(data, key))
+                    .run(self.base_value(data, key))
                     .map_err(ReplayError::Update)?;
                 for update in &updated.then {
-                    value = update.run(Some(&value)).map_err(ReplayError::Update)?;
+                    value = update.run(value.as_deref()).map_err(ReplayError::Update)?;
                 }
                 updated.value = value;
             }

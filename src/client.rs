@@ -164,7 +164,7 @@ impl Recognition {
     pub(crate) fn facts(&self, request: &Parts) -> Option<Arc<ClientFacts>> {
         let facts = catch_unwind(AssertUnwindSafe(|| Arc::new((self.0)(request)))).ok();
         if facts.is_none() {
-            event::unrecognised();
+            event::hook_panicked("client");
         }
         facts
     }

@@ -39,7 +39,8 @@ impl Timestamp {
     /// This time and `duration` later, capped at [`Timestamp::MAX`].
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let millis = duration.as_secs().saturating_mul(1000);
+        let millis = millis.saturating_add(duration.subsec_millis().into());
         Self::from_millis(self.0.saturating_add(millis))
     }
 }

@@ -1,6 +1,7 @@
 //! Carries out a plan against the store: conflicts, retries, unknown outcomes. Merging lives here, once, and in no store.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -10,12 +11,12 @@ use tokio::time::{Instant, timeout};
 use crate::card::{Card, Held, Late};
 use crate::changes::{Changes, ReplayError};
 use crate::clock::Timestamp;
-use crate::desk::Desk;
+use crate::desk::Teller;
 use crate::error::SessionError;
-use crate::event::Event;
+use crate::event::{Creation, Ending, Event, EventKind, Refusal, Rotation, StoreCall};
 use crate::intent::Intent;
 use crate::lifetime::Lifetime;
-use crate::plan::Plan;
+use crate::plan::{Ended, Plan};
 use crate::policy;
 use crate::record::{Record, Revision};
 use crate::store::{
@@ -57,8 +58,6 @@ pub(crate) enum CookieChange {
     Set(HeaderValue),
     /// It opens nothing.
     Remove,
-    /// It opens nothing any more, because its holder wanted so.
-    LogOut,
 }
 
 impl From<RandomError> for SessionError {
@@ -69,7 +68,7 @@ impl From<RandomError> for SessionError {
 
 /// Carries out `plan` for what `intent` asks of `card`, within what the layer allows a user.
 pub(crate) async fn carry_out(
-    desk: &Desk,
+    desk: Teller<'_>,
     card: Card,
     intent: Intent,
     plan: Plan,
@@ -88,7 +87,7 @@ pub(crate) async fn carry_out(
 }
 
 async fn commit(
-    desk: &Desk,
+    desk: Teller<'_>,
     card: Card,
     intent: Intent,
     plan: Plan,
@@ -98,14 +97,14 @@ async fn commit(
         (Plan::Replace, Card::Valid(held)) => replace(desk, held, intent).await,
         (Plan::Create, _) => create(desk, &intent, &intent.changes).await,
         (Plan::Delete, card) => {
-            delete(desk, &card).await?;
+            delete(desk, &card, intent.ended).await?;
             Ok(Committed {
                 card: Card::Absent,
-                cookie: Cookie::Send(CookieChange::LogOut),
+                cookie: Cookie::Send(CookieChange::Remove),
             })
         }
         (Plan::DeleteThenCreate, card) => {
-            delete(desk, &card).await?;
+            delete(desk, &card, intent.ended).await?;
             create(desk, &intent, &intent.changes).await
         }
         (Plan::RemoveCookie, card) => Ok(Committed {
@@ -123,7 +122,7 @@ async fn commit(
 
 /// Counts attempts, and the time they take together.
 struct Patience<'a> {
-    desk: &'a Desk,
+    desk: Teller<'a>,
     left: u32,
     since: Instant,
     /// Whether a call was not answered. What became of it is found out in the time that it had itself: a client does not
@@ -132,7 +131,7 @@ struct Patience<'a> {
 }
 
 impl<'a> Patience<'a> {
-    fn new(desk: &'a Desk) -> Self {
+    fn new(desk: Teller<'a>) -> Self {
         Self {
             desk,
             left: ATTEMPTS,
@@ -174,7 +173,8 @@ impl<'a> Patience<'a> {
 
     async fn load(&self, key: &RecordKey) -> Result<Loaded, SessionError> {
         self.store().load(key).await.map_err(|error| {
-            Event::StoreFailed("load", &error).emit();
+            let event = Event::store_failed(StoreCall::Load, &error);
+            self.desk.tell(event.session(key.id()));
             error.into()
         })
     }
@@ -182,10 +182,12 @@ impl<'a> Patience<'a> {
     /// Tells of a store call that failed, and says whether its outcome is unknown, and can still be found out.
     fn outcome_unknown(
         &mut self,
-        call: &'static str,
+        call: StoreCall,
+        id: SessionId,
         error: StoreError,
     ) -> Result<(), SessionError> {
-        Event::StoreFailed(call, &error).emit();
+        self.desk
+            .tell(Event::store_failed(call, &error).session(id));
         self.unanswered = true;
         match error.kind() {
             StoreErrorKind::OutcomeUnknown if !self.time_left().is_zero() => Ok(()),
@@ -199,7 +201,7 @@ fn gave_up() -> SessionError {
 }
 
 /// Slides the idle limit. A failure costs nothing but the slide.
-async fn touch(desk: &Desk, mut held: Held) -> Committed {
+async fn touch(desk: Teller<'_>, mut held: Held) -> Committed {
     let lifetime = desk.lifetime(&held.record);
     let ttl = lifetime.time_to_live();
     let key = desk.key(held.token.selector());
@@ -214,7 +216,10 @@ async fn touch(desk: &Desk, mut held: Held) -> Committed {
         }
         // Somebody wrote meanwhile, and so slid the limit: whose card is the newer one is not ours to say.
         Ok(false) => cookie = Cookie::Withdraw,
-        Err(error) => Event::StoreFailed("touch", &error).emit(),
+        Err(error) => {
+            let event = Event::store_failed(StoreCall::Touch, &error);
+            desk.tell(event.session(key.id()).user(held.record.owner()));
+        }
     }
     Committed {
         card: Card::Valid(held),
@@ -222,16 +227,16 @@ async fn touch(desk: &Desk, mut held: Held) -> Committed {
     }
 }
 
-fn set_cookie(desk: &Desk, held: &Held, lifetime: &Lifetime<'_>) -> Cookie {
+fn set_cookie(desk: Teller<'_>, held: &Held, lifetime: &Lifetime<'_>) -> Cookie {
     Cookie::Send(CookieChange::Set(
         desk.cookie.set(&held.token, lifetime.max_age()),
     ))
 }
 
 /// Deletes the session that a card opens, or has opened until a moment ago.
-async fn delete(desk: &Desk, card: &Card) -> Result<(), SessionError> {
+async fn delete(desk: Teller<'_>, card: &Card, ended: Ended) -> Result<(), SessionError> {
     let (id, user) = match card {
-        Card::Valid(held) => (held.token.selector(), held.record.user()),
+        Card::Valid(held) => (held.token.selector(), held.record.owner()),
         // Whose it is by now is not this card's to know.
         Card::Late(Late::Rotated(id)) => (*id, None),
         _ => return Ok(()),
@@ -239,13 +244,25 @@ async fn delete(desk: &Desk, card: &Card) -> Result<(), SessionError> {
     let key = desk.key(id);
     let mut patience = Patience::new(desk);
     while patience.lasts() {
-        match patience.store().delete(&key, user).await {
+        match patience
+            .store()
+            .delete(&key, user.map(|user| &**user))
+            .await
+        {
             Ok(()) => {
-                Event::Destroyed(id).emit();
+                let ending = match ended {
+                    Ended::BySwitch => Ending::Switch,
+                    Ended::No | Ended::Asked => Ending::Logout,
+                };
+                desk.tell(
+                    Event::new(EventKind::Destroyed(ending))
+                        .session(id)
+                        .user(user),
+                );
                 return Ok(());
             }
             // To delete once more does no harm.
-            Err(error) => patience.outcome_unknown("delete", error)?,
+            Err(error) => patience.outcome_unknown(StoreCall::Delete, id, error)?,
         }
     }
     Err(gave_up())
@@ -254,7 +271,7 @@ async fn delete(desk: &Desk, card: &Card) -> Result<(), SessionError> {
 /// How long ago the login began that is to be committed, if there is one. One that began before anybody remembers whether all
 /// sessions of its user were ended since is refused, as if they had been.
 fn login_age(
-    desk: &Desk,
+    desk: Teller<'_>,
     intent: &Intent,
     now: Timestamp,
 ) -> Result<Option<Duration>, SessionError> {
@@ -267,7 +284,8 @@ fn login_age(
             StoreErrorKind::Revoked,
             "the login was not committed within a minute",
         );
-        Event::StoreFailed("login", &error).emit();
+        let event = Event::new(EventKind::LoginRefused(Refusal::TooLate));
+        desk.tell(event.user(Some(&login.user)));
         return Err(error.into());
     }
     Ok(Some(age))
@@ -275,7 +293,7 @@ fn login_age(
 
 /// Stores a new session under a fresh token.
 async fn create(
-    desk: &Desk,
+    desk: Teller<'_>,
     intent: &Intent,
     changes: &Changes,
 ) -> Result<Committed, SessionError> {
@@ -296,7 +314,7 @@ async fn create(
                 Ok(Created::Created) => break,
                 // An id that is taken: by somebody else, or by our own call of a moment ago.
                 Ok(Created::Exists) => {}
-                Err(error) => patience.outcome_unknown("create", error)?,
+                Err(error) => patience.outcome_unknown(StoreCall::Create, key.id(), error)?,
             }
             match patience.load(&key).await? {
                 Loaded::Record {
@@ -306,9 +324,14 @@ async fn create(
                 _ => continue 'token,
             }
         }
-        Event::Created(token.selector()).emit();
+        let creation = match intent.login {
+            Some(_) => Creation::Login,
+            None => Creation::Write,
+        };
+        let event = Event::new(EventKind::Created(creation)).session(token.selector());
+        desk.tell(event.user(record.owner()));
         let lifetime = desk.lifetime(&record);
-        tell_capped(intent, &lifetime, token.selector());
+        tell_capped(desk, intent, &lifetime, key.id(), &record);
         let held = Held {
             token,
             proof,
@@ -325,7 +348,7 @@ async fn create(
 }
 
 /// Writes a session that goes on, unless another request rotated or ended it meanwhile.
-async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, SessionError> {
+async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committed, SessionError> {
     let id = held.token.selector();
     let key = desk.key(id);
     // One new token for all attempts: whichever of them arrives, it is the one that the browser gets.
@@ -353,7 +376,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
         let ttl = lifetime.time_to_live();
         if lifetime.is_over() {
             // The absolute limit passed while the request was under way.
-            return interrupted(id);
+            return interrupted(desk, id, base.owner());
         }
         let record = record.for_index(login_age(desk, &intent, now)?, ttl, now);
         let present = match patience
@@ -366,10 +389,8 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
                     .expiry
                     .is_some_and(|expiry| expiry != base.header().expiry);
                 let send = new_proof.is_some() || moved || lifetime.cookie_slides();
-                if new_proof.is_some() {
-                    Event::Rotated(id).emit();
-                }
-                tell_capped(&intent, &lifetime, id);
+                tell_rotated(desk, &intent, id, &record);
+                tell_capped(desk, &intent, &lifetime, id, &record);
                 let proof = new_proof.unwrap_or(held.proof);
                 let held = Held {
                     token,
@@ -389,7 +410,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             }
             Ok(Replaced::Conflict(present)) => present,
             Err(error) => {
-                patience.outcome_unknown("replace", error)?;
+                patience.outcome_unknown(StoreCall::Replace, id, error)?;
                 unanswered.push(revision);
                 patience.load(&key).await?
             }
@@ -397,7 +418,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
         let (present, remaining) = match present {
             Loaded::Record { record, remaining } => (record, remaining),
             Loaded::Absent | Loaded::Tombstone | Loaded::Unreadable(_) => {
-                return taken_over(desk, intent, id).await;
+                return taken_over(desk, intent, id, base.owner()).await;
             }
         };
         if unanswered
@@ -405,6 +426,7 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             .any(|revision| present.includes(*revision))
         {
             // It arrived after all. Only the cookie of a new token is sent: whether an old one may be, nobody confirmed.
+            tell_rotated(desk, &intent, id, &present);
             let proof = new_proof.unwrap_or(held.proof);
             if !present.header().verifier.same_as(&proof) {
                 // And then somebody took the session over: what they made of it is not this request's to see.
@@ -430,14 +452,15 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
             });
         }
         if !present.header().verifier.same_as(&held.proof) {
-            return taken_over(desk, intent, id).await;
+            return taken_over(desk, intent, id, base.owner()).await;
         }
         if present.revision() != base.revision() {
             // Whether an unanswered write lies beneath the newer ones, nobody can tell: nothing is added twice.
             if !unanswered.is_empty() && !changes.are_idempotent() {
                 return Err(gave_up());
             }
-            Event::Conflict(id).emit();
+            let event = Event::new(EventKind::Conflict).session(id);
+            desk.tell(event.user(present.owner()));
             changes = Cow::Owned(rebased(&intent.changes, &present)?);
             base = present;
             // Writers that met once would meet again, and many of them until their attempts are used up. So those of this
@@ -452,19 +475,28 @@ async fn replace(desk: &Desk, held: Held, intent: Intent) -> Result<Committed, S
 
 /// The session belongs to another request's token by now, or to nobody. A login goes on without it: its user has just
 /// proved who they are.
-async fn taken_over(desk: &Desk, intent: Intent, id: SessionId) -> Result<Committed, SessionError> {
+async fn taken_over(
+    desk: Teller<'_>,
+    intent: Intent,
+    id: SessionId,
+    user: Option<&Arc<str>>,
+) -> Result<Committed, SessionError> {
     if intent.login.is_none() {
-        return interrupted(id);
+        return interrupted(desk, id, user);
     }
-    Event::Conflict(id).emit();
+    desk.tell(Event::new(EventKind::Conflict).session(id).user(user));
     match intent.changes.rebased(None) {
         Ok(changes) => create(desk, &intent, &changes).await,
-        Err(_) => interrupted(id),
+        Err(_) => interrupted(desk, id, user),
     }
 }
 
-fn interrupted(id: SessionId) -> Result<Committed, SessionError> {
-    Event::Interrupted(id).emit();
+fn interrupted(
+    desk: Teller<'_>,
+    id: SessionId,
+    user: Option<&Arc<str>>,
+) -> Result<Committed, SessionError> {
+    desk.tell(Event::new(EventKind::Interrupted).session(id).user(user));
     Err(SessionError::Interrupted)
 }
 
@@ -475,7 +507,7 @@ fn rebased(changes: &Changes, present: &Record) -> Result<Changes, SessionError>
         .map_err(|_| SessionError::Interrupted)
 }
 
-fn too_large(desk: &Desk, why: ReplayError) -> SessionError {
+fn too_large(desk: Teller<'_>, why: ReplayError) -> SessionError {
     match why {
         ReplayError::TooLarge => SessionError::TooLarge {
             limit: desk.config.max_data_size,
@@ -484,8 +516,29 @@ fn too_large(desk: &Desk, why: ReplayError) -> SessionError {
     }
 }
 
-fn tell_capped(intent: &Intent, lifetime: &Lifetime<'_>, id: SessionId) {
+fn tell_rotated(desk: Teller<'_>, intent: &Intent, id: SessionId, record: &Record) {
+    let rotation = match intent {
+        Intent { login: Some(_), .. } => Rotation::Login,
+        Intent {
+            reauthenticated: Some(_),
+            ..
+        } => Rotation::Reauthentication,
+        Intent { rotate: true, .. } => Rotation::Cycle,
+        _ => return,
+    };
+    let event = Event::new(EventKind::Rotated(rotation)).session(id);
+    desk.tell(event.user(record.owner()));
+}
+
+fn tell_capped(
+    desk: Teller<'_>,
+    intent: &Intent,
+    lifetime: &Lifetime<'_>,
+    id: SessionId,
+    record: &Record,
+) {
     if intent.expiry.is_some() && lifetime.expiry_is_capped() {
-        Event::ExpiryCapped(id).emit();
+        let event = Event::new(EventKind::ExpiryCapped).session(id);
+        desk.tell(event.user(record.owner()));
     }
 }

@@ -5,11 +5,10 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-use crate::event::Event;
-
 /// A future that, dropped before it is done, is handed to the runtime it was started on.
 ///
-/// So a commit either never began or completes, whatever the client does. It is lost only with the runtime itself.
+/// So a commit either never began or completes, whatever the client does. It is lost only with the runtime itself, or where there
+/// is none.
 pub(crate) struct Completion<T: Send + 'static> {
     work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
     runtime: Option<Handle>,
@@ -45,9 +44,8 @@ impl<T: Send + 'static> Drop for Completion<T> {
         let Some(work) = self.work.take() else {
             return;
         };
-        match self.runtime.take().or_else(|| Handle::try_current().ok()) {
-            Some(runtime) => drop(runtime.spawn(work)),
-            None => Event::Abandoned.emit(),
+        if let Some(runtime) = self.runtime.take().or_else(|| Handle::try_current().ok()) {
+            drop(runtime.spawn(work));
         }
     }
 }

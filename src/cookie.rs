@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cookie::Cookie;
 use http::header::{COOKIE, HeaderMap, HeaderValue};
+use memchr::memchr;
 
 use crate::config::{SameSite, SessionConfig};
 use crate::token::Token;
@@ -162,26 +163,37 @@ pub(crate) fn hide(headers: &mut HeaderMap) {
 pub(crate) fn read_lines<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Presented {
     let mut card: Option<Token> = None;
     let mut malformed = false;
-    for pair in lines.flat_map(|line| line.split(|byte| *byte == b';')) {
-        // Without `=` there is no name (RFC 6265bis, section 5.6), and ours has one.
-        let Some(equals) = pair.iter().position(|byte| *byte == b'=') else {
-            continue;
-        };
-        if trim(&pair[..equals]) != name {
-            continue;
-        }
-        match (Token::parse(trim(&pair[equals + 1..])), &card) {
-            (None, _) => malformed = true,
-            (Some(token), Some(card)) if !token.same_as(card) => return Presented::Conflicting,
-            (Some(token), _) => card = Some(token),
+    for mut line in lines {
+        while !line.is_empty() {
+            let end = memchr(b';', line).unwrap_or(line.len());
+            let (pair, rest) = line.split_at(end);
+            line = rest.get(1..).unwrap_or_default();
+            let Some(value) = value(pair, name) else {
+                continue;
+            };
+            match (Token::parse(value), &card) {
+                (None, _) => malformed = true,
+                (Some(token), Some(card)) if !token.same_as(card) => return Presented::Conflicting,
+                (Some(token), _) => card = Some(token),
+            }
         }
     }
     card.map_or(Presented::Nothing { malformed }, Presented::Card)
 }
 
-/// Without the spaces and tabs around it, and with everything else that some would call white space.
-fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+/// The value of a pair, if this is its name, which holds neither `=` nor white space.
+fn value<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let behind_name = trim_start(pair).strip_prefix(name)?;
+    let mut value = trim_start(trim_start(behind_name).strip_prefix(b"=")?);
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    Some(value)
+}
+
+/// Without the spaces and tabs before it, and with everything else that some would call white space.
+fn trim_start(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;
     }
     bytes

@@ -73,6 +73,13 @@ impl Entry {
     }
 }
 
+/// So many keys are faster looked through, most of them by their length alone, than searched.
+const FEW: usize = 8;
+
+/// Where a value was found, so that it need not be looked up again.
+#[derive(Clone, Copy)]
+pub(crate) struct Place(Entry);
+
 /// A JSON object as text, and the index of its keys, sorted.
 pub(crate) struct Data {
     json: String,
@@ -176,11 +183,26 @@ impl Data {
 
     /// The value under a key, which is in its JSON form.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        let place = self
-            .index
-            .binary_search_by(|entry| self.json[entry.key()].cmp(key))
-            .ok()?;
-        Some(&self.json[self.index[place].value()])
+        self.place(key).map(|place| self.at(place))
+    }
+
+    /// Where the value under a key stands.
+    pub(crate) fn place(&self, key: &str) -> Option<Place> {
+        let (json, key) = (self.json.as_bytes(), key.as_bytes());
+        let entry = if self.index.len() <= FEW {
+            let same =
+                |entry: &&Entry| entry.key_len as usize == key.len() && json[entry.key()] == *key;
+            self.index.iter().find(same)?
+        } else {
+            let order = |entry: &Entry| json[entry.key()].cmp(key);
+            &self.index[self.index.binary_search_by(order).ok()?]
+        };
+        Some(Place(*entry))
+    }
+
+    /// The value at a place in this object.
+    pub(crate) fn at(&self, Place(entry): Place) -> &str {
+        &self.json[entry.value()]
     }
 
     /// Keys in their JSON form with their values, sorted by key.

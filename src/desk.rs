@@ -1,16 +1,18 @@
 //! What all requests of one layer share.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Mutex, Notify};
 
-use crate::card::Card;
+use crate::card::{Card, Why};
+use crate::client::{ClientFacts, Recognition};
 use crate::clock::Clock;
 use crate::config::{ConfigError, SessionConfig};
 use crate::cookie::CookieTemplate;
-use crate::event::Event;
+use crate::event::{Event, EventKind, Meters, Observers, StoreCall};
 use crate::hooks::Hooks;
 use crate::record::{Record, Revision};
 use crate::stamp::Stamp;
@@ -24,7 +26,10 @@ pub(crate) struct Desk {
     pub(crate) store: BoundedStore,
     pub(crate) clock: Clock,
     pub(crate) in_flight: InFlight,
-    pub(crate) hooks: Hooks,
+    /// How the application knows who sends a request.
+    pub(crate) recognition: Option<Recognition>,
+    pub(crate) observers: Option<Observers>,
+    pub(crate) meters: Meters,
     random: Random,
     hasher: VerifierHasher,
     namespace: Arc<str>,
@@ -49,8 +54,10 @@ impl Desk {
                 "the store keeps no index of users to count by; take one that does, or leave the limit out",
             ));
         }
-        let store = BoundedStore::new(store, config.store_timeout);
         let namespace: Arc<str> = config.resolved_namespace().into();
+        let meters = Meters::new(&namespace);
+        let store = BoundedStore::new(store, config.store_timeout, meters.clone());
+        let observers = Observers::start(hooks.observers, &namespace, &clock, &meters)?;
         Ok(Self {
             cookie: CookieTemplate::new(&config),
             hasher: VerifierHasher::new(store.prefix(), &namespace),
@@ -58,7 +65,9 @@ impl Desk {
             store,
             clock,
             in_flight: InFlight::default(),
-            hooks,
+            recognition: hooks.recognition,
+            observers,
+            meters,
             random,
             namespace,
             turns: Default::default(),
@@ -77,15 +86,19 @@ impl Desk {
     /// Where writers of this session take turns, if they have to.
     pub(crate) fn turns(&self, id: SessionId) -> &Mutex<()> {
         // Whoever crowds a place holds up only writers that have met already, and no longer than these have patience.
-        &self.turns[usize::from(id.as_str().as_bytes()[0]) % TURNS]
+        &self.turns[usize::from(id.as_bytes()[0]) % TURNS]
     }
 
-    pub(crate) fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &Arc<str> {
         &self.namespace
     }
 
     pub(crate) fn hash(&self, token: &Token) -> VerifierHash {
         self.hasher.hash(token)
+    }
+
+    pub(crate) fn random(&self) -> &Random {
+        &self.random
     }
 
     pub(crate) fn new_token(&self) -> Result<Token, RandomError> {
@@ -100,22 +113,9 @@ impl Desk {
         Revision::generate(&self.random)
     }
 
-    /// Looks a token up and judges it: one store call.
-    pub(crate) async fn examine(&self, token: &Token) -> Result<Card, StoreError> {
-        let id = token.selector();
-        let proof = self.hash(token);
-        let loaded = match self.store.load(&self.key(id)).await {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                Event::StoreFailed("load", &error).emit();
-                return Err(error);
-            }
-        };
-        let card = Card::judge(token, proof, loaded, &self.config, self.clock.now());
-        if let Some(event) = Event::of_card(&card, id) {
-            event.emit();
-        }
-        Ok(card)
+    /// The desk, as it serves one client.
+    pub(crate) fn serving<'a>(&'a self, client: Option<&'a Arc<ClientFacts>>) -> Teller<'a> {
+        Teller { desk: self, client }
     }
 
     pub(crate) fn lifetime<'a>(&'a self, record: &Record) -> crate::lifetime::Lifetime<'a> {
@@ -132,6 +132,51 @@ impl fmt::Debug for Desk {
     }
 }
 
+/// A desk that serves one client: whatever happens there is told with what is known of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Teller<'a> {
+    desk: &'a Desk,
+    client: Option<&'a Arc<ClientFacts>>,
+}
+
+impl Deref for Teller<'_> {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        self.desk
+    }
+}
+
+impl Teller<'_> {
+    pub(crate) fn tell(self, event: Event<'_>) {
+        self.desk.tell(event, self.client);
+    }
+
+    /// Looks a token up and judges it: one store call. Of one that opens its session nothing is told.
+    pub(crate) async fn examine(self, token: &Token) -> Result<Card, StoreError> {
+        let id = token.selector();
+        let proof = self.hash(token);
+        let loaded = match self.store.load(&self.key(id)).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                self.tell(Event::store_failed(StoreCall::Load, &error).session(id));
+                return Err(error);
+            }
+        };
+        let card = Card::judge(token, proof, loaded, &self.config, self.clock.now());
+        if let Some(kind) = EventKind::of_card(&card)
+            && kind != EventKind::Resumed
+        {
+            let event = Event::new(kind).session(id);
+            self.tell(match card {
+                Card::Unknown(Why::Unreadable(why)) => event.unreadable(why),
+                _ => event,
+            });
+        }
+        Ok(card)
+    }
+}
+
 /// Counts the commits that are under way, so that a server can wait for them before it stops.
 #[derive(Default)]
 pub(crate) struct InFlight {
@@ -142,7 +187,10 @@ pub(crate) struct InFlight {
 impl InFlight {
     pub(crate) fn enter(desk: &Arc<Desk>) -> InFlightGuard {
         desk.in_flight.commits.fetch_add(1, Ordering::AcqRel);
-        InFlightGuard(desk.clone())
+        InFlightGuard {
+            desk: desk.clone(),
+            done: false,
+        }
     }
 
     /// Waits until no commit is under way.
@@ -158,11 +206,24 @@ impl InFlight {
 }
 
 /// One commit, counted while this lives.
-pub(crate) struct InFlightGuard(Arc<Desk>);
+pub(crate) struct InFlightGuard {
+    desk: Arc<Desk>,
+    done: bool,
+}
+
+impl InFlightGuard {
+    pub(crate) fn done(mut self) {
+        self.done = true;
+    }
+}
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        let in_flight = &self.0.in_flight;
+        // What panics has been told of by the panic.
+        if !self.done && !std::thread::panicking() {
+            self.desk.tell(Event::new(EventKind::Abandoned), None);
+        }
+        let in_flight = &self.desk.in_flight;
         if in_flight.commits.fetch_sub(1, Ordering::AcqRel) == 1 {
             in_flight.none.notify_waiters();
         }

@@ -53,6 +53,8 @@ pub enum SessionError {
     Saving,
     /// The session belongs to no user.
     NotLoggedIn,
+    /// A form came without a token of this session: see [`verify_csrf`](crate::Session::verify_csrf).
+    InvalidCsrfToken,
     /// The user has as many sessions as the layer's `max_sessions_per_user` allows: nothing was changed.
     TooManySessions,
     /// The user proved who they are too long ago for what they are about to do: ask them again, then
@@ -99,6 +101,7 @@ impl fmt::Display for SessionError {
             Self::Sealed => f.write_str("the response has begun: reload the session to write"),
             Self::HeadSent => f.write_str("the response has begun: no new cookie can be set"),
             Self::Saving => f.write_str("a save of the session is under way"),
+            Self::InvalidCsrfToken => f.write_str("the form carries no token of this session"),
             Self::NotFresh => f.write_str("the user is to prove once more who they are"),
             Self::TooManySessions => f.write_str("the user has too many sessions"),
             Self::NotLoggedIn => f.write_str("the session belongs to no user"),

@@ -15,7 +15,7 @@ use crate::error::SessionError;
 use crate::failure::{Failure, FailureResponse};
 use crate::headers;
 use crate::plan::Outcome;
-use crate::visit::Visit;
+use crate::visit::{Finish, Visit};
 
 pin_project! {
     /// The future of [`SessionService`](crate::SessionService): first the handler, then the commit.
@@ -71,6 +71,7 @@ where
                     this.phase.set(Phase::Done);
                     let outcome = outcome_of(&answer);
                     match this.finisher.finish(outcome) {
+                        Finish::Untouched => return Poll::Ready(answer),
                         Finish::AtOnce(result) => {
                             let done =
                                 release(this.finisher, answer, result, this.failure_response);
@@ -133,25 +134,19 @@ fn release<B, E, F: FailureResponse<B>>(
     if farewell.asked || farewell.cookie.is_some() {
         headers::vary_on_cookie(headers);
     }
+    if farewell.logged_out && visit.desk.config.clear_site_data {
+        headers::clear_site_data(headers);
+    }
     if let Some(change) = farewell.cookie {
         let template = &visit.desk.cookie;
-        if matches!(change, CookieChange::LogOut) && visit.desk.config.clear_site_data {
-            headers::clear_site_data(headers);
-        }
         let cookie = match change {
             CookieChange::Set(cookie) => cookie,
-            CookieChange::Remove | CookieChange::LogOut => template.remove(),
+            CookieChange::Remove => template.remove(),
         };
         headers::put_cookie(headers, template.name(), cookie);
         headers::no_store_unless_set(headers);
     }
     Ok(response)
-}
-
-/// How a request's session is finished.
-pub(crate) enum Finish {
-    AtOnce(Result<(), SessionError>),
-    Later(Completion<Result<(), SessionError>>),
 }
 
 /// Finishes a request's session, whether the handler ends, panics, or is dropped because its client is gone.
@@ -170,10 +165,10 @@ impl Finisher {
 
     fn finish(&mut self, outcome: Outcome) -> Finish {
         self.finished = true;
-        self.visit.seal();
-        match self.visit.commit_at_once(outcome) {
-            Some(result) => Finish::AtOnce(result),
-            None => Finish::Later(Completion::new(self.visit.clone().commit(outcome))),
+        if self.visit.seal() {
+            self.visit.finish(outcome)
+        } else {
+            Finish::Untouched
         }
     }
 }
@@ -184,11 +179,9 @@ impl Drop for Finisher {
             return;
         }
         self.visit.abandon();
-        if self.visit.is_to_end() {
-            // Never polled, so the runtime gets it as it is dropped.
-            drop(Completion::new(self.visit.clone().commit(Outcome::Failed)));
-        } else {
-            let _nothing = self.visit.commit_at_once(Outcome::Failed);
+        if self.visit.is_to_end() || self.visit.is_idle() {
+            // What is left to do is never polled, so the runtime gets it as it is dropped.
+            drop(self.visit.finish(Outcome::Failed));
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::client::{ClientFacts, Recognition};
 use crate::clock::Clock;
 use crate::config::{ConfigError, SessionConfig, Weakness, session_options};
 use crate::desk::Desk;
+use crate::event::{self, SessionObserver};
 use crate::failure::DefaultFailureResponse;
 use crate::hooks::Hooks;
 use crate::service::SessionService;
@@ -89,10 +90,15 @@ impl<M, F> SessionLayer<M, F> {
         Users::new(self.desk.clone())
     }
 
-    /// Waits until no commit is under way, also none that a client left behind. To be called when the server has stopped
-    /// taking requests, before the runtime ends.
+    /// Waits until no commit is under way, also none that a client left behind, and until the
+    /// [observers](SessionLayerBuilder::observer) have been told, for which they have five seconds. To be called when the
+    /// server has stopped taking requests, before the runtime ends.
     pub async fn drain(&self) {
         self.desk.in_flight.none().await;
+        if let Some(observers) = &self.desk.observers {
+            let left = observers.told(event::PATIENCE).await;
+            event::left_untold(left);
+        }
     }
 }
 
@@ -187,6 +193,24 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
         self
     }
 
+    /// Tells `observer` what happens to sessions: see [`event`](crate::event). Several may be given.
+    ///
+    /// They are called by a thread that the layer starts, and that ends with the layer's last clone, after it has told what
+    /// is left: no request waits for them. Call [`SessionLayer::drain`] before the program ends.
+    #[must_use]
+    pub fn observer(mut self, observer: impl SessionObserver) -> Self {
+        self.hooks.observers.observers.push(Box::new(observer));
+        self
+    }
+
+    /// How many events may wait for the [observers](Self::observer); 1,024 unless told otherwise. What does not fit is
+    /// counted, and told as [`EventKind::Lost`](crate::event::EventKind::Lost).
+    #[must_use]
+    pub fn observer_queue(mut self, events: usize) -> Self {
+        self.hooks.observers.queue = events;
+        self
+    }
+
     /// Where randomness comes from, if not from the system: `fill` fills the bytes, or says `false`.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
@@ -212,7 +236,7 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
     ///
     /// # Errors
     ///
-    /// What is configured is contradictory, or a browser would refuse it.
+    /// What is configured is contradictory, or a browser would refuse it; or the system has no thread for the observers.
     pub fn build(self) -> Result<SessionLayer<M, F>, ConfigError> {
         if TypeId::of::<M>() != TypeId::of::<Main>() && self.config.cookie.name.is_none() {
             return Err(ConfigError::new(

@@ -64,8 +64,12 @@
 //! | where sessions are kept, and how to keep them elsewhere | [`store`]: [`MemoryStore`], `RedisStore` (feature `redis`), [`SessionStore`](store::SessionStore) |
 //! | what a client is told when a commit fails | [`FailureResponse`] |
 //! | each security requirement with its test, each threat, and what remains | [`documentation::security`] |
+//! | what happens to sessions, for logs and for whoever is to act on it | [`event`], [`SessionObserver`] |
 //! | Redis in production: memory, durability, rights, what to watch | [`documentation::production`] |
 //! | where else a user is logged in | [`Session::sessions`], [`Users`] |
+//! | a message for the page after a redirect | [`Session::flash`], [`Session::take_flashes`] |
+//! | parts that are for logged-in users, or ask for the password again | [`RequireLoginLayer`], [`RequireFreshLayer`], [`LoginRedirectLayer`], [`SafeNext`] |
+//! | forms, and when they need a token | [`Session::csrf_token`] |
 //! | tests | feature `testing`: `Clock::manual`, `store::fault`, `store::conformance` |
 //! | several sessions in one application | [`Session`](Session#several-sessions-in-one-application) |
 //!
@@ -73,8 +77,9 @@
 //!
 //! | feature | default | what it brings |
 //! |---|---|---|
-//! | `axum` | yes | `Session` and `Option<Session>` as arguments of axum 0.8 handlers |
+//! | `axum` | yes | `Session`, `Option<Session>`, `RequireLogin`, `RequireFresh` and `Flashes` as arguments of axum 0.8 handlers |
 //! | `tracing` | yes | what happened to sessions, as `tracing` events of target `tower_keycard` |
+//! | `metrics` | | events counted and store calls measured, for the recorder of the `metrics` crate |
 //! | `redis` | | `RedisStore`, connected from a URL |
 //! | `redis-tls` | | `rediss://`, by rustls |
 //! | `redis-1` | | `RedisStore` over a connection of the `redis` crate, major version 1 |
@@ -95,6 +100,8 @@ struct Readme;
 /// What is promised, to whom, and how it is proved.
 #[cfg(doc)]
 pub mod documentation {
+    #[doc = include_str!("../docs/events.md")]
+    pub mod events {}
     #[doc = include_str!("../docs/security.md")]
     pub mod security {}
 
@@ -102,6 +109,7 @@ pub mod documentation {
     pub mod production {}
 }
 
+mod base64url;
 mod card;
 mod changes;
 mod client;
@@ -110,13 +118,15 @@ mod commit;
 mod completion;
 pub mod config;
 mod cookie;
+mod csrf;
 mod data;
 mod desk;
 mod error;
-mod event;
+pub mod event;
 #[cfg(feature = "axum")]
 mod extract;
 mod failure;
+mod flash;
 mod future;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
@@ -128,14 +138,18 @@ mod key;
 mod layer;
 mod lifetime;
 mod login;
+mod next;
 mod plan;
 mod policy;
 mod record;
+mod redirect;
+mod require;
 mod service;
 mod session;
 mod stamp;
 pub mod store;
 mod token;
+mod turn;
 mod users;
 mod visit;
 
@@ -145,13 +159,21 @@ pub use self::config::{
     BeyondLimit, ConfigError, OnInterrupted, Persistence, RememberMe, SameSite, SessionConfig,
     SessionLimit, Weakness,
 };
+pub use self::csrf::CsrfToken;
 pub use self::error::{SessionError, SessionRejection};
+pub use self::event::{EventKind, SessionEvent, SessionObserver};
+#[cfg(feature = "axum")]
+pub use self::extract::{ExtractRejection, Flashes, RequireFresh, RequireLogin};
 pub use self::failure::{DefaultFailureResponse, Failure, FailureResponse};
+pub use self::flash::{Flash, FlashLevel};
 pub use self::future::ResponseFuture;
 pub use self::key::{Key, SessionKey};
 pub use self::layer::{SessionLayer, SessionLayerBuilder};
 pub use self::login::Login;
+pub use self::next::SafeNext;
 pub use self::record::Expiry;
+pub use self::redirect::{LoginRedirect, LoginRedirectFuture, LoginRedirectLayer};
+pub use self::require::{RequireFreshLayer, RequireLoginLayer, RequireService, Required};
 pub use self::service::SessionService;
 pub use self::session::{Main, Session};
 pub use self::store::{AnyStore, MemoryStore};

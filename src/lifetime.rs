@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::config::{Limits, SessionConfig};
+use crate::event::Limit;
 use crate::record::{Expiry, Header};
 
 /// What a slide of less than this share of the idle limit is not worth.
@@ -62,7 +63,16 @@ impl<'a> Lifetime<'a> {
 
     /// Whether the absolute limit, or the instant set for this session, has passed.
     pub(crate) fn is_over(&self) -> bool {
-        self.absolute_left == Some(Duration::ZERO) || self.instant_left() == Some(Duration::ZERO)
+        self.ended_by().is_some()
+    }
+
+    /// Which of the limits that the record knows has passed.
+    pub(crate) fn ended_by(&self) -> Option<Limit> {
+        match (self.absolute_left, self.instant_left()) {
+            (Some(Duration::ZERO), _) => Some(Limit::Absolute),
+            (_, Some(Duration::ZERO)) => Some(Limit::Instant),
+            _ => None,
+        }
     }
 
     fn instant_left(&self) -> Option<Duration> {

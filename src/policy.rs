@@ -1,10 +1,12 @@
 //! How many sessions a user may have at the same time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{BeyondLimit, SessionLimit};
-use crate::desk::Desk;
+use crate::desk::Teller;
 use crate::error::SessionError;
+use crate::event::{Event, EventKind, Refusal, Revocation};
 use crate::record::CLOCK_DIFFERENCE;
 use crate::store::Indexed;
 use crate::token::SessionId;
@@ -18,8 +20,8 @@ const CLICKS: usize = 2;
 
 /// The user's other sessions that count, the newest login first.
 async fn others(
-    desk: &Desk,
-    user: &str,
+    desk: Teller<'_>,
+    user: &Arc<str>,
     own: Option<SessionId>,
 ) -> Result<Vec<Indexed>, SessionError> {
     let now = desk.clock.now();
@@ -37,12 +39,14 @@ async fn others(
 
 /// Whether the user may log in once more, before the login is carried out.
 pub(crate) async fn admit(
-    desk: &Desk,
+    desk: Teller<'_>,
     limit: SessionLimit,
-    user: &str,
+    user: &Arc<str>,
     own: Option<SessionId>,
 ) -> Result<(), SessionError> {
     if limit.beyond == BeyondLimit::Refuse && others(desk, user, own).await?.len() >= limit.most() {
+        let event = Event::new(EventKind::LoginRefused(Refusal::Limit));
+        desk.tell(event.user(Some(user)));
         return Err(SessionError::TooManySessions);
     }
     Ok(())
@@ -51,16 +55,16 @@ pub(crate) async fn admit(
 /// Sees to it that there are not too many sessions after the login was carried out: of several at the same time, none has
 /// seen the others before.
 pub(crate) async fn settle(
-    desk: &Desk,
+    desk: Teller<'_>,
     limit: SessionLimit,
-    user: &str,
+    user: &Arc<str>,
     own: SessionId,
 ) -> Result<(), SessionError> {
     match limit.beyond {
         BeyondLimit::EvictOldest => evict(desk, limit, user, own).await,
         BeyondLimit::Refuse => {
             if let Err(refused) = admit(desk, limit, user, Some(own)).await {
-                desk.end(own, Some(user)).await?;
+                desk.end(own, Some(user), Revocation::Limit).await?;
                 return Err(refused);
             }
         }
@@ -69,11 +73,13 @@ pub(crate) async fn settle(
 }
 
 /// Ends the user's oldest sessions that are too many. A store that fails has been told of: the next login does it.
-async fn evict(desk: &Desk, limit: SessionLimit, user: &str, own: SessionId) {
+async fn evict(desk: Teller<'_>, limit: SessionLimit, user: &Arc<str>, own: SessionId) {
     let Ok(others) = others(desk, user, Some(own)).await else {
         return;
     };
     for indexed in others.iter().skip(limit.most() - 1) {
-        let _told = desk.end(indexed.key.id(), Some(user)).await;
+        let _told = desk
+            .end(indexed.key.id(), Some(user), Revocation::Limit)
+            .await;
     }
 }

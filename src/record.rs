@@ -208,6 +208,11 @@ impl Record {
         self.inner.header.user.as_deref()
     }
 
+    /// The user, to be shared.
+    pub(crate) fn owner(&self) -> Option<&Arc<str>> {
+        self.inner.header.user.as_ref()
+    }
+
     /// The session's data: a JSON object.
     #[must_use]
     pub fn json(&self) -> &str {

@@ -77,7 +77,7 @@ where
         }
         let withheld = is_withheld(&presented, self.desk.config.cookie.same_site, &request);
         let mut client = None;
-        if let Some(recognition) = &self.desk.hooks.recognition {
+        if let Some(recognition) = &self.desk.recognition {
             let (head, body) = request.into_parts();
             client = recognition.facts(&head);
             request = Request::from_parts(head, body);

@@ -6,10 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::client::ClientFacts;
 use crate::completion::Completion;
-use crate::desk::{Desk, InFlight};
+use crate::desk::{Desk, InFlight, Teller};
 use crate::error::SessionError;
-use crate::event::Event;
+use crate::event::{Event, EventKind, Revocation, StoreCall};
 use crate::session::Session;
 use crate::store::{BoundedIndex, Indexed, StoreError, no_index};
 use crate::token::{SessionId, Token};
@@ -71,7 +72,7 @@ impl Users {
     /// The store fails, or keeps no index.
     pub async fn sessions_of(&self, user: &str) -> Result<Vec<UserSession>, StoreError> {
         let now = self.0.clock.now();
-        let mut sessions = settled_last(self.0.sessions_of(user).await?);
+        let mut sessions = settled_last(self.0.serving(None).sessions_of(user).await?);
         let describe = |indexed: Indexed| {
             let header = indexed.record.header();
             let lifetime = self.0.lifetime(&indexed.record);
@@ -98,7 +99,8 @@ impl Users {
     ///
     /// The store fails: the session may still live.
     pub async fn end(&self, id: SessionId) -> Result<(), StoreError> {
-        self.0.end(id, None).await
+        let desk = self.0.serving(None);
+        desk.end(id, None, Revocation::Administrator).await
     }
 
     /// Ends all sessions of a user, logins under way included, and says how many there were. For a few seconds nobody can
@@ -110,7 +112,11 @@ impl Users {
     /// The store fails: some sessions may still live. Doing it again does no harm.
     pub async fn end_all(&self, user: &str) -> Result<usize, StoreError> {
         let (desk, user) = (self.0.clone(), user.to_owned());
-        let work = async move { desk.end_user(&user, None).await };
+        let work = async move {
+            let desk = desk.serving(None);
+            desk.end_user(&user.into(), None, Revocation::Administrator)
+                .await
+        };
         self.0.finish(work).await
     }
 }
@@ -138,25 +144,30 @@ impl Desk {
     ) -> Completion<T> {
         let counted = InFlight::enter(self);
         Completion::new(async move {
-            let _counted = counted;
-            work.await
+            let result = work.await;
+            counted.done();
+            result
         })
     }
 
     fn index(&self) -> Result<BoundedIndex<'_>, StoreError> {
         self.store.user_index().ok_or_else(no_index)
     }
+}
 
+impl Teller<'_> {
     /// The user's sessions that are not over.
-    pub(crate) async fn sessions_of(&self, user: &str) -> Result<Vec<Indexed>, StoreError> {
+    pub(crate) async fn sessions_of(self, user: &str) -> Result<Vec<Indexed>, StoreError> {
         let found = self.index()?.sessions_of(self.namespace(), user).await;
-        let mut found = found.inspect_err(|error| Event::StoreFailed("index", error).emit())?;
+        let mut found = found.inspect_err(|error| {
+            self.tell(Event::store_failed(StoreCall::SessionsOf, error));
+        })?;
         found.retain(|indexed| !self.lifetime(&indexed.record).is_over());
         Ok(found)
     }
 
     /// Lets a session do something to its user's others only if it is still the user's itself.
-    async fn confirm(&self, asker: &Asker) -> Result<(), SessionError> {
+    async fn confirm(self, asker: &Asker) -> Result<(), SessionError> {
         let Some(token) = &asker.token else {
             return Ok(());
         };
@@ -164,25 +175,53 @@ impl Desk {
         match card.held() {
             Some(held) if held.record.user() == Some(&asker.user) => Ok(()),
             _ => {
-                Event::Interrupted(token.selector()).emit();
+                let event = Event::new(EventKind::Interrupted).session(token.selector());
+                self.tell(event.user(Some(&asker.user)));
                 Err(SessionError::Interrupted)
             }
         }
     }
 
-    pub(crate) async fn end(&self, id: SessionId, user: Option<&str>) -> Result<(), StoreError> {
-        let ended = self.store.delete(&self.key(id), user).await;
-        match &ended {
-            Ok(()) => Event::Destroyed(id).emit(),
-            Err(error) => Event::StoreFailed("delete", error).emit(),
-        }
+    pub(crate) async fn end(
+        self,
+        id: SessionId,
+        user: Option<&Arc<str>>,
+        by: Revocation,
+    ) -> Result<(), StoreError> {
+        let ended = self
+            .store
+            .delete(&self.key(id), user.map(|user| &**user))
+            .await;
+        let event = match &ended {
+            Ok(()) => Event::new(EventKind::Revoked(by)),
+            Err(error) => Event::store_failed(StoreCall::Delete, error),
+        };
+        self.tell(event.session(id).user(user));
         ended
     }
 
-    async fn end_user(&self, user: &str, but: Option<SessionId>) -> Result<usize, StoreError> {
+    async fn end_user(
+        self,
+        user: &Arc<str>,
+        but: Option<SessionId>,
+        by: Revocation,
+    ) -> Result<usize, StoreError> {
         let ended = self.index()?.delete_user(self.namespace(), user, but).await;
-        let ended = ended.map(|ended| ended.len());
-        ended.inspect_err(|error| Event::StoreFailed("index", error).emit())
+        match &ended {
+            Ok(ended) => {
+                for id in ended {
+                    self.tell(
+                        Event::new(EventKind::Revoked(by))
+                            .session(*id)
+                            .user(Some(user)),
+                    );
+                }
+            }
+            Err(error) => {
+                self.tell(Event::store_failed(StoreCall::DeleteUser, error).user(Some(user)));
+            }
+        }
+        Ok(ended?.len())
     }
 }
 
@@ -191,6 +230,13 @@ struct Asker {
     user: Arc<str>,
     /// The card that this rests on; `None` for a login that is not stored yet.
     token: Option<Token>,
+    client: Option<Arc<ClientFacts>>,
+}
+
+impl Asker {
+    fn at<'a>(&'a self, desk: &'a Desk) -> Teller<'a> {
+        desk.serving(self.client.as_ref())
+    }
 }
 
 /// # Where else the user is logged in
@@ -208,7 +254,7 @@ impl<M: 'static> Session<M> {
     /// [`SessionError::NotLoggedIn`], [`SessionError::Interrupted`], or the store fails.
     pub async fn sessions(&self) -> Result<Vec<UserSession>, SessionError> {
         let (desk, asker) = (self.desk(), self.asker()?);
-        desk.confirm(&asker).await?;
+        asker.at(&desk).confirm(&asker).await?;
         let mut sessions = Users::new(desk).sessions_of(&asker.user).await?;
         let own = self.id();
         for session in &mut sessions {
@@ -224,6 +270,7 @@ impl<M: 'static> Session<M> {
     /// [`SessionError::NotLoggedIn`], [`SessionError::Interrupted`], or the store fails.
     pub async fn end_session(&self, id: SessionId) -> Result<bool, SessionError> {
         let (desk, asker) = (self.desk(), self.asker()?);
+        let desk = asker.at(&desk);
         desk.confirm(&asker).await?;
         let theirs = desk
             .sessions_of(&asker.user)
@@ -231,7 +278,7 @@ impl<M: 'static> Session<M> {
             .iter()
             .any(|indexed| indexed.key.id() == id);
         if theirs {
-            desk.end(id, Some(&asker.user)).await?;
+            desk.end(id, Some(&asker.user), Revocation::One).await?;
         }
         Ok(theirs)
     }
@@ -261,8 +308,10 @@ impl<M: 'static> Session<M> {
         let work = async move {
             session.save().await?;
             let (desk, asker) = (session.desk(), session.asker()?);
+            let desk = asker.at(&desk);
             desk.confirm(&asker).await?;
-            Ok(desk.end_user(&asker.user, session.id()).await?)
+            let others = desk.end_user(&asker.user, session.id(), Revocation::Others);
+            Ok(others.await?)
         };
         desk.finish(work).await
     }
@@ -277,14 +326,21 @@ impl<M: 'static> Session<M> {
         let (desk, asker) = (self.desk(), self.asker()?);
         self.logout()?;
         let work = async move {
+            let desk = asker.at(&desk);
             desk.confirm(&asker).await?;
-            Ok(desk.end_user(&asker.user, None).await?)
+            let all = desk.end_user(&asker.user, None, Revocation::Everywhere);
+            Ok(all.await?)
         };
         self.desk().finish(work).await
     }
 
     fn asker(&self) -> Result<Asker, SessionError> {
         let (user, token) = self.identity().ok_or(SessionError::NotLoggedIn)?;
-        Ok(Asker { user, token })
+        let client = self.shared_client();
+        Ok(Asker {
+            user,
+            token,
+            client,
+        })
     }
 }

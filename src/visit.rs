@@ -1,20 +1,21 @@
 //! One request's session: what all handles of the request share, from the cookie to the response.
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::OnceCell;
 
 use crate::card::Card;
 use crate::client::ClientFacts;
 use crate::commit::{self, Cookie, CookieChange};
+use crate::completion::Completion;
 use crate::cookie::Presented;
-use crate::desk::{Desk, InFlight};
+use crate::desk::{Desk, InFlight, Teller};
 use crate::error::SessionError;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::intent::Intent;
 use crate::plan::{self, Ended, Outcome, Plan};
 use crate::store::StoreError;
 use crate::token::SessionId;
+use crate::turn::Turns;
 
 /// Where a request is with regard to its response, which carries the cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(crate) enum Phase {
 pub(crate) struct State {
     /// Whether anybody asked for the session.
     asked: bool,
+    /// Whether the card is what the store made of the request's cookie.
+    loaded: bool,
     pub(crate) phase: Phase,
     pub(crate) card: Card,
     pub(crate) intent: Intent,
@@ -42,6 +45,8 @@ pub(crate) struct State {
     pub(crate) failed: Option<SessionError>,
     /// What was committed, and the browser does not know yet.
     cookie: Option<CookieChange>,
+    /// Whether a logout was carried out, whatever was written after it.
+    logged_out: bool,
 }
 
 /// A request's session, loaded when somebody first asks for it.
@@ -50,8 +55,8 @@ pub(crate) struct Visit {
     presented: Presented,
     /// Who sent the request, where the application says so.
     pub(crate) client: Option<Arc<ClientFacts>>,
-    loaded: OnceCell<()>,
-    committing: tokio::sync::Mutex<()>,
+    /// Whoever asks the store for something on this visit's behalf does so alone.
+    turns: Turns,
     state: Mutex<State>,
 }
 
@@ -60,21 +65,46 @@ pub(crate) struct Visit {
 pub(crate) struct Farewell {
     pub(crate) asked: bool,
     pub(crate) cookie: Option<CookieChange>,
+    pub(crate) logged_out: bool,
+}
+
+/// How a request's session is finished.
+pub(crate) enum Finish {
+    /// Nobody asked for it: the response is as it is.
+    Untouched,
+    AtOnce(Result<(), SessionError>),
+    Later(Completion<Result<(), SessionError>>),
 }
 
 /// What is left to do once the plan is made.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is handed on once, and a box would be an allocation per commit"
+)]
 enum Next {
     /// Nothing, and perhaps something to tell, once no lock is held.
-    Done(Result<(), SessionError>, Option<Event<'static>>),
+    Done(Result<(), SessionError>, Option<EventKind>),
     Work(Card, Intent, Plan),
 }
 
-/// Says that the intent is no longer being stored, also when storing it panicked.
-struct Saving<'a>(&'a Visit);
+/// A turn at the store, which ends also when the work panics, is given up, or is never begun.
+struct Turn<V: Deref<Target = Visit>>(V);
 
-impl Drop for Saving<'_> {
+impl<V: Deref<Target = Visit>> Turn<V> {
+    async fn take(visit: V) -> Self {
+        visit.turns.take().await;
+        Self(visit)
+    }
+
+    fn try_take(visit: V) -> Option<Self> {
+        visit.turns.try_take().then(|| Self(visit))
+    }
+}
+
+impl<V: Deref<Target = Visit>> Drop for Turn<V> {
     fn drop(&mut self) {
         self.0.state().saving = false;
+        self.0.turns.give_back();
     }
 }
 
@@ -101,22 +131,28 @@ impl Visit {
             desk,
             presented,
             client,
-            loaded: OnceCell::new(),
-            committing: tokio::sync::Mutex::new(()),
+            turns: Turns::default(),
             state: Mutex::new(State {
                 asked: false,
+                loaded: false,
                 phase: Phase::Open,
                 card,
                 intent: Intent::default(),
                 saving: false,
                 failed: None,
                 cookie: None,
+                logged_out: false,
             }),
         }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The desk, serving this request's client.
+    pub(crate) fn teller(&self) -> Teller<'_> {
+        self.desk.serving(self.client.as_ref())
     }
 
     /// The public id that the request's cookie names. Nothing is asked or proved.
@@ -129,24 +165,44 @@ impl Visit {
 
     /// Loads the session, once for all who ask.
     pub(crate) async fn load(&self) -> Result<(), StoreError> {
-        self.state().asked = true;
-        self.load_once().await
+        let loaded = {
+            let mut state = self.state();
+            state.asked = true;
+            state.loaded
+        };
+        if loaded {
+            return Ok(());
+        }
+        let _turn = Turn::take(self).await;
+        self.load_in_turn().await
     }
 
-    async fn load_once(&self) -> Result<(), StoreError> {
-        let load = async || {
-            match &self.presented {
-                Presented::Card(token) => {
-                    let card = self.desk.examine(token).await?;
-                    self.state().card = card;
+    async fn load_in_turn(&self) -> Result<(), StoreError> {
+        if self.state().loaded {
+            return Ok(());
+        }
+        let mut card = None;
+        match &self.presented {
+            Presented::Card(token) => {
+                let examined = self.teller().examine(token).await?;
+                if let Card::Valid(held) = &examined {
+                    let event = Event::new(EventKind::Resumed).session(token.selector());
+                    self.teller().tell(event.user(held.record.owner()));
                 }
-                Presented::Nothing { malformed: true } => Event::Malformed.emit(),
-                Presented::Nothing { malformed: false } => {}
-                Presented::Conflicting => Event::Ambiguous.emit(),
+                card = Some(examined);
             }
-            Ok(())
-        };
-        self.loaded.get_or_try_init(load).await.copied()
+            Presented::Nothing { malformed: true } => {
+                self.teller().tell(Event::new(EventKind::Malformed));
+            }
+            Presented::Nothing { malformed: false } => {}
+            Presented::Conflicting => self.teller().tell(Event::new(EventKind::Ambiguous)),
+        }
+        let mut state = self.state();
+        if let Some(card) = card {
+            state.card = card;
+        }
+        state.loaded = true;
+        Ok(())
     }
 
     /// Reads the session anew, drops what was not saved, and lets a sealed session be written again.
@@ -155,10 +211,10 @@ impl Visit {
             // What the response is about to promise is not to be dropped.
             return Err(SessionError::Saving);
         }
-        let _turn = self.committing.lock().await;
+        let _turn = Turn::take(self).await;
         let token = self.state().card.held().map(|held| held.token.clone());
         let card = match token {
-            Some(token) => Some(self.desk.examine(&token).await?),
+            Some(token) => Some(self.teller().examine(&token).await?),
             None => None,
         };
         let mut state = self.state();
@@ -191,9 +247,17 @@ impl Visit {
         Ok(())
     }
 
-    /// Lets nothing more be written: the handler is done.
-    pub(crate) fn seal(&self) {
-        self.state().phase = Phase::Sealing;
+    /// Lets nothing more be written: the handler is done. Says whether anything is left to do and to say: not if nobody ever
+    /// asked for the session.
+    pub(crate) fn seal(&self) -> bool {
+        let mut state = self.state();
+        let concerned = state.asked || self.desk.config.save_every_request;
+        state.phase = if concerned {
+            Phase::Sealing
+        } else {
+            Phase::Sealed
+        };
+        concerned
     }
 
     /// There is nobody to answer any more, only a logout to carry out.
@@ -206,6 +270,11 @@ impl Visit {
         self.state().intent.ended == Ended::Asked
     }
 
+    /// Whether nothing is being committed.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.turns.are_free()
+    }
+
     /// What the response has to say. Asked once.
     pub(crate) fn farewell(&self) -> Farewell {
         let mut state = self.state();
@@ -213,51 +282,66 @@ impl Visit {
         Farewell {
             asked: state.asked,
             cookie: state.cookie.take(),
+            logged_out: state.logged_out,
         }
     }
 
-    /// Commits where no store call is needed; otherwise says so by `None`.
-    pub(crate) fn commit_at_once(&self, outcome: Outcome) -> Option<Result<(), SessionError>> {
-        let _turn = self.committing.try_lock().ok()?;
-        if self.must_load_first(outcome) {
-            return None;
-        }
-        match self.next(outcome, true) {
-            Next::Done(result, _) => Some(result),
-            Next::Work(..) => None,
-        }
-    }
-
-    /// Commits what was asked for. To be run to its end whatever becomes of the request.
+    /// Commits what was asked for: at once where no store call is needed, otherwise by a future that is to be run to its end
+    /// whatever becomes of the request.
     ///
-    /// It counts as under way from this call on, not from when it is first polled.
+    /// That counts as under way from this call on, not from when it is first polled.
+    pub(crate) fn finish(self: &Arc<Self>, outcome: Outcome) -> Finish {
+        let free = !self.must_load_first(outcome);
+        let Some(turn) = free.then(|| Turn::try_take(self.clone())).flatten() else {
+            return Finish::Later(Completion::new(self.clone().commit(outcome)));
+        };
+        match self.next(outcome) {
+            Next::Done(result, _) => Finish::AtOnce(result),
+            Next::Work(card, intent, plan) => {
+                let counted = InFlight::enter(&self.desk);
+                Finish::Later(Completion::new(async move {
+                    let result = turn.0.carry_out(card, intent, plan).await;
+                    drop(turn);
+                    counted.done();
+                    result
+                }))
+            }
+        }
+    }
+
+    /// Commits what was asked for, when it is this commit's turn. To be run to its end whatever becomes of the request.
     pub(crate) fn commit(
         self: Arc<Self>,
         outcome: Outcome,
     ) -> impl Future<Output = Result<(), SessionError>> + Send + 'static {
         let counted = InFlight::enter(&self.desk);
         async move {
-            let _counted = counted;
-            self.commit_in_turn(outcome).await
+            let _turn = Turn::take(&*self).await;
+            let result = self.commit_in_turn(outcome).await;
+            counted.done();
+            result
         }
     }
 
-    async fn commit_in_turn(self: Arc<Self>, outcome: Outcome) -> Result<(), SessionError> {
-        let _turn = self.committing.lock().await;
-        if self.must_load_first(outcome) && self.load_once().await.is_err() {
+    async fn commit_in_turn(&self, outcome: Outcome) -> Result<(), SessionError> {
+        if self.must_load_first(outcome) && self.load_in_turn().await.is_err() {
             // Nobody asked for the session: the request is answered without it.
             return Ok(());
         }
-        let (card, intent, plan) = match self.next(outcome, false) {
-            Next::Done(result, _) => return result,
-            Next::Work(card, intent, plan) => (card, intent, plan),
-        };
-        let _saving = Saving(&self);
-        let result = commit::carry_out(&self.desk, card, intent, plan).await;
+        match self.next(outcome) {
+            Next::Done(result, _) => result,
+            Next::Work(card, intent, plan) => self.carry_out(card, intent, plan).await,
+        }
+    }
+
+    async fn carry_out(&self, card: Card, intent: Intent, plan: Plan) -> Result<(), SessionError> {
+        let logs_out = intent.ended == Ended::Asked;
+        let result = commit::carry_out(self.teller(), card, intent, plan).await;
 
         let mut state = self.state();
         let dropped = match result {
             Ok(committed) => {
+                state.logged_out |= logs_out;
                 state.card = committed.card;
                 match committed.cookie {
                     Cookie::Send(cookie) => state.cookie = Some(cookie),
@@ -290,13 +374,13 @@ impl Visit {
         self.desk.config.save_every_request
             && outcome == Outcome::Answered
             && matches!(self.presented, Presented::Card(_))
-            && !self.loaded.initialized()
+            && !self.state().loaded
     }
 
-    /// Makes the plan, and carries it out as far as no store call is needed (`only_look`: changes nothing otherwise).
-    fn next(&self, outcome: Outcome, only_look: bool) -> Next {
+    /// Makes the plan, and carries it out as far as no store call is needed.
+    fn next(&self, outcome: Outcome) -> Next {
         let mut state = self.state();
-        let next = self.decide(&mut state, outcome, only_look);
+        let next = self.decide(&mut state, outcome);
         // Nothing more comes of it; and a closure in it may hold this very session, which would never be freed.
         let dropped = match &next {
             Next::Done(..) if state.phase.is_sealed() => std::mem::take(&mut state.intent),
@@ -304,13 +388,14 @@ impl Visit {
         };
         drop(state);
         drop(dropped);
-        if let Next::Done(_, Some(event)) = &next {
-            event.emit();
+        if let Next::Done(_, Some(kind)) = &next {
+            self.teller()
+                .tell(Event::new(*kind).session(self.presented()));
         }
         next
     }
 
-    fn decide(&self, state: &mut State, outcome: Outcome, only_look: bool) -> Next {
+    fn decide(&self, state: &mut State, outcome: Outcome) -> Next {
         let State {
             asked,
             card,
@@ -338,26 +423,21 @@ impl Visit {
                 }
             }
             Plan::RemoveCookie => {
-                state.cookie = Some(match intent.ended {
-                    Ended::Asked => CookieChange::LogOut,
-                    Ended::No | Ended::BySwitch => CookieChange::Remove,
-                });
+                let logs_out = intent.ended == Ended::Asked;
+                state.logged_out |= logs_out;
+                state.cookie = Some(CookieChange::Remove);
                 return Next::Done(Ok(()), None);
             }
-            Plan::Discard => return Next::Done(Ok(()), Some(Event::Discarded)),
+            Plan::Discard => return Next::Done(Ok(()), Some(EventKind::Discarded)),
             Plan::Refuse => return Next::Done(Err(SessionError::Ambiguous), None),
             Plan::Interrupt => {
-                let event = self.presented().map(Event::Interrupted);
-                return Next::Done(Err(SessionError::Interrupted), event);
+                return Next::Done(Err(SessionError::Interrupted), Some(EventKind::Interrupted));
             }
             Plan::Create
             | Plan::Replace
             | Plan::Delete
             | Plan::DeleteThenCreate
             | Plan::Unavailable => {}
-        }
-        if only_look {
-            return Next::Work(Card::Absent, Intent::default(), plan);
         }
         // A sealed session is asked for nothing more; an open one is still to be read while it is saved.
         let intent = match state.phase {

@@ -20,9 +20,9 @@ fn applied(changes: &Changes, base: &Data) -> String {
 struct Add(i64);
 
 impl Update for Add {
-    fn run(&self, present: Option<&str>) -> Result<String, SessionError> {
+    fn run(&self, present: Option<&str>) -> Result<Option<String>, SessionError> {
         let before: i64 = present.map_or(0, |value| value.parse().unwrap());
-        Ok((before + self.0).to_string())
+        Ok(Some((before + self.0).to_string()))
     }
 }
 
@@ -142,12 +142,12 @@ fn data_over_the_limit_is_refused() {
 fn a_failing_update_is_told() {
     struct Failing;
     impl Update for Failing {
-        fn run(&self, _: Option<&str>) -> Result<String, SessionError> {
+        fn run(&self, _: Option<&str>) -> Result<Option<String>, SessionError> {
             Err(SessionError::Sealed)
         }
     }
     let mut changes = Changes::default();
-    drop(changes.update(None, "n", Arc::new(Failing), "1".into()));
+    drop(changes.update(None, "n", Arc::new(Failing), Some("1".into())));
     let rebased = changes.rebased(Some(&data("{}")));
     assert!(matches!(
         rebased,

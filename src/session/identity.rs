@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Session;
-use crate::changes::{Changes, Displaced, RESERVED};
+use crate::changes::{Changes, Displaced, FLASHES, RESERVED};
 use crate::client::ClientFacts;
 use crate::data;
 use crate::error::SessionError;
@@ -19,7 +19,8 @@ use crate::store::TOMBSTONE_LIFETIME;
 impl<M> Session<M> {
     /// Logs `user` in: binds the session to them, rotates its token, and marks the time.
     ///
-    /// What the visitor gathered before (a cart, say) stays; only what this crate itself put there goes. If the session
+    /// What the visitor gathered before (a cart, say) stays, and messages for the next page; only what else this crate itself
+    /// put there goes. If the session
     /// belongs to somebody else, it is ended first, and nothing of it stays. Whatever other requests do meanwhile, this
     /// response carries a card of this user: a login never fails over a lost race.
     ///
@@ -47,6 +48,7 @@ impl<M> Session<M> {
             .iter()
             .filter(|key| !key.starts_with(RESERVED))
             .map(|key| data::key_text(key).into_owned())
+            .chain([FLASHES.to_owned()])
             .collect();
         self.log_in(user.into(), |changes| changes.retain(keys))
     }
@@ -82,10 +84,13 @@ impl<M> Session<M> {
                 Ended::Asked => Ended::Asked,
                 Ended::No | Ended::BySwitch => Ended::BySwitch,
             };
+            // What this very request has to say is for whoever sees its answer.
+            let changes = state.intent.changes.alone(FLASHES);
             dropped = std::mem::replace(
                 &mut state.intent,
                 Intent {
                     ended,
+                    changes,
                     ..Intent::default()
                 },
             );

@@ -175,6 +175,10 @@ impl<M> Session<M> {
         self.visit.desk.clone()
     }
 
+    pub(crate) fn shared_client(&self) -> Option<Arc<ClientFacts>> {
+        self.visit.client.clone()
+    }
+
     /// Whose session it is, and the card that says so; `None` for a login that is not stored yet.
     pub(crate) fn identity(&self) -> Option<(Arc<str>, Option<Token>)> {
         let state = self.visit.state();

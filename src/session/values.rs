@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::Session;
 use crate::changes::{Changes, RESERVED, Update};
-use crate::data::{self, Data};
+use crate::data::{self, Data, Place};
 use crate::error::SessionError;
 use crate::key::SessionKey;
 use crate::plan::Ended;
@@ -18,14 +18,14 @@ use crate::visit::State;
 /// A value's JSON, held without a lock.
 enum Raw {
     Written(String),
-    Stored(Record),
+    Stored(Record, Place),
 }
 
 impl Raw {
-    fn as_json<'a>(&'a self, key: &str) -> Option<&'a str> {
+    fn as_json(&self) -> &str {
         match self {
-            Self::Written(value) => Some(value),
-            Self::Stored(record) => record.data().get(key),
+            Self::Written(value) => value,
+            Self::Stored(record, place) => record.data().at(*place),
         }
     }
 }
@@ -35,8 +35,11 @@ impl State {
         if let Some(written) = self.intent.changes.written(key) {
             return written.map(|value| Raw::Written(value.to_owned()));
         }
-        self.intent.changes.get(self.intent.base(&self.card), key)?;
-        Some(Raw::Stored(self.card.held()?.record.clone()))
+        let place = self
+            .intent
+            .changes
+            .base(self.intent.base(&self.card), key)?;
+        Some(Raw::Stored(self.card.held()?.record.clone(), place))
     }
 
     /// The queued changes, and the stored data that they stand on.
@@ -63,7 +66,7 @@ impl<M> Session<M> {
         let name = key.name();
         let text = data::key_text(name);
         let raw = self.visit.state().raw(&text);
-        decode(name, raw.as_ref().and_then(|raw| raw.as_json(&text)))
+        decode(name, raw.as_ref().map(Raw::as_json))
     }
 
     /// Puts `value` under `key`, in place of what was there. A value equal to the one there is no change.
@@ -115,31 +118,53 @@ impl<M> Session<M> {
             value: PhantomData,
         });
         let text = data::key_text(&update.name);
+        self.revise(&text, update.clone(), |update, present| {
+            let (value, json) = update.compute(present)?;
+            Ok((value, Some(json)))
+        })
+    }
+
+    /// Queues what `update` makes of the value under a key, which is in its JSON form; `compute` runs it, and says besides
+    /// what is to be returned.
+    pub(crate) fn revise<U: Update + 'static, R>(
+        &self,
+        text: &str,
+        update: Arc<U>,
+        compute: impl Fn(&U, Option<&str>) -> Result<(R, Option<String>), SessionError>,
+    ) -> Result<R, SessionError> {
         loop {
             // The application's code runs on a copy, without the lock; what it saw must still be there afterwards.
             let seen = {
                 let state = self.visit.state();
                 state.writable()?;
-                state.raw(&text)
+                state.raw(text)
             };
-            let before = seen.as_ref().and_then(|raw| raw.as_json(&text));
-            let (value, json) = update.compute(before)?;
+            let before = seen.as_ref().map(Raw::as_json);
+            let (returned, json) = compute(&update, before)?;
             let mut state = self.visit.state();
             state.writable()?;
             let unchanged = {
                 let (changes, base) = state.changes();
-                changes.get(base, &text) == before
+                changes.get(base, text) == before
             };
             if !unchanged {
                 continue;
             }
-            self.check_room(&mut state, &text, &json)?;
+            if let Some(json) = &json {
+                self.check_room(&mut state, text, json)?;
+            }
             let (changes, base) = state.changes();
-            let displaced = changes.update(base, &text, update.clone(), json);
+            let displaced = changes.update(base, text, update, json);
             drop(state);
             drop(displaced);
-            return Ok(value);
+            return Ok(returned);
         }
+    }
+
+    /// The JSON under a key of this crate's own.
+    pub(crate) fn reserved(&self, key: &str) -> Option<String> {
+        let raw = self.visit.state().raw(key)?;
+        Some(raw.as_json().to_owned())
     }
 
     /// Removes the value under `key`, and says whether there was one.
@@ -260,8 +285,8 @@ where
     T: Serialize + DeserializeOwned,
     F: Fn(Option<T>) -> T + Send + Sync,
 {
-    fn run(&self, present: Option<&str>) -> Result<String, SessionError> {
-        self.compute(present).map(|(_, json)| json)
+    fn run(&self, present: Option<&str>) -> Result<Option<String>, SessionError> {
+        self.compute(present).map(|(_, json)| Some(json))
     }
 }
 

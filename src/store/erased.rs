@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Binding, Created, Indexed, Loaded, Record, RecordKey, Replaced, Revision, SessionId,
-    SessionStore, StoreError, UserIndex, no_index,
+    Binding, Created, Indexed, Loaded, MemoryStore, Record, RecordKey, Replaced, Revision,
+    SessionId, SessionStore, StoreError, UserIndex, no_index,
 };
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -160,34 +160,51 @@ impl fmt::Debug for UserIndexRef<'_> {
 
 /// Any store, chosen at run time: `AnyStore::new(MemoryStore::new())`. Clones are the same store.
 #[derive(Clone)]
-pub struct AnyStore(Arc<dyn Boxed>);
+pub struct AnyStore(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    /// What answers at once is called without a box around each answer.
+    Memory(MemoryStore),
+    Other(Arc<dyn Boxed>),
+}
 
 impl AnyStore {
     /// Forgets which store it is.
     pub fn new(store: impl SessionStore) -> Self {
+        let any = &store as &dyn Any;
         // Twice erased would be twice boxed.
-        match (&store as &dyn Any).downcast_ref::<Self>() {
-            Some(erased) => erased.clone(),
-            None => Self(Arc::new(store)),
+        if let Some(erased) = any.downcast_ref::<Self>() {
+            return erased.clone();
         }
+        Self(match any.downcast_ref::<MemoryStore>() {
+            Some(memory) => Kind::Memory(memory.clone()),
+            None => Kind::Other(Arc::new(store)),
+        })
     }
 }
 
 impl fmt::Debug for AnyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AnyStore")
-            .field("prefix", &self.0.prefix())
+            .field("prefix", &SessionStore::prefix(self))
             .finish_non_exhaustive()
     }
 }
 
 impl SessionStore for AnyStore {
     fn prefix(&self) -> &str {
-        self.0.prefix()
+        match &self.0 {
+            Kind::Memory(store) => SessionStore::prefix(store),
+            Kind::Other(store) => store.prefix(),
+        }
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        self.0.load(key).await
+        match &self.0 {
+            Kind::Memory(store) => SessionStore::load(store, key).await,
+            Kind::Other(store) => store.load(key).await,
+        }
     }
 
     async fn create(
@@ -196,7 +213,10 @@ impl SessionStore for AnyStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Created, StoreError> {
-        self.0.create(key, record, ttl).await
+        match &self.0 {
+            Kind::Memory(store) => SessionStore::create(store, key, record, ttl).await,
+            Kind::Other(store) => store.create(key, record, ttl).await,
+        }
     }
 
     async fn replace(
@@ -206,7 +226,10 @@ impl SessionStore for AnyStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Replaced, StoreError> {
-        self.0.replace(key, expected, record, ttl).await
+        match &self.0 {
+            Kind::Memory(store) => SessionStore::replace(store, key, expected, record, ttl).await,
+            Kind::Other(store) => store.replace(key, expected, record, ttl).await,
+        }
     }
 
     async fn touch(
@@ -216,22 +239,31 @@ impl SessionStore for AnyStore {
         ttl: Duration,
         prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
-        self.0.touch(key, expected, ttl, prolongs).await
+        match &self.0 {
+            Kind::Memory(store) => SessionStore::touch(store, key, expected, ttl, prolongs).await,
+            Kind::Other(store) => store.touch(key, expected, ttl, prolongs).await,
+        }
     }
 
     async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
-        self.0.delete(key, user).await
+        match &self.0 {
+            Kind::Memory(store) => SessionStore::delete(store, key, user).await,
+            Kind::Other(store) => store.delete(key, user).await,
+        }
     }
 
     fn user_index(&self) -> Option<UserIndexRef<'_>> {
-        self.0.user_index()
+        match &self.0 {
+            Kind::Memory(store) => SessionStore::user_index(store),
+            Kind::Other(store) => store.user_index(),
+        }
     }
 }
 
 /// That of the store it is. One without an index refuses: ask [`user_index`](SessionStore::user_index) first.
 impl UserIndex for AnyStore {
     async fn sessions_of(&self, namespace: &str, user: &str) -> Result<Vec<Indexed>, StoreError> {
-        let index = self.0.user_index().ok_or_else(no_index)?;
+        let index = SessionStore::user_index(self).ok_or_else(no_index)?;
         index.sessions_of(namespace, user).await
     }
 
@@ -241,7 +273,7 @@ impl UserIndex for AnyStore {
         user: &str,
         except: Option<SessionId>,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let index = self.0.user_index().ok_or_else(no_index)?;
+        let index = SessionStore::user_index(self).ok_or_else(no_index)?;
         index.delete_user(namespace, user, except).await
     }
 }

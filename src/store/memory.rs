@@ -182,7 +182,7 @@ impl Inner {
         // A browser chooses the ids that are loaded, and could choose them to fall into one shard. All it gains is a store
         // with one lock; the map behind it hashes with a random key.
         let id = key.id();
-        let front = id.as_str().as_bytes().first_chunk();
+        let front = id.as_bytes().first_chunk();
         let front = front.map_or(0, |bytes| u64::from_le_bytes(*bytes));
         // Fibonacci hashing: the upper bits of the product depend on all eight characters.
         let hash = front.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;

@@ -36,6 +36,7 @@ mod memory;
 pub mod redis;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,7 +116,7 @@ pub trait SessionStore: Send + Sync + 'static {
 }
 
 /// The name of a record in a store: the layer's namespace and the session's id.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordKey {
     namespace: Arc<str>,
     id: SessionId,
@@ -140,6 +141,13 @@ impl RecordKey {
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.id
+    }
+}
+
+/// By the id alone, which tells sessions apart in every namespace but by the rarest accident.
+impl Hash for RecordKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
     }
 }
 
@@ -200,7 +208,7 @@ pub struct StoreError {
 }
 
 /// What a failed store call means for what it was to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
     /// The store could not be asked: nothing was changed, and nothing will be.
@@ -214,6 +222,29 @@ pub enum StoreErrorKind {
     /// All sessions of the user who logs in were [ended](UserIndex::delete_user) a moment ago, or since the login began. No
     /// record was changed; the login may be tried again after [`REVOCATION_LIFETIME`].
     Revoked,
+}
+
+impl StoreErrorKind {
+    /// Each of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Unavailable,
+        Self::OutcomeUnknown,
+        Self::Full,
+        Self::Refused,
+        Self::Revoked,
+    ];
+
+    /// The name in logs, metrics and the audit log. It does not change.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Full => "full",
+            Self::Refused => "refused",
+            Self::Revoked => "revoked",
+        }
+    }
 }
 
 impl StoreError {

@@ -1,3 +1,16 @@
 //! What an application is told of its sessions, and of who uses them.
 
+// Each binary of tests uses a part of it.
+#[allow(dead_code)]
+#[path = "../session/support.rs"]
+mod site;
+#[path = "../support/mod.rs"]
+mod support;
+
 mod client;
+mod kinds;
+mod metrics;
+mod observers;
+mod page;
+mod redis;
+mod witness;

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const THREATS: [&str; 14] = [
+const THREATS: [&str; 15] = [
     "Network",
     "XSS",
     "Sibling subdomain",
     "CSRF",
     "Login CSRF",
+    "Open redirect",
     "Store dump",
     "Store write access",
     "Random-token flood",

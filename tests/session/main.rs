@@ -2,6 +2,8 @@
 
 mod cancellation;
 mod credential;
+mod flashes;
+mod forms;
 mod identity;
 mod remember;
 mod retrying;

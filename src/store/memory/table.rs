@@ -1,8 +1,11 @@
 //! A part of a [`MemoryStore`](super::MemoryStore)'s entries, behind a lock of its own, and the queue in which they expire.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::FixedState;
 
 use super::Expired;
 use crate::clock::Timestamp;
@@ -45,15 +48,25 @@ impl Shard {
     }
 }
 
-#[derive(Default)]
 pub(super) struct Table {
-    // The standard hasher, which is keyed: ids are random where the server made them, but whoever throws away the
-    // sessions he does not like chooses among them.
-    pub(super) entries: HashMap<RecordKey, Entry>,
+    // Only ids that the server drew at random are inserted. Whoever throws away the sessions he does not like chooses among
+    // them, but not by a hash whose seed he does not know. So it need not be one that withstands chosen keys.
+    pub(super) entries: HashMap<RecordKey, Entry, FixedState>,
     /// One element for each entry: its `queued`, and its key.
     pub(super) queue: BTreeSet<(Timestamp, RecordKey)>,
     /// How many entries are records, expired or not.
     pub(super) records: usize,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        let seed = RandomState::new().hash_one(());
+        Self {
+            entries: HashMap::with_hasher(FixedState::with_seed(seed)),
+            queue: BTreeSet::new(),
+            records: 0,
+        }
+    }
 }
 
 pub(super) struct Entry {

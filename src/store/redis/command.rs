@@ -35,7 +35,7 @@ impl Key<'_> {
     fn len(self) -> usize {
         match self {
             Self::Record { prefix, record } => {
-                prefix.len() + record.namespace().len() + 1 + record.id().as_str().len()
+                prefix.len() + record.namespace().len() + 1 + record.id().as_bytes().len()
             }
             Self::User {
                 prefix,
@@ -115,7 +115,7 @@ pub(super) fn unbind<'a>(index: Key<'_>, ids: impl ExactSizeIterator<Item = &'a 
     let mut command = start("ZREM", 2 + 2 * ids.len(), index.len() + 41 * ids.len());
     command.write_arg_fmt(index);
     for id in ids {
-        command.write_arg(id.as_str().as_bytes());
+        command.write_arg(id.as_bytes());
         command.write_arg_fmt(format_args!("+{id}"));
     }
     command

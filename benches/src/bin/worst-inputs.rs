@@ -1,6 +1,6 @@
-//! Work to be counted in instructions by `scripts/instructions`: `instructions <input> <KiB> <times>`.
+//! Work to be counted in instructions by `scripts/instructions`: `worst-inputs <input> <KiB> <times>`.
 //!
-//! Without arguments, as `cargo bench` calls it, it says which inputs there are.
+//! Without arguments it says which inputs there are.
 
 use std::hint::black_box;
 

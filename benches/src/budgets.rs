@@ -1,0 +1,63 @@
+//! What this crate may cost: its figures as they were last written down, which it may exceed by 3 %.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::figures::Table;
+
+const ABOUT: &str = "\
+# What a request costs, as it was measured. Written by
+#
+#   scripts/bench check --write
+#
+# and held by the same command without `--write`, which fails where a figure is exceeded by more than 3 %.
+# The compiler is the one that .ci/run names: another one counts other instructions.
+";
+
+/// How much more than its budget a figure may be. Counts are whole numbers, mostly; ids are random, and so are the places
+/// that they get in a table.
+const TOLERANCE: f64 = 1.03;
+
+pub type Budgets = BTreeMap<String, Table>;
+
+pub fn write(measured: &Budgets) -> Result<(), Box<dyn Error>> {
+    let rounded = |figure: &f64| (figure * 100.0).round() / 100.0;
+    let mut budgets = measured.clone();
+    for row in budgets.values_mut().flat_map(Table::values_mut) {
+        row.values_mut()
+            .for_each(|figure| *figure = rounded(figure));
+    }
+    Ok(fs::write(
+        path(),
+        format!("{ABOUT}\n{}", toml::to_string(&budgets)?),
+    )?)
+}
+
+/// What is above its budget, or has none.
+pub fn exceeded(measured: &Budgets) -> Result<Vec<String>, Box<dyn Error>> {
+    let budgets: Budgets = toml::from_str(&fs::read_to_string(path())?)?;
+    let mut exceeded = Vec::new();
+    for (name, table) in measured {
+        for (subject, row) in table {
+            for (column, figure) in row {
+                let budget = budgets
+                    .get(name)
+                    .and_then(|table| table.get(subject)?.get(column));
+                match budget {
+                    Some(budget) if *figure <= budget * TOLERANCE => {}
+                    Some(budget) => exceeded.push(format!(
+                        "{subject} {column}: {figure:.1} {name}, of {budget:.1} at most",
+                    )),
+                    None => exceeded.push(format!("{subject} {column}: {name} without a budget")),
+                }
+            }
+        }
+    }
+    Ok(exceeded)
+}
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("budgets.toml")
+}

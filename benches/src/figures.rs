@@ -1,0 +1,100 @@
+//! What was measured, and how it is kept: as JSON, one file per part, so that a part can be measured again on its own.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+use crate::subject::Subject;
+
+/// One figure for each subject and each column.
+pub type Table = BTreeMap<String, BTreeMap<String, f64>>;
+
+/// The figures of one part.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Figures {
+    /// On what they were measured: the versions of the programs, the machine.
+    pub conditions: BTreeMap<String, String>,
+    /// By what was measured.
+    pub tables: BTreeMap<String, Table>,
+}
+
+impl Figures {
+    /// Those of an earlier run; none if there was no run.
+    pub fn load(part: &str) -> io::Result<Self> {
+        match fs::read(path(part)) {
+            Ok(json) => Ok(serde_json::from_slice(&json)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes them over those of earlier runs; subjects that were not measured this time keep what they had.
+    pub fn save(&self, part: &str) -> io::Result<()> {
+        let mut all = Self::load(part)?;
+        all.conditions.extend(self.conditions.clone());
+        for (name, table) in &self.tables {
+            all.tables
+                .entry(name.clone())
+                .or_default()
+                .extend(table.clone());
+        }
+        let path = path(part);
+        fs::create_dir_all(path.parent().expect("a directory"))?;
+        fs::write(path, serde_json::to_string_pretty(&all)? + "\n")
+    }
+
+    pub fn record(&mut self, table: &str, subject: &str, column: impl ToString, figure: f64) {
+        let table = self.tables.entry(table.to_owned()).or_default();
+        let row = table.entry(subject.to_owned()).or_default();
+        row.insert(column.to_string(), figure);
+    }
+
+    pub fn get(&self, table: &str, subject: &str, column: impl ToString) -> Option<f64> {
+        let row = self.tables.get(table)?.get(subject)?;
+        row.get(&column.to_string()).copied()
+    }
+
+    /// A table in Markdown, its subjects in their order.
+    pub fn markdown(&self, table: &str, decimals: usize) -> String {
+        let Some(table) = self.tables.get(table) else {
+            return String::new();
+        };
+        let columns = columns(table);
+        let mut text = format!("| | {} |\n", columns.join(" | "));
+        text += &format!("|---|{}\n", "--:|".repeat(columns.len()));
+        for (subject, row) in ordered(table) {
+            text += &format!("| {subject} |");
+            for column in &columns {
+                match row.get(column) {
+                    Some(figure) => text += &format!(" {figure:.decimals$} |"),
+                    None => text += " – |",
+                }
+            }
+            text += "\n";
+        }
+        text
+    }
+}
+
+/// In the order of the subjects; others after them.
+pub fn ordered(table: &Table) -> Vec<(&String, &BTreeMap<String, f64>)> {
+    let place = |name: &str| Subject::ALL.iter().position(|subject| subject.name == name);
+    let mut rows: Vec<_> = table.iter().collect();
+    rows.sort_by_key(|(name, _)| place(name).unwrap_or(usize::MAX));
+    rows
+}
+
+fn columns(table: &Table) -> Vec<String> {
+    let mut columns: Vec<String> = table.values().flat_map(BTreeMap::keys).cloned().collect();
+    // Numbers by their size, all else by the alphabet.
+    columns.sort_by_key(|column| (column.parse::<u64>().unwrap_or(0), column.clone()));
+    columns.dedup();
+    columns
+}
+
+fn path(part: &str) -> PathBuf {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results");
+    directory.join(part).with_extension("json")
+}

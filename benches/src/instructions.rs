@@ -1,0 +1,60 @@
+//! Instructions per request, counted by [callgrind](https://valgrind.org/docs/manual/cl-manual.html).
+//!
+//! A process does the work a few times and another does it many times: the difference, divided, is one request, with axum
+//! and the driver, and without anything that is done once. Only what the process itself executes is counted, and not the
+//! kernel. Valgrind's processor has no SHA instructions: a real one executes fewer.
+
+use std::error::Error;
+use std::process::Command;
+
+use crate::conditions;
+use crate::figures::Figures;
+use crate::subject::{Place, Setting, Subject};
+use crate::work::Work;
+
+const FEW: u64 = 500;
+const MANY: u64 = 2500;
+
+/// Per request, for those that need no server: another process's work is not counted.
+pub fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Box<dyn Error>> {
+    let mut figures = Figures {
+        conditions: conditions::with(&["valgrind"]),
+        ..Figures::default()
+    };
+    for subject in subjects {
+        if subject.place == Place::Redis {
+            continue;
+        }
+        for &work in works {
+            let count = per_request(subject, work)?;
+            eprintln!("{} {work}: {count:.0} instructions", subject.name);
+            figures.record("instructions", subject.name, work, count);
+        }
+    }
+    Ok(figures)
+}
+
+pub fn per_request(subject: &Subject, work: Work) -> Result<f64, Box<dyn Error>> {
+    let difference = collected(subject, work, MANY)? - collected(subject, work, FEW)?;
+    Ok(difference / (MANY - FEW) as f64)
+}
+
+fn collected(subject: &Subject, work: Work, times: u64) -> Result<f64, Box<dyn Error>> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe()?)
+        .args(["work", subject.name, &work.to_string(), &times.to_string()])
+        .output()
+        .map_err(|error| format!("cannot run valgrind ({error}): apt-get install valgrind"))?;
+    let report = String::from_utf8_lossy(&output.stderr);
+    let count = report
+        .lines()
+        .find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
+    count.ok_or_else(|| format!("callgrind counted nothing:\n{report}").into())
+}
+
+/// What is counted: the work, done so many times.
+pub async fn work(subject: &Subject, work: Work, times: u64) {
+    let app = subject.open(Setting::new(work, "")).await;
+    subject.visitor(&app, work).await.work(times).await;
+}

@@ -1,0 +1,68 @@
+//! This crate.
+
+use axum::Router;
+use axum::routing::get;
+use tower_keycard::store::SessionStore;
+use tower_keycard::{MemoryStore, RedisStore, Session, SessionLayer};
+
+use super::Setting;
+use crate::visitor::App;
+use crate::work::{CSRF, NAME, USER_ID, Work};
+
+async fn create(session: Session) -> &'static str {
+    session.insert("user_id", USER_ID).expect("room");
+    session.insert("name", NAME).expect("room");
+    session.insert("csrf", CSRF).expect("room");
+    "ok"
+}
+
+async fn untouched() -> &'static str {
+    "ok"
+}
+
+async fn read(session: Session) -> &'static str {
+    let user_id = session.get::<u64>("user_id").expect("a number");
+    assert_eq!(user_id, Some(USER_ID));
+    "ok"
+}
+
+async fn count(session: Session) -> &'static str {
+    let one_more = |count: Option<u64>| count.unwrap_or(0) + 1;
+    session.update("count", one_more).expect("a number");
+    "ok"
+}
+
+async fn rotate(session: Session) -> &'static str {
+    session.cycle_id().expect("before the head");
+    "ok"
+}
+
+/// The defaults, apart from what a setting asks for.
+fn app(store: impl SessionStore, setting: Setting) -> App {
+    let layer = SessionLayer::builder(store)
+        .idle(setting.idle)
+        .save_every_request(setting.work == Work::W7)
+        .build()
+        .expect("a legal configuration");
+    let work = match setting.work {
+        Work::W0 | Work::W1 => get(untouched),
+        Work::W2 | Work::W6 | Work::W7 => get(read),
+        Work::W3 => get(count),
+        Work::W4 => get(create),
+        Work::W5 => get(rotate),
+    };
+    let router = Router::new()
+        .route("/seed", get(create))
+        .route("/work", work);
+    App::Axum(router.layer(layer).with_state(()))
+}
+
+pub(super) fn in_memory(setting: Setting) -> App {
+    let store = MemoryStore::builder().max_sessions(usize::MAX).build();
+    app(store, setting)
+}
+
+pub(super) async fn in_redis(setting: Setting) -> App {
+    let store = RedisStore::connect(setting.redis.as_str()).await;
+    app(store.expect("a Redis server"), setting)
+}

@@ -1,0 +1,114 @@
+//! Who is measured.
+
+mod bare;
+mod card;
+mod keycard;
+mod map;
+mod redis;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::visitor::{App, Visitor};
+use crate::work::{IDLE, Work};
+
+/// Where a subject keeps its sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Nowhere,
+    Memory,
+    Redis,
+}
+
+/// What an application is made for.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    pub work: Work,
+    pub idle: Duration,
+    /// The server's URL, for those who keep their sessions there.
+    pub redis: String,
+}
+
+impl Setting {
+    pub fn new(work: Work, redis: impl Into<String>) -> Self {
+        Self {
+            work,
+            idle: IDLE,
+            redis: redis.into(),
+        }
+    }
+}
+
+type Opening = Pin<Box<dyn Future<Output = App>>>;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Subject {
+    pub name: &'static str,
+    pub place: Place,
+    /// The one with the same framework and no session.
+    pub bare: &'static str,
+    open: fn(Setting) -> Opening,
+}
+
+impl Subject {
+    /// Everybody, in the order of the tables.
+    pub const ALL: &[Self] = &[
+        Self {
+            name: "axum",
+            place: Place::Nowhere,
+            bare: "axum",
+            open: |_| Box::pin(async { bare::axum() }),
+        },
+        Self {
+            name: "extension-layer",
+            place: Place::Nowhere,
+            bare: "axum",
+            open: |_| Box::pin(async { bare::with_extension() }),
+        },
+        Self {
+            name: "map-by-hand",
+            place: Place::Memory,
+            bare: "axum",
+            open: |setting| Box::pin(async { map::app(setting) }),
+        },
+        Self {
+            name: "keycard-memory",
+            place: Place::Memory,
+            bare: "axum",
+            open: |setting| Box::pin(async { keycard::in_memory(setting) }),
+        },
+        Self {
+            name: "redis-by-hand",
+            place: Place::Redis,
+            bare: "axum",
+            open: |setting| Box::pin(redis::app(setting)),
+        },
+        Self {
+            name: "keycard-redis",
+            place: Place::Redis,
+            bare: "axum",
+            open: |setting| Box::pin(keycard::in_redis(setting)),
+        },
+    ];
+
+    pub fn named(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.iter().find(|subject| subject.name == name);
+        known.copied().ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|subject| subject.name).collect();
+            format!("there are: {}", names.join(", "))
+        })
+    }
+
+    pub fn is_ours(&self) -> bool {
+        self.name.starts_with("keycard")
+    }
+
+    pub async fn open(&self, setting: Setting) -> App {
+        (self.open)(setting).await
+    }
+
+    /// A visitor of an application.
+    pub async fn visitor(&self, app: &App, work: Work) -> Visitor {
+        Visitor::arrive(app, work, self.place != Place::Nowhere).await
+    }
+}

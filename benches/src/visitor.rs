@@ -1,0 +1,91 @@
+//! One visitor of an application: sends it one request after the other, in this process.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderValue, StatusCode, Uri};
+use tower::ServiceExt as _;
+
+use crate::work::Work;
+
+/// An application that does one kind of work.
+#[derive(Clone, Debug)]
+pub enum App {
+    /// `/seed` creates a session, `/work` does the work.
+    Axum(Router),
+}
+
+#[derive(Debug)]
+pub struct Visitor {
+    app: App,
+    work: Work,
+    cookie: Option<HeaderValue>,
+    /// Whether the work's response sets a cookie, as it should where there is a session.
+    must_set: bool,
+}
+
+impl Visitor {
+    /// A visitor who has the session, and the cookie, that the work begins with.
+    pub async fn arrive(app: &App, work: Work, has_session: bool) -> Self {
+        let mut visitor = Self {
+            app: app.clone(),
+            work,
+            cookie: None,
+            must_set: has_session && work.sets_cookie(),
+        };
+        if work.brings_cookie() {
+            let set = visitor.send("/seed").await;
+            visitor.cookie = set.as_ref().map(pair);
+            assert!(visitor.cookie.is_some(), "a new session's cookie");
+        }
+        visitor
+    }
+
+    /// Does the work so many times.
+    pub async fn work(&mut self, times: u64) {
+        for _ in 0..times {
+            let set = self.send("/work").await;
+            assert!(set.is_some() || !self.must_set, "{}: no cookie", self.work);
+            if self.follows()
+                && let Some(set) = &set
+            {
+                self.cookie = Some(pair(set));
+            }
+        }
+    }
+
+    /// The cookie that it would send next.
+    pub fn cookie(&self) -> Option<&HeaderValue> {
+        self.cookie.as_ref()
+    }
+
+    /// Whether it sends the cookie that it was last sent.
+    pub fn follows(&self) -> bool {
+        self.must_set && self.work == Work::W5
+    }
+
+    /// Sends a request; returns the cookie that its response sets, with all its attributes.
+    async fn send(&self, path: &'static str) -> Option<HeaderValue> {
+        match &self.app {
+            App::Axum(router) => {
+                let mut request = Request::new(Body::empty());
+                *request.uri_mut() = Uri::from_static(path);
+                if let Some(cookie) = &self.cookie {
+                    request.headers_mut().insert(COOKIE, cookie.clone());
+                }
+                let response = router.clone().oneshot(request).await;
+                let mut response = response.unwrap_or_else(|never| match never {});
+                assert_eq!(response.status(), StatusCode::OK);
+                response.headers_mut().remove(SET_COOKIE)
+            }
+        }
+    }
+}
+
+/// What a browser sends of the cookie it was sent.
+pub fn pair(set: &HeaderValue) -> HeaderValue {
+    let attributes = set.as_bytes().iter().position(|&byte| byte == b';');
+    let pair = &set.as_bytes()[..attributes.unwrap_or(set.len())];
+    HeaderValue::from_bytes(pair).expect("a part of a header's value")
+}

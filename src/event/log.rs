@@ -1,0 +1,81 @@
+//! Events as `tracing` events, of target `tower_keycard`: the field `event` names it, `session` is the public id.
+//!
+//! What a client or a user chose is written in quotes and with escapes, so that it begins no line of its own.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, field};
+
+use super::{Event, EventKind, Why};
+use crate::client::ClientFacts;
+
+const fn level(kind: EventKind) -> Level {
+    match kind {
+        EventKind::Resumed => Level::TRACE,
+        EventKind::Malformed | EventKind::Discarded | EventKind::Conflict => Level::DEBUG,
+        EventKind::Created(_)
+        | EventKind::Rotated(_)
+        | EventKind::LoginRefused(_)
+        | EventKind::Destroyed(_)
+        | EventKind::Revoked(_)
+        | EventKind::Expired(_)
+        | EventKind::Unknown(_)
+        | EventKind::Stale(_)
+        | EventKind::Interrupted => Level::INFO,
+        EventKind::Ambiguous | EventKind::ExpiryCapped | EventKind::Lost { .. } => Level::WARN,
+        EventKind::Unreadable | EventKind::StoreFailed { .. } | EventKind::Abandoned => {
+            Level::ERROR
+        }
+    }
+}
+
+/// Whether anybody may want it in a log. One load, where nobody does.
+#[inline]
+pub(super) fn is_on(kind: EventKind) -> bool {
+    level(kind) <= LevelFilter::current()
+}
+
+pub(super) fn log(event: &Event<'_>, client: Option<&Arc<ClientFacts>>) {
+    let kind = event.kind;
+    let reason = kind.reason();
+    let session = event.session.map(field::display);
+    let user = event.user.map(field::debug);
+    let address = client
+        .and_then(|client| client.address())
+        .map(field::display);
+    let description = client
+        .and_then(|client| client.description())
+        .map(field::debug);
+    let (call, events) = match kind {
+        EventKind::StoreFailed { call, .. } => (Some(call.name()), None),
+        EventKind::Lost { events } => (None, Some(events)),
+        _ => (None, None),
+    };
+    let (failure, cause, why) = match event.why {
+        Why::Nothing => (None, None, None),
+        Why::Store(error) => (
+            Some(field::display(error)),
+            error.source().map(field::display),
+            None,
+        ),
+        Why::Record(error) => (None, None, Some(field::display(error))),
+    };
+    // The level is a constant of each place where `tracing` is called.
+    macro_rules! at {
+        ($level:expr) => {
+            tracing::event!(
+                target: "tower_keycard", $level, event = kind.name(), reason, session, user, address, client = description,
+                call, failure, cause, why, events
+            )
+        };
+    }
+    match level(kind) {
+        Level::TRACE => at!(Level::TRACE),
+        Level::DEBUG => at!(Level::DEBUG),
+        Level::INFO => at!(Level::INFO),
+        Level::WARN => at!(Level::WARN),
+        Level::ERROR => at!(Level::ERROR),
+    }
+}

@@ -1,0 +1,6 @@
+//! Parts of a site that are for logged-in visitors only, and the way to the login page and back.
+
+mod extractors;
+mod layers;
+mod redirects;
+mod site;

@@ -64,7 +64,7 @@
 //! | where sessions are kept, and how to keep them elsewhere | [`store`]: [`MemoryStore`], `RedisStore` (feature `redis`), [`SessionStore`](store::SessionStore) |
 //! | what a client is told when a commit fails | [`FailureResponse`] |
 //! | each security requirement with its test, each threat, and what remains | [`documentation::security`] |
-//! | what happens to sessions, for logs and for whoever is to act on it | [`event`], [`SessionObserver`] |
+//! | what happens to sessions, for logs and for whoever is to act on it | [`event`], [`SessionObserver`], [`AuditLog`] |
 //! | Redis in production: memory, durability, rights, what to watch | [`documentation::production`] |
 //! | where else a user is logged in | [`Session::sessions`], [`Users`] |
 //! | a message for the page after a redirect | [`Session::flash`], [`Session::take_flashes`] |
@@ -161,7 +161,7 @@ pub use self::config::{
 };
 pub use self::csrf::CsrfToken;
 pub use self::error::{SessionError, SessionRejection};
-pub use self::event::{EventKind, SessionEvent, SessionObserver};
+pub use self::event::{AuditLog, EventKind, SessionEvent, SessionObserver};
 #[cfg(feature = "axum")]
 pub use self::extract::{ExtractRejection, Flashes, RequireFresh, RequireLogin};
 pub use self::failure::{DefaultFailureResponse, Failure, FailureResponse};

@@ -32,6 +32,7 @@
 //! [`SessionLayer::drain`](crate::SessionLayer::drain) waits until what happened before has been told, for five seconds at
 //! most.
 
+mod audit;
 mod kind;
 #[cfg(feature = "tracing")]
 mod log;
@@ -45,6 +46,7 @@ use std::time::SystemTime;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+pub use self::audit::AuditLog;
 pub use self::kind::{
     Creation, Ending, EventKind, Ignorance, Limit, Refusal, Revocation, Rotation, Staleness,
     StoreCall,

@@ -7,6 +7,8 @@ mod site;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(target_os = "linux")]
+mod audit;
 mod client;
 mod kinds;
 mod metrics;

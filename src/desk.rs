@@ -15,6 +15,7 @@ use crate::cookie::CookieTemplate;
 use crate::event::{Event, EventKind, Meters, Observers, StoreCall};
 use crate::hooks::Hooks;
 use crate::record::{Record, Revision};
+use crate::stamp::Stamp;
 use crate::store::{AnyStore, BoundedStore, RecordKey, SessionStore, StoreError};
 use crate::token::{Random, RandomError, SessionId, Token, VerifierHash, VerifierHasher};
 
@@ -71,6 +72,11 @@ impl Desk {
             namespace,
             turns: Default::default(),
         })
+    }
+
+    /// What a record keeps of a user's stamp.
+    pub(crate) fn stamp(&self, user: &str, stamp: &[u8]) -> Stamp {
+        Stamp::new(self.store.prefix(), self.namespace(), user, stamp)
     }
 
     pub(crate) fn key(&self, id: SessionId) -> RecordKey {

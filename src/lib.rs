@@ -137,6 +137,7 @@ mod intent;
 mod key;
 mod layer;
 mod lifetime;
+mod login;
 mod next;
 mod plan;
 mod policy;
@@ -145,6 +146,7 @@ mod redirect;
 mod require;
 mod service;
 mod session;
+mod stamp;
 pub mod store;
 mod token;
 mod turn;
@@ -154,8 +156,8 @@ mod visit;
 pub use self::client::{ClientFacts, ClientFingerprint};
 pub use self::clock::{Clock, Timestamp};
 pub use self::config::{
-    BeyondLimit, ConfigError, OnInterrupted, Persistence, SameSite, SessionConfig, SessionLimit,
-    Weakness,
+    BeyondLimit, ConfigError, OnInterrupted, Persistence, RememberMe, SameSite, SessionConfig,
+    SessionLimit, Weakness,
 };
 pub use self::csrf::CsrfToken;
 pub use self::error::{SessionError, SessionRejection};
@@ -167,6 +169,7 @@ pub use self::flash::{Flash, FlashLevel};
 pub use self::future::ResponseFuture;
 pub use self::key::{Key, SessionKey};
 pub use self::layer::{SessionLayer, SessionLayerBuilder};
+pub use self::login::Login;
 pub use self::next::SafeNext;
 pub use self::record::Expiry;
 pub use self::redirect::{LoginRedirect, LoginRedirectFuture, LoginRedirectLayer};

@@ -460,7 +460,7 @@ async fn what_cannot_be_read_is_told_of() {
     let (_, card) = cookie.split_once('=').unwrap();
     site.events().await;
     let key = format!("keycard:__Host-id:{}", &card[..20]);
-    for (value, told) in [("{}", "unreadable"), ("\u{2}", "stale future_format")] {
+    for (value, told) in [("{}", "unreadable"), ("\u{f}", "stale future_format")] {
         server.cli(&["SET", &key, value]);
         look(&device).await;
         device.set_cookie(Some(cookie.clone()));

@@ -194,7 +194,7 @@ impl Backend for Redis {
         let key = format!("{}{key}", self.prefix);
         let server = Self::server();
         let write = match how {
-            DecodeError::FutureFormat => "redis.call('SETRANGE', KEYS[1], 0, string.char(2))",
+            DecodeError::FutureFormat => "redis.call('SETRANGE', KEYS[1], 0, string.char(3))",
             DecodeError::ForeignType => {
                 "redis.call('DEL', KEYS[1]); redis.call('LPUSH', KEYS[1], 'a')"
             }

@@ -237,6 +237,15 @@ pub enum StoreErrorKind {
 }
 
 impl StoreErrorKind {
+    /// Each of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Unavailable,
+        Self::OutcomeUnknown,
+        Self::Full,
+        Self::Refused,
+        Self::Revoked,
+    ];
+
     /// The name in logs, metrics and the audit log. It does not change.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -151,6 +151,7 @@ fn features() -> String {
     let all = [
         ("axum", cfg!(feature = "axum")),
         ("tracing", cfg!(feature = "tracing")),
+        ("metrics", cfg!(feature = "metrics")),
         ("redis", cfg!(feature = "redis")),
         ("redis-tls", cfg!(feature = "redis-tls")),
         ("redis-cluster", cfg!(feature = "redis-cluster")),

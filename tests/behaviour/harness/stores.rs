@@ -214,7 +214,7 @@ impl<D: Deployment> Backend for OnRedis<D> {
     fn spoil(&self, key: &RecordKey, how: DecodeError) {
         let key = format!("{}{key}", self.prefix);
         let write = match how {
-            DecodeError::FutureFormat => "redis.call('SETRANGE', KEYS[1], 0, string.char(2))",
+            DecodeError::FutureFormat => "redis.call('SETRANGE', KEYS[1], 0, string.char(3))",
             DecodeError::ForeignType => {
                 "redis.call('DEL', KEYS[1]); redis.call('LPUSH', KEYS[1], 'a')"
             }

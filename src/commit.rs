@@ -172,7 +172,7 @@ impl<'a> Patience<'a> {
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Loaded, SessionError> {
-        self.store().load(key).await.map_err(|error| {
+        self.store().load_latest(key).await.map_err(|error| {
             let event = Event::store_failed(StoreCall::Load, &error);
             self.desk.tell(event.session(key.id()));
             error.into()
@@ -379,7 +379,10 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
             // The absolute limit passed while the request was under way.
             return interrupted(desk, id, base.owner());
         }
-        let record = record.for_index(login_age(desk, &intent, now)?, ttl, now);
+        let mut record = record.for_index(login_age(desk, &intent, now)?, ttl, now);
+        if new_proof.is_some() {
+            record = record.rotating();
+        }
         let present = match patience
             .store()
             .replace(&key, base.revision(), &record, ttl)

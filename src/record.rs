@@ -187,6 +187,10 @@ pub struct Record {
     inner: Arc<Inner>,
     /// Of the write that is being made, not of the record.
     write: IndexWrite,
+    /// The same.
+    rotates: bool,
+    /// Of the load that it comes from.
+    stale: bool,
 }
 
 struct Inner {
@@ -216,6 +220,8 @@ impl Record {
         Self {
             inner: Arc::new(Inner { header, data }),
             write: IndexWrite::Nothing,
+            rotates: false,
+            stale: false,
         }
     }
 
@@ -247,6 +253,30 @@ impl Record {
     #[must_use]
     pub fn json(&self) -> &str {
         self.inner.data.json()
+    }
+
+    /// Whether this write makes the card before it worthless, as a login does: a store that can take more care does.
+    #[must_use]
+    pub fn rotates(&self) -> bool {
+        self.rotates
+    }
+
+    /// This record, as one that may have been changed or deleted since: a replica had it. See
+    /// [`load_latest`](crate::store::SessionStore::load_latest).
+    #[must_use]
+    pub fn possibly_stale(mut self) -> Self {
+        self.stale = true;
+        self
+    }
+
+    pub(crate) fn is_possibly_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// A write with a new verifier.
+    pub(crate) fn rotating(mut self) -> Self {
+        self.rotates = true;
+        self
     }
 
     pub(crate) fn header(&self) -> &Header {

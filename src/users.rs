@@ -184,7 +184,7 @@ impl Teller<'_> {
         let Some(token) = &asker.token else {
             return Ok(());
         };
-        let card = self.examine(token).await?;
+        let card = self.examine_latest(token).await?;
         match card.held() {
             Some(held) if held.record.user() == Some(&asker.user) => Ok(()),
             _ => {

@@ -240,8 +240,9 @@ const MEANING: &str = "
 By default, whatever was acknowledged within the last 2 ms or so may be undone. With more distance it is more, and with a
 replica that lags it is as much as it lags.
 
-`RedisConfig::wait_replicas` lets rotations (logins among them), logouts and logouts everywhere wait for the replica. They
-are acknowledged when it has them, and so are not undone by its promotion. Changes of data are not waited for.
+`RedisConfig::wait_replicas` lets rotations (a login on a session that there is among them), logouts and logouts everywhere
+wait for the replica. They are acknowledged when it has them, and so are not undone by its promotion. Changes of data and new
+sessions are not waited for; of a new session with a user, the entry in the list of the user's sessions is.
 
 If not enough replicas have it in time, the answer is a 503. The change was made all the same, and whether it lasts is not
 known: a logout has removed the session, unless a promotion brings it back; after a rotation the browser has no card that

@@ -235,7 +235,7 @@ impl RedisConfig {
     /// [`Unreplicated`](crate::store::StoreErrorKind::Unreplicated), and the client gets a 503: the change *was* made, and
     /// nobody can say that it will last. It does not make the change lasting where it is: a server that is lost at this
     /// moment can still be replaced by a replica without it. The
-    /// [figures](https://docs.rs/tower-keycard/latest/tower_keycard/documentation/failover/index.html) are measured.
+    /// [figures](crate::documentation::failover) are measured.
     ///
     /// In a file: `wait_replicas = { count = 1, timeout = "100ms" }`. Off by default: it costs such a call one answer of a
     /// replica, and all of them where the replicas are gone.

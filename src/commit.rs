@@ -97,14 +97,14 @@ async fn commit(
         (Plan::Replace, Card::Valid(held)) => replace(desk, held, intent).await,
         (Plan::Create, _) => create(desk, &intent, &intent.changes).await,
         (Plan::Delete, card) => {
-            delete(desk, &card, intent.ended).await?;
+            delete(desk, &card, &intent).await?;
             Ok(Committed {
                 card: Card::Absent,
                 cookie: Cookie::Send(CookieChange::Remove),
             })
         }
         (Plan::DeleteThenCreate, card) => {
-            delete(desk, &card, intent.ended).await?;
+            delete(desk, &card, &intent).await?;
             create(desk, &intent, &intent.changes).await
         }
         (Plan::RemoveCookie, card) => Ok(Committed {
@@ -172,7 +172,7 @@ impl<'a> Patience<'a> {
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Loaded, SessionError> {
-        self.store().load(key).await.map_err(|error| {
+        self.store().load_latest(key).await.map_err(|error| {
             let event = Event::store_failed(StoreCall::Load, &error);
             self.desk.tell(event.session(key.id()));
             error.into()
@@ -234,7 +234,7 @@ fn set_cookie(desk: Teller<'_>, held: &Held, lifetime: &Lifetime<'_>) -> Cookie 
 }
 
 /// Deletes the session that a card opens, or has opened until a moment ago.
-async fn delete(desk: Teller<'_>, card: &Card, ended: Ended) -> Result<(), SessionError> {
+async fn delete(desk: Teller<'_>, card: &Card, intent: &Intent) -> Result<(), SessionError> {
     let (id, user) = match card {
         Card::Valid(held) => (held.token.selector(), held.record.owner()),
         // Whose it is by now is not this card's to know.
@@ -250,7 +250,8 @@ async fn delete(desk: Teller<'_>, card: &Card, ended: Ended) -> Result<(), Sessi
             .await
         {
             Ok(()) => {
-                let ending = match ended {
+                let ending = match intent.ended {
+                    _ if intent.outdated => Ending::Credential,
                     Ended::BySwitch => Ending::Switch,
                     Ended::No | Ended::Asked => Ending::Logout,
                 };
@@ -382,7 +383,10 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
             // The absolute limit passed while the request was under way.
             return interrupted(desk, id, base.owner());
         }
-        let record = record.for_index(login_age(desk, &intent, now)?, ttl, now);
+        let mut record = record.for_index(login_age(desk, &intent, now)?, ttl, now);
+        if new_proof.is_some() {
+            record = record.rotating();
+        }
         let present = match patience
             .store()
             .replace(&key, base.revision(), &record, ttl)

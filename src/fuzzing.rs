@@ -192,7 +192,7 @@ fn judged(record: &Record) {
                 record: record.clone(),
                 remaining: left,
             };
-            let card = Card::judge(&token, proof, loaded, &config, now);
+            let (card, _) = Card::judge(&token, proof, loaded, &config, now);
             let opens = header.verifier.same_as(&proof) && !lifetime.is_over();
             assert_eq!(card.held().is_some(), opens);
         }

@@ -83,7 +83,9 @@
 //! | `metrics` | | events counted and store calls measured, for the recorder of the `metrics` crate |
 //! | `redis` | | `RedisStore`, connected from a URL |
 //! | `redis-tls` | | `rediss://`, by rustls |
-//! | `redis-1` | | `RedisStore` over a connection of the `redis` crate, major version 1 |
+//! | `redis-cluster` | | `redis+cluster://`: `RedisStore` on a Redis Cluster |
+//! | `redis-sentinel` | | `redis+sentinel://`: `RedisStore` on the primary that sentinels name |
+//! | `redis-1` | | `RedisStore` over the application's own client of the `redis` crate, major version 1 |
 //! | `testing` | | the store contract as a suite, a store that fails on command, clocks that stand still |
 //!
 //! # Cancellation, streams, shutdown

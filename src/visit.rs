@@ -214,7 +214,7 @@ impl Visit {
         let _turn = Turn::take(self).await;
         let token = self.state().card.held().map(|held| held.token.clone());
         let card = match token {
-            Some(token) => Some(self.teller().examine(&token).await?),
+            Some(token) => Some(self.teller().examine_latest(&token).await?),
             None => None,
         };
         let mut state = self.state();
@@ -239,6 +239,7 @@ impl Visit {
         };
         let kept = Intent {
             ended,
+            outdated: state.intent.outdated && ended == Ended::Asked,
             ..Intent::default()
         };
         let dropped = std::mem::replace(&mut state.intent, kept);

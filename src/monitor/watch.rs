@@ -266,7 +266,7 @@ async fn doubt(
         error
     };
     for _ in 0..ATTEMPTS {
-        let loaded = desk.store.load(&key).await;
+        let loaded = desk.store.load_latest(&key).await;
         let Loaded::Record { record, remaining } =
             loaded.map_err(|error| failed(StoreCall::Load, error))?
         else {

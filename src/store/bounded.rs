@@ -49,6 +49,11 @@ impl BoundedStore {
         within(self.deadline, self.meters.measure(StoreCall::Load), call).await
     }
 
+    pub(crate) async fn load_latest(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        let call = pin!(self.store.load_latest(key));
+        within(self.deadline, self.meters.measure(StoreCall::Load), call).await
+    }
+
     pub(crate) async fn create(
         &self,
         key: &RecordKey,

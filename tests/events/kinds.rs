@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use http::header::COOKIE;
 use http::{Request, StatusCode};
 use tower::{Layer, Service, service_fn};
-use tower_keycard::event::{EventKind, StoreCall};
+use tower_keycard::event::{EventKind, Revocation, StoreCall};
 use tower_keycard::store::StoreErrorKind;
 use tower_keycard::store::fault::{Fault, Operation};
-use tower_keycard::{BeyondLimit, MemoryStore, Session, SessionId};
+use tower_keycard::{BeyondLimit, Login, MemoryStore, Session, SessionId};
 
 use crate::witness::{START, ask, look, site, site_on, site_with};
 
@@ -143,6 +143,43 @@ async fn each_session_that_is_ended_from_elsewhere_is_told_of_with_who_did_it() 
 }
 
 #[tokio::test]
+async fn a_change_of_the_password_is_told_of_for_each_session_that_it_ends() {
+    let site = site();
+    let mut devices = Vec::new();
+    for _ in 0..3 {
+        let device = site.logged_in("alice").await;
+        let login = async |session: Session| session.login(Login::new("alice").stamp("old"));
+        ask(&device, login).await.unwrap();
+        let id = ask(&device, async |session| session.id().unwrap()).await;
+        devices.push((device, id));
+    }
+    site.words().await;
+    // It is checked with what nobody has told the sessions of: what is read anew in between takes nothing back.
+    ask(&devices[0].0, async |session| {
+        assert!(session.check_stamp("new").is_err());
+        session.reload().await.unwrap();
+    })
+    .await;
+    let told = site.words().await;
+    assert_eq!(told, ["resumed", "destroyed credential"]);
+    let change = async |session: Session| session.credential_changed("new").await;
+    assert_eq!(ask(&devices[1].0, change).await.unwrap(), 1);
+    let events = site.events().await;
+    let revoked = events
+        .iter()
+        .find(|event| event.kind == EventKind::Revoked(Revocation::Credential));
+    assert_eq!(revoked.unwrap().session, Some(devices[2].1));
+    // A logout is a logout all the same.
+    ask(&devices[1].0, async |session| {
+        assert!(session.check_stamp("newer").is_err());
+        session.logout()
+    })
+    .await
+    .unwrap();
+    assert_eq!(site.words().await, ["resumed", "destroyed logout"]);
+}
+
+#[tokio::test]
 async fn a_session_that_is_one_too_many_is_told_of() {
     let site = site_with(|layer| layer.max_sessions_per_user(1, BeyondLimit::EvictOldest));
     let first = site.logged_in("alice").await;
@@ -201,6 +238,7 @@ async fn a_limit_that_the_record_knows_is_named() {
     look(&device).await;
     let events = site.events().await;
     assert_eq!(crate::witness::words(&events[0]), "expired absolute");
+    assert_eq!(events[0].user.as_deref(), Some("alice"));
 }
 
 #[tokio::test]
@@ -221,15 +259,21 @@ async fn cards_that_open_nothing_are_told_of_with_what_is_known_of_them() {
     device.visit(async |session| session.cycle_id()).await;
     site.events().await;
 
-    look(&site.with_cookie(&old)).await;
-    assert_eq!(site.words().await, ["stale late"]);
+    // Whose session it was for, its user is to learn.
+    let told = async |cookie: &str| {
+        look(&site.with_cookie(cookie)).await;
+        let events = site.events().await;
+        assert_eq!(events.len(), 1);
+        let user = events[0].user.as_deref().unwrap_or("nobody");
+        format!("{}: {user}", crate::witness::words(&events[0]))
+    };
+    assert_eq!(told(&old).await, "stale late: alice");
     site.clock.advance(MINUTE);
-    look(&site.with_cookie(&old)).await;
-    assert_eq!(site.words().await, ["stale old"]);
+    assert_eq!(told(&old).await, "stale old: alice");
 
     let (name, card) = old.split_once('=').unwrap();
-    look(&site.with_cookie(&format!("{name}={}{}", &card[..20], "A".repeat(24)))).await;
-    assert_eq!(site.words().await, ["unknown wrong_verifier"]);
+    let guessed = format!("{name}={}{}", &card[..20], "A".repeat(24));
+    assert_eq!(told(&guessed).await, "unknown wrong_verifier: alice");
     look(&site.with_cookie(&format!("{name}={}", "A".repeat(44)))).await;
     let events = site.events().await;
     assert_eq!(crate::witness::words(&events[0]), "unknown no_record");

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::command::{self, Key, Run};
 use super::failure::Failure;
+use super::wait::Wait;
 use super::{RedisStore, reply, scripts};
 use crate::store::{
     Binding, Indexed, LOGIN_LIFETIME, Loaded, MARKER_LIFETIME, Owner, Record, RecordKey, SessionId,
@@ -49,7 +50,7 @@ impl RedisStore {
             args: &[id.as_str().as_bytes(), UNDER_WAY, marked.as_bytes()],
             ttl: Some(binding.life),
         };
-        let reply = self.run(script, deadline).await;
+        let reply = self.run(script, self.0.wait, deadline).await;
         // Without an answer there may be an entry, which does no harm, and there is no record.
         match reply.and_then(reply::bound).map_err(Failure::of_a_read)? {
             true => Ok(()),
@@ -63,10 +64,11 @@ impl RedisStore {
         script: Run<'_>,
         key: &RecordKey,
         prolongs: Option<Binding<'_>>,
+        wait: Option<Wait>,
         deadline: Instant,
     ) -> Result<(Value, Result<bool, Failure>), Failure> {
         let Some(entry) = prolongs else {
-            return Ok((self.run(script, deadline).await?, Ok(true)));
+            return Ok((self.run(script, wait, deadline).await?, Ok(true)));
         };
         let id = key.id();
         let prolong = Run {
@@ -75,7 +77,7 @@ impl RedisStore {
             args: &[id.as_str().as_bytes()],
             ttl: Some(entry.life),
         };
-        let [entry, reply] = self.run_both([prolong, script], deadline).await?;
+        let [entry, reply] = self.run_both(prolong, script, wait, deadline).await?;
         Ok((reply, reply::bound(entry)))
     }
 
@@ -88,6 +90,15 @@ impl RedisStore {
             .map_err(Failure::of_a_read)
     }
 
+    /// Whose some sessions are, in one round trip, and without their data.
+    async fn owners_of(&self, keys: &[RecordKey], user: &str) -> Result<Vec<Owner>, StoreError> {
+        let commands = command::owners(keys.iter().map(|key| self.key(key)));
+        let replies = self.read(&commands, self.deadline()).await;
+        replies
+            .and_then(|replies| reply::owners(replies, keys.len(), user))
+            .map_err(Failure::of_a_read)
+    }
+
     /// Removes stale entries, if they still are: of a login that began meanwhile, the entry stays.
     async fn prune(&self, index: Key<'_>, stale: &[SessionId]) -> Result<Value, Failure> {
         let ids: Vec<_> = stale.iter().map(|id| id.as_str().as_bytes()).collect();
@@ -97,7 +108,7 @@ impl RedisStore {
             args: &ids,
             ttl: None,
         };
-        self.run(script, self.deadline()).await
+        self.run(script, None, self.deadline()).await
     }
 
     /// Deletes some sessions in one round trip.
@@ -110,7 +121,7 @@ impl RedisStore {
         for key in keys {
             commands.add_command(command::delete(self.key(key)));
         }
-        let replies = self.0.backend.all(&commands, deadline).await;
+        let replies = self.0.backend.all(&commands, self.0.wait, deadline).await;
         for (key, reply) in keys.iter().zip(replies.map_err(Failure::of_a_write)?) {
             let buried = self.bury(self.key(key), reply, deadline).await;
             buried.map_err(Failure::of_a_write)?;
@@ -173,7 +184,7 @@ impl UserIndex for RedisStore {
             args: &[except.as_ref().map_or("", SessionId::as_str).as_bytes()],
             ttl: Some(MARKER_LIFETIME),
         };
-        let reply = self.run(script, self.deadline()).await;
+        let reply = self.run(script, self.0.wait, self.deadline()).await;
         let mut ids = reply
             .and_then(reply::sessions)
             .map_err(Failure::of_a_write)?;
@@ -181,8 +192,7 @@ impl UserIndex for RedisStore {
 
         let mut ended = Vec::new();
         for keys in in_chunks(namespace, &ids) {
-            let loaded = self.load_all(&keys).await?;
-            let owners = loaded.iter().map(|loaded| of_whom(loaded, user));
+            let owners = self.owners_of(&keys, user).await?;
             let owned = keys.iter().zip(owners);
             // Where there is no record (yet), or one of nobody (yet), a tombstone keeps the login out that is under way.
             let (mut mine, mut there) = (Vec::new(), Vec::new());
@@ -199,7 +209,11 @@ impl UserIndex for RedisStore {
             let ids: Vec<_> = keys.iter().map(RecordKey::id).collect();
             let unbind = command::unbind(index, ids.iter());
             // An entry that stays leads to a tombstone.
-            self.0.backend.one(&unbind, self.deadline()).await.ok();
+            self.0
+                .backend
+                .one(&unbind, None, self.deadline())
+                .await
+                .ok();
         }
         Ok(ended)
     }

@@ -65,11 +65,14 @@ async fn a_session_with_an_old_stamp_ends_at_its_next_request() {
 
 #[tokio::test]
 async fn a_login_that_said_nothing_of_its_credential_passes_no_check() {
-    let device = Desk::new();
+    let layer = SessionLayer::new(MemoryStore::new());
+    let device = Desk::with(layer.clone());
     assert!(is_out(&check(&device, OLD).await));
-    device.visit(async |session| session.login("alice")).await;
-    assert!(is_out(&check(&device, OLD).await));
-    assert!(is_out(&check(&device, "").await));
+    for stamp in [OLD, ""] {
+        device.visit(async |session| session.login("alice")).await;
+        assert!(is_out(&check(&device, stamp).await));
+        assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
+    }
 }
 
 #[tokio::test]

@@ -303,7 +303,8 @@ async fn create(
         let token = desk.new_token()?;
         let (key, proof) = (desk.key(token.selector()), desk.hash(&token));
         let now = desk.clock.now();
-        let header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
+        let mut header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
+        header.terms.seal = desk.seal(&token);
         let data = changes
             .apply(None, desk.config.max_data_size)
             .map_err(|why| too_large(desk, why))?;
@@ -368,7 +369,10 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
     while patience.lasts() {
         let now = desk.clock.now();
         let revision = desk.new_revision()?;
-        let header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
+        let mut header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
+        if new_proof.is_some() || header.terms.seal.is_none() {
+            header.terms.seal = desk.seal(&token);
+        }
         let data = changes
             .apply(Some(base.data()), desk.config.max_data_size)
             .map_err(|why| too_large(desk, why))?;

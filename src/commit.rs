@@ -19,6 +19,7 @@ use crate::lifetime::Lifetime;
 use crate::plan::{Ended, Plan};
 use crate::policy;
 use crate::record::{Record, Revision};
+use crate::stamp::Stamp;
 use crate::store::{
     BoundedStore, Created, LOGIN_LIFETIME, Loaded, RecordKey, Replaced, StoreError, StoreErrorKind,
 };
@@ -96,7 +97,17 @@ async fn commit(
         (Plan::Touch, Card::Valid(held)) => Ok(touch(desk, held).await),
         (Plan::Replace, Card::Valid(held)) => replace(desk, held, intent).await,
         (Plan::Create, _) => create(desk, &intent, &intent.changes).await,
-        (Plan::Delete, card) => {
+        (Plan::Delete, mut card) => {
+            if let Card::Valid(held) = &card
+                && intent.outdated
+            {
+                let now = desk.examine_latest(&held.token).await?;
+                if !rests_on(&now, held.record.header().terms.stamp) {
+                    // It was this very session, in a request at the same time, that changed the credential.
+                    return Ok(Committed::unchanged(now));
+                }
+                card = now;
+            }
             delete(desk, &card, &intent).await?;
             Ok(Committed {
                 card: Card::Absent,
@@ -117,6 +128,17 @@ async fn commit(
         (Plan::Nothing | Plan::Discard | Plan::Touch | Plan::Replace, card) => {
             Ok(Committed::unchanged(card))
         }
+    }
+}
+
+/// Whether a card opens a session that rests on this credential.
+fn rests_on(card: &Card, stamp: Option<Stamp>) -> bool {
+    let Card::Valid(held) = card else {
+        return false;
+    };
+    match (held.record.header().terms.stamp, stamp) {
+        (Some(one), Some(other)) => one.same_as(&other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 

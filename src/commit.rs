@@ -19,6 +19,7 @@ use crate::lifetime::Lifetime;
 use crate::plan::{Ended, Plan};
 use crate::policy;
 use crate::record::{Record, Revision};
+use crate::stamp::Stamp;
 use crate::store::{
     BoundedStore, Created, LOGIN_LIFETIME, Loaded, RecordKey, Replaced, StoreError, StoreErrorKind,
 };
@@ -96,7 +97,17 @@ async fn commit(
         (Plan::Touch, Card::Valid(held)) => Ok(touch(desk, held).await),
         (Plan::Replace, Card::Valid(held)) => replace(desk, held, intent).await,
         (Plan::Create, _) => create(desk, &intent, &intent.changes).await,
-        (Plan::Delete, card) => {
+        (Plan::Delete, mut card) => {
+            if let Card::Valid(held) = &card
+                && intent.outdated
+            {
+                let now = desk.examine_latest(&held.token).await?;
+                if !rests_on(&now, held.record.header().terms.stamp) {
+                    // It was this very session, in a request at the same time, that changed the credential.
+                    return Ok(Committed::unchanged(now));
+                }
+                card = now;
+            }
             delete(desk, &card, &intent).await?;
             Ok(Committed {
                 card: Card::Absent,
@@ -117,6 +128,17 @@ async fn commit(
         (Plan::Nothing | Plan::Discard | Plan::Touch | Plan::Replace, card) => {
             Ok(Committed::unchanged(card))
         }
+    }
+}
+
+/// Whether a card opens a session that rests on this credential.
+fn rests_on(card: &Card, stamp: Option<Stamp>) -> bool {
+    let Card::Valid(held) = card else {
+        return false;
+    };
+    match (held.record.header().terms.stamp, stamp) {
+        (Some(one), Some(other)) => one.same_as(&other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 
@@ -303,7 +325,8 @@ async fn create(
         let token = desk.new_token()?;
         let (key, proof) = (desk.key(token.selector()), desk.hash(&token));
         let now = desk.clock.now();
-        let header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
+        let mut header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
+        header.terms.seal = desk.seal(&token);
         let data = changes
             .apply(None, desk.config.max_data_size)
             .map_err(|why| too_large(desk, why))?;
@@ -368,7 +391,10 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
     while patience.lasts() {
         let now = desk.clock.now();
         let revision = desk.new_revision()?;
-        let header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
+        let mut header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
+        if new_proof.is_some() || header.terms.seal.is_none() {
+            header.terms.seal = desk.seal(&token);
+        }
         let data = changes
             .apply(Some(base.data()), desk.config.max_data_size)
             .map_err(|why| too_large(desk, why))?;

@@ -22,7 +22,7 @@ use crate::record::{Record, Revision};
 use crate::store::{
     BoundedStore, Created, LOGIN_LIFETIME, Loaded, RecordKey, Replaced, StoreError, StoreErrorKind,
 };
-use crate::token::{RandomError, SessionId};
+use crate::token::{RandomError, SessionId, VerifierHash};
 
 /// How often a commit that others get ahead of is tried anew, and for how long.
 const ATTEMPTS: u32 = 8;
@@ -69,55 +69,59 @@ impl From<RandomError> for SessionError {
 }
 
 /// Carries out `plan` for what `intent` asks of `card`, within what the layer allows a user.
+///
+/// What is seldom done is boxed: the future of every commit would have room for it.
 pub(crate) async fn carry_out(
     desk: Teller<'_>,
-    card: Card,
-    intent: Intent,
+    card: &Card,
+    intent: &Intent,
     plan: Plan,
 ) -> Result<Committed, SessionError> {
-    let (Some(limit), Some(login)) = (desk.config.max_sessions_per_user, &intent.login) else {
-        return commit(desk, card, intent, plan).await;
-    };
-    let user = login.user.clone();
-    let own = card.held().map(|held| held.token.selector());
-    policy::admit(desk, limit, &user, own).await?;
+    let limited = desk.config.max_sessions_per_user.zip(intent.login.as_ref());
+    if let Some((limit, login)) = limited {
+        let own = card.held().map(|held| held.token.selector());
+        Box::pin(policy::admit(desk, limit, &login.user, own)).await?;
+    }
     let committed = commit(desk, card, intent, plan).await?;
-    if let Some(held) = committed.card.held() {
-        policy::settle(desk, limit, &user, held.token.selector()).await?;
+    if let Some((limit, login)) = limited
+        && let Some(held) = committed.card.held()
+    {
+        let own = held.token.selector();
+        Box::pin(policy::settle(desk, limit, &login.user, own)).await?;
     }
     Ok(committed)
 }
 
 async fn commit(
     desk: Teller<'_>,
-    card: Card,
-    intent: Intent,
+    card: &Card,
+    intent: &Intent,
     plan: Plan,
 ) -> Result<Committed, SessionError> {
     match (plan, card) {
         (Plan::Touch, Card::Valid(held)) => Ok(touch(desk, held).await),
         (Plan::Replace, Card::Valid(held)) => replace(desk, held, intent).await,
-        (Plan::Create, _) => create(desk, &intent, &intent.changes).await,
+        (Plan::Create, _) => create(desk, intent, &intent.changes).await,
         (Plan::Delete, card) => {
-            delete(desk, &card, intent.ended).await?;
+            delete(desk, card, intent.ended).await?;
             Ok(Committed {
                 card: Card::Absent,
                 cookie: Cookie::Send(CookieChange::LogOut),
             })
         }
         (Plan::DeleteThenCreate, card) => {
-            delete(desk, &card, intent.ended).await?;
-            create(desk, &intent, &intent.changes).await
+            delete(desk, card, intent.ended).await?;
+            create(desk, intent, &intent.changes).await
         }
         (Plan::RemoveCookie, card) => Ok(Committed {
-            card,
+            card: card.clone(),
             cookie: Cookie::Send(CookieChange::Remove),
         }),
         (Plan::Refuse, _) => Err(SessionError::Ambiguous),
         (Plan::Interrupt, _) => Err(SessionError::Interrupted),
         (Plan::Unavailable, _) => Err(StoreError::new(StoreErrorKind::Refused).into()),
         (Plan::Nothing | Plan::Discard | Plan::Touch | Plan::Replace, card) => {
-            Ok(Committed::unchanged(card))
+            Ok(Committed::unchanged(card.clone()))
         }
     }
 }
@@ -166,10 +170,10 @@ impl<'a> Patience<'a> {
     }
 
     /// The store, for one call.
-    fn store(&self) -> BoundedStore {
+    fn store(&self) -> Cow<'_, BoundedStore> {
         match self.unanswered {
-            true => self.desk.store.within_at_most(self.time_left()),
-            false => self.desk.store.clone(),
+            true => Cow::Owned(self.desk.store.within_at_most(self.time_left())),
+            false => Cow::Borrowed(&self.desk.store),
         }
     }
 
@@ -203,15 +207,21 @@ fn gave_up() -> SessionError {
 }
 
 /// Slides the idle limit. A failure costs nothing but the slide.
-async fn touch(desk: Teller<'_>, mut held: Held) -> Committed {
-    let lifetime = desk.lifetime(&held.record);
+async fn touch(desk: Teller<'_>, held: &Held) -> Committed {
+    let lifetime = desk.lifetime(&held.record, desk.clock.now());
+    if lifetime.is_over() {
+        // It ended while the request was under way. If it is the clock that is wrong, it goes on afterwards.
+        return Committed::unchanged(Card::Valid(held.clone()));
+    }
     let ttl = lifetime.time_to_live();
     let key = desk.key(held.token.selector());
-    let mut cookie = Cookie::Keep;
     let (expected, prolongs) = (held.record.revision(), held.record.prolonged_by(ttl));
-    match desk.store.touch(&key, expected, ttl, prolongs).await {
+    let touched = desk.store.touch(&key, expected, ttl, prolongs).await;
+    let mut cookie = Cookie::Keep;
+    let mut held = held.clone();
+    match touched {
         Ok(true) => {
-            held.remaining = ttl;
+            held.touch_due = lifetime.touch_is_always_due();
             if lifetime.cookie_slides() {
                 cookie = set_cookie(desk, &held, &lifetime);
             }
@@ -293,6 +303,63 @@ fn login_age(
     Ok(Some(age))
 }
 
+/// A record as it is to be written.
+struct Draft<'a> {
+    record: Record,
+    ttl: Duration,
+    lifetime: Lifetime<'a>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(
+        desk: Teller<'a>,
+        intent: &Intent,
+        record: Record,
+        now: Timestamp,
+    ) -> Result<Self, SessionError> {
+        let lifetime = desk.lifetime(&record, now);
+        let ttl = lifetime.time_to_live();
+        let record = record.for_index(login_age(desk, intent, now)?, ttl, now);
+        Ok(Self {
+            record,
+            ttl,
+            lifetime,
+        })
+    }
+}
+
+/// What a new session is written as.
+fn new_draft<'a>(
+    desk: Teller<'a>,
+    intent: &Intent,
+    changes: &Changes,
+    proof: VerifierHash,
+) -> Result<Draft<'a>, SessionError> {
+    let now = desk.clock.now();
+    let header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
+    let data = changes
+        .apply(None, desk.config.max_data_size)
+        .map_err(|why| too_large(desk, why))?;
+    Draft::new(desk, intent, Record::new(header, data), now)
+}
+
+/// What a session that goes on is written as, with a new verifier if there is one.
+fn next_draft<'a>(
+    desk: Teller<'a>,
+    intent: &Intent,
+    changes: &Changes,
+    base: &Record,
+    new_proof: Option<VerifierHash>,
+) -> Result<Draft<'a>, SessionError> {
+    let now = desk.clock.now();
+    let revision = desk.new_revision()?;
+    let header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
+    let data = changes
+        .apply(Some(base.data()), desk.config.max_data_size)
+        .map_err(|why| too_large(desk, why))?;
+    Draft::new(desk, intent, Record::new(header, data), now)
+}
+
 /// Stores a new session under a fresh token.
 async fn create(
     desk: Teller<'_>,
@@ -303,14 +370,11 @@ async fn create(
     'token: while patience.lasts() {
         let token = desk.new_token()?;
         let (key, proof) = (desk.key(token.selector()), desk.hash(&token));
-        let now = desk.clock.now();
-        let header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
-        let data = changes
-            .apply(None, desk.config.max_data_size)
-            .map_err(|why| too_large(desk, why))?;
-        let record = Record::new(header, data);
-        let ttl = desk.lifetime(&record).time_to_live();
-        let record = record.for_index(login_age(desk, intent, now)?, ttl, now);
+        let Draft {
+            record,
+            ttl,
+            lifetime,
+        } = new_draft(desk, intent, changes, proof)?;
         loop {
             match patience.store().create(&key, &record, ttl).await {
                 Ok(Created::Created) => break,
@@ -332,13 +396,12 @@ async fn create(
         };
         let event = Event::new(EventKind::Created(creation)).session(token.selector());
         desk.tell(event.user(record.owner()));
-        let lifetime = desk.lifetime(&record);
         tell_capped(desk, intent, &lifetime, key.id(), &record);
         let held = Held {
             token,
             proof,
-            remaining: ttl,
-            record: record.clone(),
+            touch_due: lifetime.touch_is_always_due(),
+            record,
         };
         let cookie = set_cookie(desk, &held, &lifetime);
         return Ok(Committed {
@@ -350,7 +413,11 @@ async fn create(
 }
 
 /// Writes a session that goes on, unless another request rotated or ended it meanwhile.
-async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committed, SessionError> {
+async fn replace(
+    desk: Teller<'_>,
+    held: &Held,
+    intent: &Intent,
+) -> Result<Committed, SessionError> {
     let id = held.token.selector();
     let key = desk.key(id);
     // One new token for all attempts: whichever of them arrives, it is the one that the browser gets.
@@ -361,26 +428,21 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
     } else {
         (held.token.clone(), None)
     };
-    let mut base = held.record;
+    let mut base = held.record.clone();
     let mut changes = Cow::Borrowed(&intent.changes);
     let mut unanswered: Vec<Revision> = Vec::new();
     let mut patience = Patience::new(desk);
     let mut turn = None;
     while patience.lasts() {
-        let now = desk.clock.now();
-        let revision = desk.new_revision()?;
-        let header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
-        let data = changes
-            .apply(Some(base.data()), desk.config.max_data_size)
-            .map_err(|why| too_large(desk, why))?;
-        let record = Record::new(header, data);
-        let lifetime = Lifetime::new(&desk.config, record.header(), now);
-        let ttl = lifetime.time_to_live();
+        let Draft {
+            record,
+            ttl,
+            lifetime,
+        } = next_draft(desk, intent, &changes, &base, new_proof)?;
         if lifetime.is_over() {
             // The absolute limit passed while the request was under way.
             return interrupted(desk, id, base.owner());
         }
-        let record = record.for_index(login_age(desk, &intent, now)?, ttl, now);
         let present = match patience
             .store()
             .replace(&key, base.revision(), &record, ttl)
@@ -391,14 +453,14 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
                     .expiry
                     .is_some_and(|expiry| expiry != base.header().expiry);
                 let send = new_proof.is_some() || moved || lifetime.cookie_slides();
-                tell_rotated(desk, &intent, id, &record);
-                tell_capped(desk, &intent, &lifetime, id, &record);
+                tell_rotated(desk, intent, id, &record);
+                tell_capped(desk, intent, &lifetime, id, &record);
                 let proof = new_proof.unwrap_or(held.proof);
                 let held = Held {
                     token,
                     proof,
                     record,
-                    remaining: ttl,
+                    touch_due: lifetime.touch_is_always_due(),
                 };
                 let cookie = if send {
                     set_cookie(desk, &held, &lifetime)
@@ -413,14 +475,14 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
             Ok(Replaced::Conflict(present)) => present,
             Err(error) => {
                 patience.outcome_unknown(StoreCall::Replace, id, error)?;
-                unanswered.push(revision);
+                unanswered.push(record.revision());
                 patience.load(&key).await?
             }
         };
         let (present, remaining) = match present {
             Loaded::Record { record, remaining } => (record, remaining),
             Loaded::Absent | Loaded::Tombstone | Loaded::Unreadable(_) => {
-                return taken_over(desk, intent, id, base.owner()).await;
+                return Box::pin(taken_over(desk, intent, id, base.owner())).await;
             }
         };
         if unanswered
@@ -428,7 +490,7 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
             .any(|revision| present.includes(*revision))
         {
             // It arrived after all. Only the cookie of a new token is sent: whether an old one may be, nobody confirmed.
-            tell_rotated(desk, &intent, id, &present);
+            tell_rotated(desk, intent, id, &present);
             let proof = new_proof.unwrap_or(held.proof);
             if !present.header().verifier.same_as(&proof) {
                 // And then somebody took the session over: what they made of it is not this request's to see.
@@ -437,11 +499,11 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
                     cookie: Cookie::Withdraw,
                 });
             }
-            let lifetime = Lifetime::new(&desk.config, present.header(), now);
+            let lifetime = desk.lifetime(&present, desk.clock.now());
             let held = Held {
                 token,
                 proof,
-                remaining,
+                touch_due: lifetime.touch_is_due(remaining),
                 record: present.clone(),
             };
             let cookie = match new_proof {
@@ -454,7 +516,7 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
             });
         }
         if !present.header().verifier.same_as(&held.proof) {
-            return taken_over(desk, intent, id, base.owner()).await;
+            return Box::pin(taken_over(desk, intent, id, base.owner())).await;
         }
         if present.revision() != base.revision() {
             // Whether an unanswered write lies beneath the newer ones, nobody can tell: nothing is added twice.
@@ -479,7 +541,7 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
 /// proved who they are.
 async fn taken_over(
     desk: Teller<'_>,
-    intent: Intent,
+    intent: &Intent,
     id: SessionId,
     user: Option<&Arc<str>>,
 ) -> Result<Committed, SessionError> {
@@ -488,7 +550,7 @@ async fn taken_over(
     }
     desk.tell(Event::new(EventKind::Conflict).session(id).user(user));
     match intent.changes.rebased(None) {
-        Ok(changes) => create(desk, &intent, &changes).await,
+        Ok(changes) => create(desk, intent, &changes).await,
         Err(_) => interrupted(desk, id, user),
     }
 }

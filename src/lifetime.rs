@@ -92,11 +92,14 @@ impl<'a> Lifetime<'a> {
         if self.is_over() {
             return false;
         }
-        let slack = self
-            .config
-            .resolved_refresh_interval()
-            .min(self.idle() / SLIDE_SHARE);
-        slack.is_zero() || remaining.abs_diff(self.time_to_live()) > slack
+        let interval = self.config.resolved_refresh_interval();
+        let off = remaining.abs_diff(self.time_to_live());
+        interval.is_zero() || off > interval || off.saturating_mul(SLIDE_SHARE) > self.idle()
+    }
+
+    /// Whether a touch is due however short a time ago the last one was.
+    pub(crate) fn touch_is_always_due(&self) -> bool {
+        self.config.resolved_refresh_interval().is_zero() && !self.is_over()
     }
 
     /// The cookie's lifetime; `None`: it ends with the browser.

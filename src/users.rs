@@ -63,7 +63,7 @@ impl Users {
         let mut sessions = settled_last(self.0.serving(None).sessions_of(user).await?);
         let describe = |indexed: Indexed| {
             let header = indexed.record.header();
-            let left = self.0.lifetime(&indexed.record).time_to_live();
+            let left = self.0.lifetime(&indexed.record, now).time_to_live();
             UserSession {
                 id: indexed.key.id(),
                 created: header.created.into(),
@@ -143,7 +143,8 @@ impl Teller<'_> {
         let mut found = found.inspect_err(|error| {
             self.tell(Event::store_failed(StoreCall::SessionsOf, error));
         })?;
-        found.retain(|indexed| !self.lifetime(&indexed.record).is_over());
+        let now = self.clock.now();
+        found.retain(|indexed| !self.lifetime(&indexed.record, now).is_over());
         Ok(found)
     }
 

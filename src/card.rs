@@ -7,6 +7,7 @@ use crate::lifetime::Lifetime;
 use crate::record::{DecodeError, Record, is_recent};
 use crate::store::{Loaded, TOMBSTONE_LIFETIME};
 use crate::token::{SessionId, Token, VerifierHash};
+use std::sync::Arc;
 
 /// What a request's cookie is worth.
 #[derive(Clone, Debug)]
@@ -59,33 +60,39 @@ pub(crate) struct Held {
 }
 
 impl Card {
-    /// Judges a token by what the store has under its selector.
+    /// Judges a token by what the store has under its selector. Of one that opens nothing it says besides whose session it
+    /// was made for, as far as that is known: to be told to them, and to nobody else.
     pub(crate) fn judge(
         token: &Token,
         proof: VerifierHash,
         loaded: Loaded,
         config: &SessionConfig,
         now: Timestamp,
-    ) -> Self {
+    ) -> (Self, Option<Arc<str>>) {
         let (record, remaining) = match loaded {
             Loaded::Record { record, remaining } => (record, remaining),
-            Loaded::Absent => return Self::Unknown(Why::NoRecord),
-            Loaded::Tombstone => return Self::Late(Late::Deleted),
-            Loaded::Unreadable(DecodeError::FutureFormat) => return Self::Late(Late::Future),
-            Loaded::Unreadable(why) => return Self::Unknown(Why::Unreadable(why)),
+            Loaded::Absent => return (Self::Unknown(Why::NoRecord), None),
+            Loaded::Tombstone => return (Self::Late(Late::Deleted), None),
+            Loaded::Unreadable(DecodeError::FutureFormat) => {
+                return (Self::Late(Late::Future), None);
+            }
+            Loaded::Unreadable(why) => return (Self::Unknown(Why::Unreadable(why)), None),
         };
         let header = record.header();
         let lifetime = Lifetime::new(config, header, now);
         let over = lifetime.ended_by();
         if header.verifier.same_as(&proof) {
             return match over {
-                Some(limit) => Self::Unknown(Why::Expired(limit)),
-                None => Self::Valid(Held {
-                    token: token.clone(),
-                    proof,
-                    touch_due: lifetime.touch_is_due(remaining),
-                    record,
-                }),
+                Some(limit) => (Self::Unknown(Why::Expired(limit)), header.user.clone()),
+                None => {
+                    let held = Held {
+                        token: token.clone(),
+                        proof,
+                        touch_due: lifetime.touch_is_due(remaining),
+                        record,
+                    };
+                    (Self::Valid(held), None)
+                }
             };
         }
         // All are compared, so that the time taken does not tell which one it was.
@@ -96,14 +103,15 @@ impl Card {
                 found
             }
         });
-        match (retired, over) {
+        let card = match (retired, over) {
             (Some(_), Some(limit)) => Self::Unknown(Why::Expired(limit)),
             (Some(at), None) if is_recent(at, now, TOMBSTONE_LIFETIME) => {
                 Self::Late(Late::Rotated(token.selector()))
             }
             (Some(_), None) => Self::Unknown(Why::StaleVerifier),
             (None, _) => Self::Unknown(Why::WrongVerifier),
-        }
+        };
+        (card, header.user.clone())
     }
 
     pub(crate) fn held(&self) -> Option<&Held> {
@@ -148,13 +156,8 @@ mod tests {
             record,
             remaining: MINUTE,
         };
-        Card::judge(
-            &desk.token,
-            desk.proof,
-            loaded,
-            &SessionConfig::default(),
-            now,
-        )
+        let config = SessionConfig::default();
+        Card::judge(&desk.token, desk.proof, loaded, &config, now).0
     }
 
     #[test]
@@ -219,13 +222,8 @@ mod tests {
     fn what_the_store_has_instead_of_a_record_decides() {
         let desk = desk();
         let judge = |loaded| {
-            Card::judge(
-                &desk.token,
-                desk.proof,
-                loaded,
-                &SessionConfig::default(),
-                NOW,
-            )
+            let config = SessionConfig::default();
+            Card::judge(&desk.token, desk.proof, loaded, &config, NOW).0
         };
         assert!(matches!(
             judge(Loaded::Absent),

@@ -82,6 +82,11 @@ impl ClientFacts {
         self.description.as_deref()
     }
 
+    /// The description, as a record keeps it.
+    pub(crate) fn shared_description(&self) -> Option<Arc<str>> {
+        self.description.clone()
+    }
+
     /// What is to stay the same for as long as a session lives.
     #[must_use]
     pub fn fingerprint(&self) -> Option<&ClientFingerprint> {

@@ -45,6 +45,14 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// This time and `duration` earlier, at the Unix epoch at the earliest.
+    pub(crate) fn minus(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -58,8 +58,6 @@ pub(crate) enum CookieChange {
     Set(HeaderValue),
     /// It opens nothing.
     Remove,
-    /// It opens nothing any more, because its holder wanted so.
-    LogOut,
 }
 
 impl From<RandomError> for SessionError {
@@ -106,7 +104,7 @@ async fn commit(
             delete(desk, card, intent.ended).await?;
             Ok(Committed {
                 card: Card::Absent,
-                cookie: Cookie::Send(CookieChange::LogOut),
+                cookie: Cookie::Send(CookieChange::Remove),
             })
         }
         (Plan::DeleteThenCreate, card) => {
@@ -178,7 +176,7 @@ impl<'a> Patience<'a> {
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Loaded, SessionError> {
-        self.store().load(key).await.map_err(|error| {
+        self.store().load_latest(key).await.map_err(|error| {
             let event = Event::store_failed(StoreCall::Load, &error);
             self.desk.tell(event.session(key.id()));
             error.into()
@@ -357,7 +355,12 @@ fn next_draft<'a>(
     let data = changes
         .apply(Some(base.data()), desk.config.max_data_size)
         .map_err(|why| too_large(desk, why))?;
-    Draft::new(desk, intent, Record::new(header, data), now)
+    let record = Record::new(header, data);
+    let record = match new_proof {
+        Some(_) => record.rotating(),
+        None => record,
+    };
+    Draft::new(desk, intent, record, now)
 }
 
 /// Stores a new session under a fresh token.

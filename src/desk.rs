@@ -12,11 +12,12 @@ use crate::client::{ClientFacts, Recognition};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{ConfigError, SessionConfig};
 use crate::cookie::CookieTemplate;
-use crate::event::{Event, EventKind, Observers, StoreCall};
+use crate::event::{Event, EventKind, Meters, Observers, StoreCall};
 use crate::hooks::Hooks;
 use crate::lifetime::Lifetime;
 use crate::record::{Record, Revision};
-use crate::store::{AnyStore, BoundedStore, RecordKey, SessionStore, StoreError};
+use crate::stamp::Stamp;
+use crate::store::{AnyStore, BoundedStore, Loaded, RecordKey, SessionStore, StoreError};
 use crate::token::{Random, RandomError, SessionId, Token, VerifierHash, VerifierHasher};
 
 /// The layer's configuration, in the form in which requests need it.
@@ -29,6 +30,7 @@ pub(crate) struct Desk {
     /// How the application knows who sends a request.
     pub(crate) recognition: Option<Recognition>,
     pub(crate) observers: Option<Observers>,
+    pub(crate) meters: Meters,
     random: Random,
     hasher: VerifierHasher,
     namespace: Arc<str>,
@@ -53,9 +55,10 @@ impl Desk {
                 "the store keeps no index of users to count by; take one that does, or leave the limit out",
             ));
         }
-        let store = BoundedStore::new(store, config.store_timeout);
         let namespace: Arc<str> = config.resolved_namespace().into();
-        let observers = Observers::start(hooks.observers, &namespace, &clock)?;
+        let meters = Meters::new(&namespace);
+        let store = BoundedStore::new(store, config.store_timeout, meters.clone());
+        let observers = Observers::start(hooks.observers, &namespace, &clock, &meters)?;
         Ok(Self {
             cookie: CookieTemplate::new(&config),
             hasher: VerifierHasher::new(store.prefix(), &namespace),
@@ -65,10 +68,16 @@ impl Desk {
             in_flight: InFlight::default(),
             recognition: hooks.recognition,
             observers,
+            meters,
             random,
             namespace,
             turns: Default::default(),
         })
+    }
+
+    /// What a record keeps of a user's stamp.
+    pub(crate) fn stamp(&self, user: &str, stamp: &[u8]) -> Stamp {
+        Stamp::new(self.store.prefix(), self.namespace(), user, stamp)
     }
 
     pub(crate) fn key(&self, id: SessionId) -> RecordKey {
@@ -150,28 +159,53 @@ impl Teller<'_> {
         self.desk.tell(event, self.client);
     }
 
-    /// Looks a token up and judges it: one store call. Of one that opens its session nothing is told.
+    /// Looks a token up and judges it: one store call, and another one if a record that may be stale would turn it down. Of
+    /// one that opens its session nothing is told.
     pub(crate) async fn examine(self, token: &Token) -> Result<Card, StoreError> {
-        let id = token.selector();
-        let proof = self.hash(token);
-        let loaded = match self.store.load(&self.key(id)).await {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                self.tell(Event::store_failed(StoreCall::Load, &error).session(id));
-                return Err(error);
-            }
-        };
-        let card = Card::judge(token, proof, loaded, &self.config, self.clock.now());
+        let loaded = self.store.load(&self.key(token.selector())).await;
+        let stale =
+            matches!(&loaded, Ok(Loaded::Record { record, .. }) if record.is_possibly_stale());
+        let judged = self.judge(token, loaded)?;
+        if stale && judged.0.held().is_none() {
+            return self.examine_latest(token).await;
+        }
+        Ok(self.told(judged, token))
+    }
+
+    /// The same by what is there now, and nothing older.
+    pub(crate) async fn examine_latest(self, token: &Token) -> Result<Card, StoreError> {
+        let loaded = self.store.load_latest(&self.key(token.selector())).await;
+        let judged = self.judge(token, loaded)?;
+        Ok(self.told(judged, token))
+    }
+
+    /// The card, and whose session it was made for, as [`Card::judge`] has it.
+    fn judge(
+        self,
+        token: &Token,
+        loaded: Result<Loaded, StoreError>,
+    ) -> Result<(Card, Option<Arc<str>>), StoreError> {
+        let loaded = loaded.inspect_err(|error| {
+            let event = Event::store_failed(StoreCall::Load, error);
+            self.tell(event.session(token.selector()));
+        })?;
+        let (proof, now) = (self.hash(token), self.clock.now());
+        Ok(Card::judge(token, proof, loaded, &self.config, now))
+    }
+
+    fn told(self, (card, whose): (Card, Option<Arc<str>>), token: &Token) -> Card {
         if let Some(kind) = EventKind::of_card(&card)
             && kind != EventKind::Resumed
         {
-            let event = Event::new(kind).session(id);
+            let event = Event::new(kind)
+                .session(token.selector())
+                .user(whose.as_ref());
             self.tell(match card {
                 Card::Unknown(Why::Unreadable(why)) => event.unreadable(why),
                 _ => event,
             });
         }
-        Ok(card)
+        card
     }
 }
 

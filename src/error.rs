@@ -41,7 +41,8 @@ pub enum SessionError {
         /// The key.
         key: String,
     },
-    /// A user's id is empty, or longer than 255 bytes.
+    /// A user's id is empty or longer than 255 bytes, or not of the type that [`user_as`](crate::Session::user_as) was asked
+    /// for.
     InvalidUser,
     /// The response has begun: write after [`reload`](crate::Session::reload), and end with
     /// [`save`](crate::Session::save).
@@ -94,7 +95,9 @@ impl fmt::Display for SessionError {
                 )
             }
             Self::ReservedKey { key } => write!(f, "the session key {key:?} is reserved"),
-            Self::InvalidUser => f.write_str("a user's id has 1 to 255 bytes"),
+            Self::InvalidUser => {
+                f.write_str("a user's id has 1 to 255 bytes, and is of the type asked for")
+            }
             Self::Sealed => f.write_str("the response has begun: reload the session to write"),
             Self::HeadSent => f.write_str("the response has begun: no new cookie can be set"),
             Self::Saving => f.write_str("a save of the session is under way"),

@@ -134,14 +134,14 @@ fn release<B, E, F: FailureResponse<B>>(
     if farewell.asked || farewell.cookie.is_some() {
         headers::vary_on_cookie(headers);
     }
+    if farewell.logged_out && visit.desk.config.clear_site_data {
+        headers::clear_site_data(headers);
+    }
     if let Some(change) = farewell.cookie {
         let template = &visit.desk.cookie;
-        if matches!(change, CookieChange::LogOut) && visit.desk.config.clear_site_data {
-            headers::clear_site_data(headers);
-        }
         let cookie = match change {
             CookieChange::Set(cookie) => cookie,
-            CookieChange::Remove | CookieChange::LogOut => template.remove(),
+            CookieChange::Remove => template.remove(),
         };
         headers::put_cookie(headers, template.name(), cookie);
         headers::no_store_unless_set(headers);

@@ -180,7 +180,11 @@ fn judged(record: &Record) {
         let lifetime = Lifetime::new(&config, header, now);
         let left = lifetime.time_to_live();
         assert!(left >= Duration::from_millis(1));
-        assert!(left <= Duration::from_secs(14 * 86_400).max(Duration::from_millis(1)));
+        let limits = config.limits(header.terms.remember);
+        assert!(limits.absolute.is_some_and(|limit| left <= limit));
+        assert!(lifetime.ends_in() <= left);
+        let unused = lifetime.unused_for(left);
+        assert!(unused <= Duration::from_secs(1), "{unused:?}");
         let _ = (lifetime.max_age(), lifetime.touch_is_due(left));
 
         for proof in [header.verifier, VerifierHash([0; 32])] {
@@ -188,7 +192,7 @@ fn judged(record: &Record) {
                 record: record.clone(),
                 remaining: left,
             };
-            let card = Card::judge(&token, proof, loaded, &config, now);
+            let (card, _) = Card::judge(&token, proof, loaded, &config, now);
             let opens = header.verifier.same_as(&proof) && !lifetime.is_over();
             assert_eq!(card.held().is_some(), opens);
         }

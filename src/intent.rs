@@ -8,7 +8,8 @@ use crate::clock::Timestamp;
 use crate::config::SessionConfig;
 use crate::data::Data;
 use crate::plan::{CardState, Ended, Wish};
-use crate::record::{Expiry, Header, Revision};
+use crate::record::{Expiry, Header, Revision, Terms};
+use crate::stamp::Stamp;
 use crate::store::TOMBSTONE_LIFETIME;
 use crate::token::VerifierHash;
 
@@ -16,20 +17,23 @@ use crate::token::VerifierHash;
 #[derive(Clone, Default)]
 pub(crate) struct Intent {
     pub(crate) ended: Ended,
-    pub(crate) login: Option<Login>,
+    pub(crate) login: Option<Box<Login>>,
     /// When the user proved once more who they are.
     pub(crate) reauthenticated: Option<Timestamp>,
     /// A new verifier is wanted, whatever else is.
     pub(crate) rotate: bool,
     pub(crate) expiry: Option<Expiry>,
+    /// What the user's credential has become.
+    pub(crate) stamp: Option<Stamp>,
     pub(crate) changes: Changes,
 }
 
-/// Who logs in, and when.
+/// Who logs in, when, and on which terms.
 #[derive(Clone)]
 pub(crate) struct Login {
     pub(crate) user: Arc<str>,
     pub(crate) at: Timestamp,
+    pub(crate) terms: Terms,
 }
 
 impl Intent {
@@ -54,6 +58,15 @@ impl Intent {
         }
     }
 
+    /// What the user's credential was when the session was last told.
+    pub(crate) fn stamp(&self, card: &Card) -> Option<Stamp> {
+        let terms = match &self.login {
+            Some(login) => Some(&login.terms),
+            None => self.header(card).map(|header| &header.terms),
+        };
+        self.stamp.or(terms?.stamp)
+    }
+
     pub(crate) fn authenticated(&self, card: &Card) -> Option<Timestamp> {
         self.login
             .as_ref()
@@ -70,7 +83,9 @@ impl Intent {
         let header = self.header(card);
         // What is no data needs a session to be done to.
         let to_header = header.is_some_and(|header| {
-            self.rotates() || self.expiry.is_some_and(|expiry| expiry != header.expiry)
+            self.rotates()
+                || self.stamp.is_some()
+                || self.expiry.is_some_and(|expiry| expiry != header.expiry)
         });
         if to_header || self.changes.differ_from(self.base(card)) {
             Wish::Write
@@ -124,9 +139,14 @@ impl Intent {
         }
         if let Some(login) = &self.login {
             // Nothing else moves the absolute deadline.
-            header.deadline = config.absolute.map(|limit| login.at.plus(limit));
+            let limits = config.limits(login.terms.remember);
+            header.deadline = limits.absolute.map(|limit| login.at.plus(limit));
             header.authenticated = Some(login.at);
             header.user = Some(login.user.clone());
+            header.terms = login.terms.clone();
+        }
+        if let Some(stamp) = self.stamp {
+            header.terms.stamp = Some(stamp);
         }
         if let Some(expiry) = self.expiry {
             header.expiry = expiry;
@@ -186,10 +206,11 @@ mod tests {
 
     fn login(user: &str) -> Intent {
         Intent {
-            login: Some(Login {
+            login: Some(Box::new(Login {
                 user: user.into(),
                 at: NOW,
-            }),
+                terms: Terms::default(),
+            })),
             ..Intent::default()
         }
     }

@@ -64,7 +64,7 @@
 //! | where sessions are kept, and how to keep them elsewhere | [`store`]: [`MemoryStore`], `RedisStore` (feature `redis`), [`SessionStore`](store::SessionStore) |
 //! | what a client is told when a commit fails | [`FailureResponse`] |
 //! | each security requirement with its test, each threat, and what remains | [`documentation::security`] |
-//! | what happens to sessions, for logs and for whoever is to act on it | [`event`], [`SessionObserver`] |
+//! | what happens to sessions, for logs and for whoever is to act on it | [`event`], [`SessionObserver`], [`AuditLog`] |
 //! | Redis in production: memory, durability, rights, what to watch | [`documentation::production`] |
 //! | where else a user is logged in | [`Session::sessions`], [`Users`] |
 //! | a message for the page after a redirect | [`Session::flash`], [`Session::take_flashes`] |
@@ -79,9 +79,12 @@
 //! |---|---|---|
 //! | `axum` | yes | `Session`, `Option<Session>`, `RequireLogin`, `RequireFresh` and `Flashes` as arguments of axum 0.8 handlers |
 //! | `tracing` | yes | what happened to sessions, as `tracing` events of target `tower_keycard` |
+//! | `metrics` | | events counted and store calls measured, for the recorder of the `metrics` crate |
 //! | `redis` | | `RedisStore`, connected from a URL |
 //! | `redis-tls` | | `rediss://`, by rustls |
-//! | `redis-1` | | `RedisStore` over a connection of the `redis` crate, major version 1 |
+//! | `redis-cluster` | | `redis+cluster://`: `RedisStore` on a Redis Cluster |
+//! | `redis-sentinel` | | `redis+sentinel://`: `RedisStore` on the primary that sentinels name |
+//! | `redis-1` | | `RedisStore` over the application's own client of the `redis` crate, major version 1 |
 //! | `testing` | | the store contract as a suite, a store that fails on command, clocks that stand still |
 //!
 //! # Cancellation, streams, shutdown
@@ -136,6 +139,7 @@ mod intent;
 mod key;
 mod layer;
 mod lifetime;
+mod login;
 mod next;
 mod plan;
 mod policy;
@@ -144,6 +148,7 @@ mod redirect;
 mod require;
 mod service;
 mod session;
+mod stamp;
 pub mod store;
 mod token;
 mod turn;
@@ -153,12 +158,12 @@ mod visit;
 pub use self::client::{ClientFacts, ClientFingerprint};
 pub use self::clock::{Clock, Timestamp};
 pub use self::config::{
-    BeyondLimit, ConfigError, OnInterrupted, Persistence, SameSite, SessionConfig, SessionLimit,
-    Weakness,
+    BeyondLimit, ConfigError, OnInterrupted, Persistence, RememberMe, SameSite, SessionConfig,
+    SessionLimit, Weakness,
 };
 pub use self::csrf::CsrfToken;
 pub use self::error::{SessionError, SessionRejection};
-pub use self::event::{EventKind, SessionEvent, SessionObserver};
+pub use self::event::{AuditLog, EventKind, SessionEvent, SessionObserver};
 #[cfg(feature = "axum")]
 pub use self::extract::{ExtractRejection, Flashes, RequireFresh, RequireLogin};
 pub use self::failure::{DefaultFailureResponse, Failure, FailureResponse};
@@ -166,6 +171,7 @@ pub use self::flash::{Flash, FlashLevel};
 pub use self::future::ResponseFuture;
 pub use self::key::{Key, SessionKey};
 pub use self::layer::{SessionLayer, SessionLayerBuilder};
+pub use self::login::Login;
 pub use self::next::SafeNext;
 pub use self::record::Expiry;
 pub use self::redirect::{LoginRedirect, LoginRedirectFuture, LoginRedirectLayer};

@@ -7,19 +7,27 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::config::{Persistence, SessionConfig};
+use crate::config::{Limits, SessionConfig};
 use crate::event::Limit;
 use crate::record::{Expiry, Header};
 
 /// What a slide of less than this share of the idle limit is not worth.
 const SLIDE_SHARE: u32 = 20;
 
+/// Where a session ends before its idle limit does, activity cannot move its end. Then the store keeps the record beyond it,
+/// for this share of what is cut off, so that what the store has left tells all the same when the session was last used. The
+/// clocks' differences count so many times as much in that.
+const TRACE_SHARE: u32 = 100;
+
 /// The limits in force for one session at one moment.
 pub(crate) struct Lifetime<'a> {
     config: &'a SessionConfig,
+    limits: Limits,
     expiry: Expiry,
     /// What is left of the absolute limit, where there is one.
     absolute_left: Option<Duration>,
+    /// How long the session can live at all, from its login on.
+    span: Duration,
     now: Timestamp,
 }
 
@@ -27,19 +35,28 @@ impl<'a> Lifetime<'a> {
     pub(crate) fn new(config: &'a SessionConfig, header: &Header, now: Timestamp) -> Self {
         // The smaller of the two, so that a shorter limit in the configuration holds at once. And never more than the
         // limit itself, so that a record dated in the future by a wrong clock does not live for ever.
-        let configured = config.absolute.map(|limit| {
-            let start = header.authenticated.unwrap_or(header.created);
-            start.plus(limit).since(now).min(limit)
-        });
+        let limits = config.limits(header.terms.remember);
+        let start = header.authenticated.unwrap_or(header.created);
+        let configured = limits
+            .absolute
+            .map(|limit| start.plus(limit).since(now).min(limit));
         let stored = header.deadline.map(|deadline| deadline.since(now));
         let absolute_left = match (configured, stored) {
             (Some(configured), Some(stored)) => Some(configured.min(stored)),
             (one, other) => one.or(other),
         };
+        let instant = match header.expiry {
+            Expiry::At(instant) => Some(instant),
+            _ => None,
+        };
+        let ends = [header.deadline, instant].into_iter().flatten();
+        let spans = ends.map(|end| end.since(start)).chain(limits.absolute);
         Self {
             config,
+            limits,
             expiry: header.expiry,
             absolute_left,
+            span: spans.min().unwrap_or(Duration::MAX),
             now,
         }
     }
@@ -65,11 +82,11 @@ impl<'a> Lifetime<'a> {
         }
     }
 
-    /// The idle limit in force: the session's own, or that of the layer.
+    /// The idle limit in force: the session's own, that of a login that is remembered, or that of the layer.
     fn idle(&self) -> Duration {
         match self.expiry {
             Expiry::Idle(idle) => idle,
-            _ => self.config.idle,
+            _ => self.limits.idle,
         }
     }
 
@@ -77,24 +94,52 @@ impl<'a> Lifetime<'a> {
         duration.min(self.absolute_left.unwrap_or(Duration::MAX))
     }
 
-    /// How long the store is to keep the record from now on.
-    pub(crate) fn time_to_live(&self) -> Duration {
-        let left = self.capped(
-            self.idle()
-                .min(self.instant_left().unwrap_or(Duration::MAX)),
-        );
-        left.max(Duration::from_millis(1))
+    /// What is left until the session ends, whatever its activity.
+    fn left(&self) -> Duration {
+        self.capped(self.instant_left().unwrap_or(Duration::MAX))
     }
 
-    /// Whether what the store has left is off by enough to be worth a call: too short after activity, or too long after the
+    /// When the session ends if nobody uses it from now on.
+    pub(crate) fn ends_in(&self) -> Duration {
+        self.idle().min(self.left())
+    }
+
+    /// How long the store is to keep the record from now on.
+    pub(crate) fn time_to_live(&self) -> Duration {
+        let ends = self.ends_in();
+        let trace = self.longest_rest().saturating_sub(ends) / TRACE_SHARE;
+        (ends + trace).max(Duration::from_millis(1))
+    }
+
+    /// How long ago the session was last used, if the store has this much left: [`time_to_live`](Self::time_to_live) read
+    /// backwards.
+    pub(crate) fn unused_for(&self, remaining: Duration) -> Duration {
+        let trace = remaining
+            .saturating_sub(self.left())
+            .saturating_mul(TRACE_SHARE);
+        self.longest_rest()
+            .saturating_sub(remaining.min(self.left()))
+            .saturating_sub(trace)
+    }
+
+    /// How long nobody can have used the session at most, while it lives.
+    fn longest_rest(&self) -> Duration {
+        self.idle().min(self.span)
+    }
+
+    /// Whether what the store has left is off by enough to be worth a call: too little after activity, or too much after the
     /// limits were shortened. Never for a session that is over: if it is the clock that is wrong, it goes on afterwards.
     pub(crate) fn touch_is_due(&self, remaining: Duration) -> bool {
         if self.is_over() {
             return false;
         }
-        let interval = self.config.resolved_refresh_interval();
-        let off = remaining.abs_diff(self.time_to_live());
-        interval.is_zero() || off > interval || off.saturating_mul(SLIDE_SHARE) > self.idle()
+        let slack = self
+            .config
+            .resolved_refresh_interval()
+            .min(self.idle() / SLIDE_SHARE);
+        slack.is_zero()
+            || self.unused_for(remaining) > slack
+            || remaining > self.time_to_live().saturating_add(slack)
     }
 
     /// Whether a touch is due however short a time ago the last one was.
@@ -106,9 +151,9 @@ impl<'a> Lifetime<'a> {
     pub(crate) fn max_age(&self) -> Option<Duration> {
         match self.expiry {
             Expiry::BrowserClose => None,
-            Expiry::Default if self.config.persistence == Persistence::BrowserSession => None,
+            Expiry::Default if !self.limits.persistent => None,
             Expiry::Default if !self.config.save_every_request => {
-                Some(self.absolute_left.unwrap_or(self.config.idle))
+                Some(self.absolute_left.unwrap_or(self.limits.idle))
             }
             Expiry::Default | Expiry::Idle(_) => Some(self.capped(self.idle())),
             Expiry::At(instant) => Some(self.capped(instant.since(self.now))),
@@ -120,10 +165,7 @@ impl<'a> Lifetime<'a> {
         self.config.save_every_request
             || match self.expiry {
                 Expiry::Idle(_) => true,
-                Expiry::Default => {
-                    self.config.persistence == Persistence::Persistent
-                        && self.absolute_left.is_none()
-                }
+                Expiry::Default => self.limits.persistent && self.absolute_left.is_none(),
                 Expiry::At(_) | Expiry::BrowserClose => false,
             }
     }
@@ -142,6 +184,7 @@ impl<'a> Lifetime<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Persistence, RememberMe};
     use crate::record::Revision;
     use crate::token::VerifierHash;
 
@@ -175,7 +218,95 @@ mod tests {
         let left = with(&config, Expiry::Default, 14 * DAY - HOUR, |life| {
             life.time_to_live()
         });
-        assert_eq!(left, HOUR);
+        assert_eq!(left, HOUR + 23 * HOUR / 100);
+        let ends = with(&config, Expiry::Default, 14 * DAY - HOUR, |life| {
+            life.ends_in()
+        });
+        assert_eq!(ends, HOUR);
+    }
+
+    #[test]
+    fn what_the_store_has_left_tells_when_a_session_was_last_used() {
+        let remembered = SessionConfig::default().remember_me(RememberMe::new(14 * DAY, 30 * DAY));
+        let short = SessionConfig::default().idle(MINUTE).absolute(DAY);
+        let idle = SessionConfig::default().idle(20 * DAY);
+        for (config, remember) in [(remembered, Some(true)), (short, None), (idle, None)] {
+            for expiry in [
+                Expiry::Default,
+                Expiry::Idle(HOUR),
+                Expiry::At(START.plus(10 * HOUR)),
+            ] {
+                let mut header = header(expiry);
+                header.terms.remember = remember;
+                header.deadline = None;
+                let at = |time| Lifetime::new(&config, &header, START.plus(time));
+                let used = |used: Duration, passed: Duration| {
+                    let kept = at(used).time_to_live();
+                    let now = at(used + passed);
+                    if now.is_over() || kept <= passed {
+                        return;
+                    }
+                    let unused = now.unused_for(kept - passed);
+                    assert!(unused.abs_diff(passed) < Duration::from_millis(1));
+                    // And a touch is due as far from the end as near it.
+                    let due = passed > MINUTE.min(now.idle() / SLIDE_SHARE);
+                    assert_eq!(now.touch_is_due(kept - passed), due, "{used:?} {passed:?}");
+                };
+                for hours in 0..30 * 24 {
+                    for passed in [0, 1, 59, 61, 3_000, 80_000, 1_000_000] {
+                        used(hours * HOUR, Duration::from_secs(passed));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_login_that_is_remembered_has_limits_and_a_cookie_of_its_own() {
+        let browser = SessionConfig::default().persistence(Persistence::BrowserSession);
+        let off = SessionConfig::aal2();
+        for (config, remember, ttl, max_age) in [
+            (&browser, None, DAY, None),
+            (&browser, Some(false), DAY, None),
+            (&browser, Some(true), 14 * DAY, Some(30 * DAY)),
+            (&SessionConfig::default(), None, DAY, Some(14 * DAY)),
+            (&SessionConfig::default(), Some(false), DAY, None),
+            // Where nobody is remembered, it is as if nothing had been said.
+            (&off, Some(true), HOUR, None),
+            (&off, Some(false), HOUR, None),
+            (
+                &SessionConfig::strict(),
+                Some(true),
+                HOUR / 2,
+                Some(8 * HOUR),
+            ),
+        ] {
+            let mut header = header(Expiry::Default);
+            header.deadline = None;
+            header.terms.remember = remember;
+            let life = Lifetime::new(config, &header, START);
+            assert_eq!(life.time_to_live(), ttl, "{remember:?}");
+            assert_eq!(life.max_age(), max_age, "{remember:?}");
+        }
+    }
+
+    #[test]
+    fn shortening_the_limits_of_logins_that_are_remembered_takes_effect_at_once() {
+        let mut header = header(Expiry::Default);
+        header.terms.remember = Some(true);
+        header.deadline = Some(START.plus(30 * DAY));
+        let over = |config: &SessionConfig, after| {
+            Lifetime::new(config, &header, START.plus(after)).is_over()
+        };
+        let default = SessionConfig::default();
+        assert!(!over(&default, 29 * DAY) && over(&default, 30 * DAY));
+        let shorter = default.clone().remember_me(RememberMe::new(DAY, 20 * DAY));
+        assert!(!over(&shorter, 19 * DAY) && over(&shorter, 20 * DAY));
+        let longer = default.clone().remember_me(RememberMe::new(DAY, 40 * DAY));
+        assert!(over(&longer, 30 * DAY));
+        // Switched off, they are as any other.
+        let off = default.remember_me(None);
+        assert!(!over(&off, 13 * DAY) && over(&off, 14 * DAY));
     }
 
     #[test]
@@ -210,7 +341,7 @@ mod tests {
         );
         assert_eq!(
             with(&config, idle(20 * DAY), DAY, |life| life.time_to_live()),
-            13 * DAY
+            13 * DAY + DAY / 100
         );
         assert!(with(&config, idle(20 * DAY), DAY, |life| life.expiry_is_capped()));
         assert!(!with(&config, idle(3 * DAY), DAY, |life| life.expiry_is_capped()));
@@ -231,7 +362,7 @@ mod tests {
         );
         assert_eq!(
             with(&config, at, DAY + HOUR, |life| life.time_to_live()),
-            23 * HOUR
+            23 * HOUR + HOUR / 100
         );
         assert_eq!(with(&config, at, DAY, |life| life.max_age()), Some(DAY));
         assert!(!with(&config, at, DAY, |life| life.cookie_slides()));

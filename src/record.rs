@@ -2,7 +2,7 @@
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
-//! | 0 | 1 | format: 1, up to 15 for later ones; 0 is a tombstone, and nothing else follows it |
+//! | 0 | 1 | format: 1, or 2 with the terms of a login; up to 15 for later ones; 0 is a tombstone, and nothing follows it |
 //! | 1 | 8 | revision: random, new with every write; what compare-and-swap compares |
 //! | 9 | 16 | the two revisions before it (zeros: none) |
 //! | 25 | 32 | hash of the verifier |
@@ -13,9 +13,11 @@
 //! | … | 1 + n | the user's id, if the session belongs to one: its length, then UTF-8 |
 //! | … | 6 | the expiry's milliseconds, if its kind has any |
 //! | … | 38 each | retired verifiers: hash and time |
+//! | … | 1 or more | in format 2, the terms of the login: see `terms` |
 //! | … | rest | the data: a JSON object, readable with `redis-cli` |
 
 mod binding;
+mod terms;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use std::time::Duration;
 pub use self::binding::Binding;
 pub(crate) use self::binding::CLOCK_DIFFERENCE;
 use self::binding::IndexWrite;
+pub(crate) use self::terms::Terms;
 use crate::clock::Timestamp;
 use crate::data::Data;
 use crate::token::{Random, RandomError, VerifierHash};
@@ -93,6 +96,7 @@ pub(crate) struct Header {
     pub(crate) authenticated: Option<Timestamp>,
     pub(crate) user: Option<Arc<str>>,
     pub(crate) expiry: Expiry,
+    pub(crate) terms: Terms,
     /// Oldest first, at most [`Header::MAX_RETIRED`].
     pub(crate) retired: Vec<Retired>,
 }
@@ -113,6 +117,7 @@ impl Header {
             authenticated: None,
             user: None,
             expiry: Expiry::Default,
+            terms: Terms::default(),
             retired: Vec::new(),
         }
     }
@@ -152,6 +157,10 @@ pub struct Record {
     inner: Arc<Inner>,
     /// Of the write that is being made, not of the record.
     write: IndexWrite,
+    /// The same.
+    rotates: bool,
+    /// Of the load that it comes from.
+    stale: bool,
 }
 
 struct Inner {
@@ -172,6 +181,8 @@ impl Record {
     pub const REVISIONS: usize = 3;
 
     const FORMAT: u8 = 1;
+    /// With the terms of a login. What has none is written in the first format, which is a byte shorter.
+    const FORMAT_WITH_TERMS: u8 = 2;
     /// Later formats are to be found here; text, which somebody else may have put there, begins behind.
     const LAST_FORMAT: u8 = 15;
 
@@ -179,6 +190,8 @@ impl Record {
         Self {
             inner: Arc::new(Inner { header, data }),
             write: IndexWrite::Nothing,
+            rotates: false,
+            stale: false,
         }
     }
 
@@ -212,6 +225,30 @@ impl Record {
         self.inner.data.json()
     }
 
+    /// Whether this write makes the card before it worthless, as a login does: a store that can take more care does.
+    #[must_use]
+    pub fn rotates(&self) -> bool {
+        self.rotates
+    }
+
+    /// This record, as one that may have been changed or deleted since: a replica had it. See
+    /// [`load_latest`](crate::store::SessionStore::load_latest).
+    #[must_use]
+    pub fn possibly_stale(mut self) -> Self {
+        self.stale = true;
+        self
+    }
+
+    pub(crate) fn is_possibly_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// A write with a new verifier.
+    pub(crate) fn rotating(mut self) -> Self {
+        self.rotates = true;
+        self
+    }
+
     pub(crate) fn header(&self) -> &Header {
         &self.inner.header
     }
@@ -226,8 +263,9 @@ impl Record {
         let Inner { header, data } = &*self.inner;
         let json = data.json();
         let user = header.user.as_deref().unwrap_or_default();
+        let terms = header.terms.len();
         let mut out = Vec::with_capacity(
-            64 + 3 * 6 + 1 + user.len() + 38 * header.retired.len() + json.len(),
+            64 + 3 * 6 + 1 + user.len() + 38 * header.retired.len() + terms + json.len(),
         );
         let time = |out: &mut Vec<u8>, time: Timestamp| {
             out.extend_from_slice(&time.as_millis().to_be_bytes()[2..]);
@@ -240,7 +278,10 @@ impl Record {
         };
         let retired = &header.retired[..header.retired.len().min(Header::MAX_RETIRED)];
 
-        out.push(Self::FORMAT);
+        out.push(match terms {
+            0 => Self::FORMAT,
+            _ => Self::FORMAT_WITH_TERMS,
+        });
         out.extend_from_slice(&header.revision.0);
         for before in &header.before {
             out.extend_from_slice(&before.0);
@@ -272,6 +313,9 @@ impl Record {
             out.extend_from_slice(&retired.verifier.0);
             time(&mut out, retired.at);
         }
+        if terms > 0 {
+            header.terms.encode(&mut out);
+        }
         out.extend_from_slice(json.as_bytes());
         out
     }
@@ -287,11 +331,12 @@ impl Record {
             return Err(DecodeError::TooLarge);
         }
         let mut rest = Reader(&bytes);
-        match rest.byte()? {
-            Self::FORMAT => {}
-            2..=Self::LAST_FORMAT => return Err(DecodeError::FutureFormat),
+        let with_terms = match rest.byte()? {
+            Self::FORMAT => false,
+            Self::FORMAT_WITH_TERMS => true,
+            3..=Self::LAST_FORMAT => return Err(DecodeError::FutureFormat),
             _ => return Err(DecodeError::Corrupt),
-        }
+        };
         let revision = Revision(rest.array()?);
         let before = [Revision(rest.array()?), Revision(rest.array()?)];
         if revision == Revision::NONE {
@@ -307,13 +352,7 @@ impl Record {
             header.authenticated = Some(rest.time()?);
         }
         if flags & 4 != 0 {
-            let len = rest.byte()?;
-            let user =
-                std::str::from_utf8(rest.slice(len.into())?).map_err(|_| DecodeError::Corrupt)?;
-            if user.is_empty() {
-                return Err(DecodeError::Corrupt);
-            }
-            header.user = Some(user.into());
+            header.user = Some(rest.text()?.into());
         }
         header.expiry = match flags >> 3 & 3 {
             0 => Expiry::Default,
@@ -331,6 +370,9 @@ impl Record {
                 verifier,
                 at: rest.time()?,
             });
+        }
+        if with_terms {
+            header.terms = Terms::decode(&mut rest)?;
         }
         let start = bytes.len() - rest.0.len();
         let mut json = bytes;
@@ -397,6 +439,15 @@ impl<'a> Reader<'a> {
 
     fn byte(&mut self) -> Result<u8, DecodeError> {
         self.array::<1>().map(|[byte]| byte)
+    }
+
+    /// A length in one byte, and as much text: some.
+    fn text(&mut self) -> Result<&'a str, DecodeError> {
+        let len = self.byte()?;
+        let text = std::str::from_utf8(self.slice(len.into())?);
+        text.ok()
+            .filter(|text| !text.is_empty())
+            .ok_or(DecodeError::Corrupt)
     }
 
     fn time(&mut self) -> Result<Timestamp, DecodeError> {

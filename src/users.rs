@@ -25,6 +25,18 @@ pub struct UserSession {
     pub created: SystemTime,
     /// When its user last proved who they are.
     pub authenticated_at: Option<SystemTime>,
+    /// When it was last used: that or up to a [refresh interval](crate::SessionConfig::refresh_interval) later, a minute by
+    /// default. It follows from how much of its life the store has left. So the clocks of the application's servers have to
+    /// agree: where the absolute limit is nearer than the idle one, a difference counts a hundredfold. Just after limits were
+    /// changed it may be off by as much as these were moved.
+    pub last_seen: SystemTime,
+    /// What the client from which the user logged in calls itself, where the layer [asks](crate::ClientFacts) for it. Escape it
+    /// in HTML as any text of a stranger.
+    pub client: Option<String>,
+    /// Whether the login was to be [remembered](crate::Login::remember).
+    pub remembered: bool,
+    /// Whether it is the session of the request that asks. None is in an administrator's list.
+    pub current: bool,
     /// When it ends if nobody uses it until then.
     pub expires_at: SystemTime,
 }
@@ -63,12 +75,19 @@ impl Users {
         let mut sessions = settled_last(self.0.serving(None).sessions_of(user).await?);
         let describe = |indexed: Indexed| {
             let header = indexed.record.header();
-            let left = self.0.lifetime(&indexed.record, now).time_to_live();
+            let lifetime = self.0.lifetime(&indexed.record, now);
+            let last_seen = now.minus(lifetime.unused_for(indexed.remaining));
+            // No session is used before its login, whatever the store's time says after limits were changed.
+            let login = header.authenticated.unwrap_or(header.created);
             UserSession {
                 id: indexed.key.id(),
                 created: header.created.into(),
                 authenticated_at: header.authenticated.map(SystemTime::from),
-                expires_at: now.plus(left.min(indexed.remaining)).into(),
+                last_seen: last_seen.max(login.min(now)).into(),
+                client: header.terms.client.as_deref().map(str::to_owned),
+                remembered: header.terms.remember == Some(true),
+                current: false,
+                expires_at: now.plus(lifetime.ends_in().min(indexed.remaining)).into(),
             }
         };
         Ok(sessions.drain(..).map(describe).collect())
@@ -153,7 +172,7 @@ impl Teller<'_> {
         let Some(token) = &asker.token else {
             return Ok(());
         };
-        let card = self.examine(token).await?;
+        let card = self.examine_latest(token).await?;
         match card.held() {
             Some(held) if held.record.user() == Some(&asker.user) => Ok(()),
             _ => {
@@ -228,8 +247,8 @@ impl Asker {
 /// They look once more whether this session still lives: one that was ended meanwhile, perhaps hours ago while a stream or a
 /// WebSocket went on, sees and ends nothing.
 impl<M: 'static> Session<M> {
-    /// All live sessions of this session's user, the newest login first. The one whose id is this session's
-    /// [`id`](Session::id) is this one. ASVS 5.0, 7.5.2.
+    /// All live sessions of this session's user, the newest login first. This one is marked as the
+    /// [current](UserSession::current) one. ASVS 5.0, 7.5.2.
     ///
     /// # Errors
     ///
@@ -237,7 +256,12 @@ impl<M: 'static> Session<M> {
     pub async fn sessions(&self) -> Result<Vec<UserSession>, SessionError> {
         let (desk, asker) = (self.desk(), self.asker()?);
         asker.at(&desk).confirm(&asker).await?;
-        Ok(Users::new(desk).sessions_of(&asker.user).await?)
+        let mut sessions = Users::new(desk).sessions_of(&asker.user).await?;
+        let own = self.id();
+        for session in &mut sessions {
+            session.current = Some(session.id) == own;
+        }
+        Ok(sessions)
     }
 
     /// Ends one of the user's sessions, and says whether it was one of theirs. To end this one, [log out](Session::logout).

@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(crate) failed: Option<SessionError>,
     /// What was committed, and the browser does not know yet.
     cookie: Option<CookieChange>,
+    /// Whether a logout was carried out, whatever was written after it.
+    logged_out: bool,
 }
 
 /// A request's session, loaded when somebody first asks for it.
@@ -63,6 +65,7 @@ pub(crate) struct Visit {
 pub(crate) struct Farewell {
     pub(crate) asked: bool,
     pub(crate) cookie: Option<CookieChange>,
+    pub(crate) logged_out: bool,
 }
 
 /// How a request's session is finished.
@@ -138,6 +141,7 @@ impl Visit {
                 saving: false,
                 failed: None,
                 cookie: None,
+                logged_out: false,
             }),
         }
     }
@@ -210,7 +214,7 @@ impl Visit {
         let _turn = Turn::take(self).await;
         let token = self.state().card.held().map(|held| held.token.clone());
         let card = match token {
-            Some(token) => Some(self.teller().examine(&token).await?),
+            Some(token) => Some(self.teller().examine_latest(&token).await?),
             None => None,
         };
         let mut state = self.state();
@@ -278,6 +282,7 @@ impl Visit {
         Farewell {
             asked: state.asked,
             cookie: state.cookie.take(),
+            logged_out: state.logged_out,
         }
     }
 
@@ -335,11 +340,13 @@ impl Visit {
         intent: &Intent,
         plan: Plan,
     ) -> Result<(), SessionError> {
+        let logs_out = intent.ended == Ended::Asked;
         let result = commit::carry_out(self.teller(), card, intent, plan).await;
 
         let mut state = self.state();
         let dropped = match result {
             Ok(committed) => {
+                state.logged_out |= logs_out;
                 state.card = committed.card;
                 match committed.cookie {
                     Cookie::Send(cookie) => state.cookie = Some(cookie),
@@ -416,10 +423,9 @@ impl Visit {
                 }
             }
             Plan::RemoveCookie => {
-                state.cookie = Some(match intent.ended {
-                    Ended::Asked => CookieChange::LogOut,
-                    Ended::No | Ended::BySwitch => CookieChange::Remove,
-                });
+                let logs_out = intent.ended == Ended::Asked;
+                state.logged_out |= logs_out;
+                state.cookie = Some(CookieChange::Remove);
                 return Next::Done(Ok(()), None);
             }
             Plan::Discard => return Next::Done(Ok(()), Some(EventKind::Discarded)),

@@ -75,6 +75,7 @@ impl SessionConfig {
     pub fn check(&self) -> Vec<Weakness> {
         let cookie = &self.cookie;
         let beyond = |limit: Duration| self.absolute.is_some_and(|absolute| absolute > limit);
+        let remembered = self.remember_me;
         let weakly_named = match NamePrefix::of(&cookie.full_name()) {
             Some(NamePrefix::Host | NamePrefix::HostHttp) => false,
             Some(NamePrefix::Secure | NamePrefix::Http) => NamePrefix::Host.allows(cookie),
@@ -197,6 +198,26 @@ impl SessionConfig {
                     option: "store_timeout",
                     reason: "while the store is down, requests pile up for that long each (ASVS 5.0, 13.1.3)",
                     hint: "Set 10 seconds or less",
+                },
+            ),
+            (
+                remembered.is_some_and(|limits| limits.absolute > 30 * DAY),
+                Weakness {
+                    id: "keycard.W013",
+                    option: "remember_me.absolute",
+                    reason: "users should authenticate again after 30 days at most, also those who are remembered (ASVS 5.0, \
+                             7.3.2; NIST SP 800-63B-4, 2.1.3)",
+                    hint: "Set 30 days or less",
+                },
+            ),
+            (
+                remembered.is_some_and(|limits| limits.idle > limits.absolute),
+                Weakness {
+                    id: "keycard.W014",
+                    option: "remember_me.idle",
+                    reason: "the idle limit of logins that are remembered is longer than their absolute one, and so never \
+                             comes into force (ASVS 5.0, 7.3.1)",
+                    hint: "Set less than the absolute limit",
                 },
             ),
         ];

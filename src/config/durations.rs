@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserializer, Error, Visitor};
+use serde::de::{Deserializer, Error, Expected, Visitor};
 use serde::ser::Serializer;
 
 /// A duration.
@@ -71,7 +71,7 @@ pub(super) mod or_unset {
     }
 }
 
-const OFF: &str = "off";
+pub(super) const OFF: &str = "off";
 
 struct Text;
 
@@ -83,13 +83,16 @@ impl Visitor<'_> for Text {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
-        humantime::parse_duration(text).map_err(|error| {
-            E::custom(format_args!(
-                "invalid duration \"{text}\" ({error}), expected {}",
-                &self as &dyn serde::de::Expected
-            ))
-        })
+        parse(text, &self)
     }
+}
+
+fn parse<E: Error>(text: &str, expected: &dyn Expected) -> Result<Duration, E> {
+    humantime::parse_duration(text).map_err(|error| {
+        E::custom(format_args!(
+            "invalid duration \"{text}\" ({error}), expected {expected}"
+        ))
+    })
 }
 
 struct TextOrOff;
@@ -106,7 +109,7 @@ impl Visitor<'_> for TextOrOff {
         if text == OFF {
             Ok(None)
         } else {
-            Text.visit_str(text).map(Some)
+            parse(text, &self).map(Some)
         }
     }
 }

@@ -9,21 +9,47 @@
 //! what is left out keeps its default:
 //!
 //! ```
-//! # use tower_keycard::{Persistence, SameSite, SessionConfig};
+//! # use std::time::Duration;
+//! # use tower_keycard::{BeyondLimit, Persistence, SameSite, SessionConfig};
 //! let config: SessionConfig = toml::from_str(r#"
 //!     idle = "30m"
 //!     absolute = "8h"                  # or "off"
+//!     refresh_interval = "1m"
+//!     save_every_request = false
 //!     persistence = "browser-session"  # or "persistent"
 //!     on_interrupted = "conflict"      # or "drop-silently"
+//!     store_timeout = "500ms"
+//!     max_data_size = 65536            # in bytes
+//!     clear_site_data = true
+//!     namespace = "shop"
+//!
+//!     [remember_me]                    # or above, `remember_me = "off"`
+//!     idle = "14d"
+//!     absolute = "30d"
+//!
+//!     [max_sessions_per_user]
+//!     most = 5
+//!     beyond = "evict-oldest"          # or "refuse"
 //!
 //!     [cookie]
 //!     name = "shop"                    # becomes `__Host-shop`
+//!     prefix = true
+//!     path = "/"                       # there is `domain` too
+//!     secure = true
+//!     http_only = true
 //!     same_site = "strict"             # or "lax", "none"
+//!     partitioned = false
 //! "#)?;
 //! assert_eq!(
 //!     config,
-//!     SessionConfig::strict()
+//!     SessionConfig::new()
+//!         .idle(Duration::from_secs(30 * 60))
+//!         .absolute(Duration::from_secs(8 * 60 * 60))
+//!         .refresh_interval(Duration::from_secs(60))
 //!         .persistence(Persistence::BrowserSession)
+//!         .clear_site_data(true)
+//!         .namespace("shop")
+//!         .max_sessions_per_user(5, BeyondLimit::EvictOldest)
 //!         .cookie_name("shop")
 //!         .same_site(SameSite::Strict)
 //! );
@@ -38,6 +64,7 @@ mod durations;
 mod error;
 mod options;
 mod presets;
+mod remember;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -51,6 +78,8 @@ pub(crate) use self::cookie::CookieConfig;
 pub use self::cookie::SameSite;
 pub use self::error::ConfigError;
 pub(crate) use self::options::session_options;
+pub(crate) use self::remember::Limits;
+pub use self::remember::RememberMe;
 
 /// The options of a session layer. Every option is a method here and, with the same name, on the layer's builder.
 ///
@@ -84,6 +113,8 @@ pub struct SessionConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) namespace: Option<String>,
     // Tables last, since in TOML a table ends what stands before it.
+    #[serde(with = "remember")]
+    pub(crate) remember_me: Option<RememberMe>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_sessions_per_user: Option<SessionLimit>,
     pub(crate) cookie: CookieConfig,
@@ -126,6 +157,7 @@ impl Default for SessionConfig {
             max_data_size: 64 << 10,
             clear_site_data: false,
             namespace: None,
+            remember_me: Some(RememberMe::default()),
             max_sessions_per_user: None,
             cookie: CookieConfig::default(),
         }

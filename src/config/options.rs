@@ -63,6 +63,16 @@ macro_rules! session_options {
             self
         }
 
+        /// The limits of a login that is to be [remembered](crate::Login::remember), whose cookie is persistent: by default
+        /// 14 days without a request, and 30 days at most. With `None` nobody is remembered: such a login is as any other.
+        ///
+        /// Both limits are enforced by the server, and shortening them takes effect at once, for sessions that exist as well.
+        #[must_use]
+        pub fn remember_me(mut self, limits: impl Into<Option<$crate::RememberMe>>) -> Self {
+            self$(.$field)?.remember_me = limits.into();
+            self
+        }
+
         /// What becomes of a request whose changes cannot be stored, because its session was rotated or ended by another
         /// request meanwhile: 409 by default.
         #[must_use]

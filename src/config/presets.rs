@@ -16,17 +16,21 @@ impl SessionConfig {
         Self::default()
     }
 
-    /// A working day: 30 minutes idle, 8 hours at most. For back offices and shared computers.
+    /// A working day: 30 minutes idle, 8 hours at most, and nobody is remembered beyond it. For back offices and shared
+    /// computers.
     ///
     /// The limits are within those of NIST SP 800-63B-4 at assurance level 2 (section 2.2.3), and the idle limit is what
     /// the OWASP Session Management Cheat Sheet advises for low-risk applications.
     #[must_use]
     pub fn strict() -> Self {
-        Self::new().idle(30 * MINUTE).absolute(8 * HOUR)
+        Self::new()
+            .idle(30 * MINUTE)
+            .absolute(8 * HOUR)
+            .remember_me(None)
     }
 
     /// The limits of NIST SP 800-63B-4 at authentication assurance level 2 (section 2.2.3): 1 hour idle, 24 hours at
-    /// most. The cookie ends with the browser.
+    /// most. The cookie ends with the browser, and nobody is remembered.
     ///
     /// The level says as much about how a user logs in, which this crate does not see.
     #[must_use]
@@ -35,10 +39,11 @@ impl SessionConfig {
             .idle(HOUR)
             .absolute(24 * HOUR)
             .persistence(Persistence::BrowserSession)
+            .remember_me(None)
     }
 
     /// The limits of NIST SP 800-63B-4 at authentication assurance level 3 (section 2.3.3): 15 minutes idle, 12 hours at
-    /// most. The cookie ends with the browser.
+    /// most. The cookie ends with the browser, and nobody is remembered.
     ///
     /// The level says as much about how a user logs in, which this crate does not see.
     #[must_use]
@@ -47,6 +52,7 @@ impl SessionConfig {
             .idle(15 * MINUTE)
             .absolute(12 * HOUR)
             .persistence(Persistence::BrowserSession)
+            .remember_me(None)
     }
 
     /// The defaults without Secure and without a name prefix, for development over `http://` on a host that is not

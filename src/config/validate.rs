@@ -39,16 +39,22 @@ impl SessionConfig {
             within("absolute", absolute, MILLISECOND)?;
         }
         within("store_timeout", self.store_timeout, MILLISECOND)?;
+        if let Some(remembered) = self.remember_me {
+            within("remember_me.idle", remembered.idle, MILLISECOND)?;
+            within("remember_me.absolute", remembered.absolute, MILLISECOND)?;
+        }
         if let Some(interval) = self.refresh_interval {
             within("refresh_interval", interval, Duration::ZERO)?;
-            if interval >= self.idle {
+            let remembered = self.remember_me.map(|remembered| remembered.idle);
+            let idle = remembered.map_or(self.idle, |remembered| remembered.min(self.idle));
+            if interval >= idle {
                 return Err(ConfigError::new(
                     "refresh_interval",
                     format!(
                         "{} is not less than the idle limit of {}: sessions would end while they are used; leave it \
                          out, or set a twentieth of the idle limit",
                         Human(interval),
-                        Human(self.idle)
+                        Human(idle)
                     ),
                 ));
             }

@@ -207,6 +207,36 @@ words! {
 }
 
 impl EventKind {
+    /// Every kind, with every reason: for a page that lists them.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let mut all = vec![
+            Self::Resumed,
+            Self::Malformed,
+            Self::Ambiguous,
+            Self::Unreadable,
+            Self::Conflict,
+            Self::Interrupted,
+            Self::Discarded,
+            Self::ExpiryCapped,
+            Self::Abandoned,
+            Self::Lost { events: 0 },
+        ];
+        all.extend(Creation::ALL.iter().copied().map(Self::Created));
+        all.extend(Rotation::ALL.iter().copied().map(Self::Rotated));
+        all.extend(Refusal::ALL.iter().copied().map(Self::LoginRefused));
+        all.extend(Ending::ALL.iter().copied().map(Self::Destroyed));
+        all.extend(Revocation::ALL.iter().copied().map(Self::Revoked));
+        all.extend(Limit::ALL.iter().copied().map(Self::Expired));
+        all.extend(Ignorance::ALL.iter().copied().map(Self::Unknown));
+        all.extend(Staleness::ALL.iter().copied().map(Self::Stale));
+        for &call in StoreCall::ALL {
+            let failed = |&kind| Self::StoreFailed { call, kind };
+            all.extend(StoreErrorKind::ALL.iter().map(failed));
+        }
+        all
+    }
+
     /// The name in logs, metrics and the audit log. It does not change.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -32,9 +32,11 @@
 //! [`SessionLayer::drain`](crate::SessionLayer::drain) waits until what happened before has been told, for five seconds at
 //! most.
 
+mod audit;
 mod kind;
 #[cfg(feature = "tracing")]
 mod log;
+mod meters;
 mod observer;
 
 use std::fmt;
@@ -44,10 +46,12 @@ use std::time::SystemTime;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+pub use self::audit::AuditLog;
 pub use self::kind::{
     Creation, Ending, EventKind, Ignorance, Limit, Refusal, Revocation, Rotation, Staleness,
     StoreCall,
 };
+pub(crate) use self::meters::{Measurement, Meters};
 pub use self::observer::SessionObserver;
 pub(crate) use self::observer::{ObserverHooks, Observers, PATIENCE};
 use crate::client::ClientFacts;
@@ -200,6 +204,7 @@ impl Desk {
         if log::is_on(event.kind) {
             guarded(|| log::log(&event, client));
         }
+        self.meters.count(event.kind);
         if let Some(observers) = &self.observers
             && observers.hear(event.kind)
         {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 
-use super::{EventKind, SessionEvent, hook_panicked};
+use super::{EventKind, Meters, SessionEvent, hook_panicked};
 use crate::clock::Clock;
 use crate::config::ConfigError;
 
@@ -68,6 +68,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Observers {
     shared: Arc<Shared>,
     every_request: bool,
+    meters: Meters,
 }
 
 struct Shared {
@@ -100,6 +101,7 @@ impl Observers {
         hooks: ObserverHooks,
         namespace: &Arc<str>,
         clock: &Clock,
+        meters: &Meters,
     ) -> Result<Option<Self>, ConfigError> {
         if hooks.queue == 0 {
             return Err(ConfigError::new(
@@ -128,6 +130,7 @@ impl Observers {
         };
         let observers = Self {
             shared,
+            meters: meters.clone(),
             every_request: worker.observers.iter().any(|(_, asked)| *asked),
         };
         let thread = thread::Builder::new().name("keycard-events".to_owned());
@@ -152,13 +155,17 @@ impl Observers {
             false => self.shared.capacity,
         };
         let mut waiting = self.shared.lock();
-        if waiting.events.len() < room {
+        let fits = waiting.events.len() < room;
+        if fits {
             waiting.events.push_back(event);
         } else {
             waiting.lost += 1;
         }
         drop(waiting);
         self.shared.changed.notify_all();
+        if !fits {
+            self.meters.lose();
+        }
     }
 
     /// Waits until everything that is queued has been told, for so long at most, and says how much has not.

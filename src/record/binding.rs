@@ -104,6 +104,7 @@ impl Record {
     pub(crate) fn settled(&self) -> Self {
         let mut record = self.clone();
         record.write = IndexWrite::Nothing;
+        record.rotates = false;
         record
     }
 

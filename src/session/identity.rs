@@ -1,16 +1,18 @@
 //! Who the session belongs to: login, logout, and proofs asked for again.
 
-use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Session;
 use crate::changes::{Changes, Displaced, FLASHES, RESERVED};
+use crate::client::ClientFacts;
 use crate::data;
 use crate::error::SessionError;
-use crate::intent::{Intent, Login};
+use crate::intent::{self, Intent};
+use crate::login::Login;
 use crate::plan::Ended;
-use crate::record::Header;
+use crate::record::{Header, Terms};
 use crate::store::TOMBSTONE_LIFETIME;
 
 /// # Who it is
@@ -22,7 +24,8 @@ impl<M> Session<M> {
     /// belongs to somebody else, it is ended first, and nothing of it stays. Whatever other requests do meanwhile, this
     /// response carries a card of this user: a login never fails over a lost race.
     ///
-    /// `user` is whatever names a user for good: a number, a UUID, never something that can be given to another.
+    /// `user` is whatever names a user for good: a number, a UUID, never something that can be given to another. A [`Login`]
+    /// says more: what their credential is, and whether the browser is to remember them.
     ///
     /// Over a store with an index of users it is to be committed within a minute
     /// ([`LOGIN_LIFETIME`](crate::store::LOGIN_LIFETIME)): a handler that takes longer [saves](Session::save) the session
@@ -31,8 +34,8 @@ impl<M> Session<M> {
     /// # Errors
     ///
     /// The id is empty or longer than 255 bytes, or the response has begun.
-    pub fn login(&self, user: impl fmt::Display) -> Result<(), SessionError> {
-        self.log_in(user.to_string(), Changes::drop_reserved)
+    pub fn login(&self, user: impl Into<Login>) -> Result<(), SessionError> {
+        self.log_in(user.into(), Changes::drop_reserved)
     }
 
     /// As [`login`](Session::login), but of what was in the session only these keys stay.
@@ -40,30 +43,37 @@ impl<M> Session<M> {
     /// # Errors
     ///
     /// As for [`login`](Session::login).
-    pub fn login_keeping(
-        &self,
-        user: impl fmt::Display,
-        keys: &[&str],
-    ) -> Result<(), SessionError> {
+    pub fn login_keeping(&self, user: impl Into<Login>, keys: &[&str]) -> Result<(), SessionError> {
         let keys = keys
             .iter()
             .filter(|key| !key.starts_with(RESERVED))
             .map(|key| data::key_text(key).into_owned())
             .chain([FLASHES.to_owned()])
             .collect();
-        self.log_in(user.to_string(), |changes| changes.retain(keys))
+        self.log_in(user.into(), |changes| changes.retain(keys))
     }
 
     fn log_in(
         &self,
-        user: String,
+        login: Login,
         keep: impl FnOnce(&mut Changes) -> Displaced,
     ) -> Result<(), SessionError> {
+        let Login {
+            user,
+            stamp,
+            remember,
+        } = login;
         if user.is_empty() || user.len() > Header::MAX_USER_LEN {
             return Err(SessionError::InvalidUser);
         }
+        let desk = &self.visit.desk;
+        let terms = Terms {
+            stamp: stamp.map(|stamp| desk.stamp(&user, &stamp)),
+            remember,
+            client: self.client().and_then(ClientFacts::shared_description),
+        };
         let user: Arc<str> = user.into();
-        let at = self.visit.desk.clock.now();
+        let at = desk.clock.now();
         let mut state = self.visit.state();
         state.open()?;
         let before = state.intent.user(&state.card);
@@ -87,7 +97,8 @@ impl<M> Session<M> {
         } else {
             displaced = keep(&mut state.intent.changes);
         }
-        state.intent.login = Some(Login { user, at });
+        state.intent.stamp = None;
+        state.intent.login = Some(Box::new(intent::Login { user, at, terms }));
         drop(state);
         drop((dropped, displaced));
         Ok(())
@@ -190,6 +201,16 @@ impl<M> Session<M> {
     pub fn user(&self) -> Option<String> {
         let state = self.visit.state();
         state.intent.user(&state.card).map(ToString::to_string)
+    }
+
+    /// Whom the session belongs to, as the type that the application names users by: `session.user_as::<u64>()?`.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::InvalidUser`]: the id is none of this type.
+    pub fn user_as<T: FromStr>(&self) -> Result<Option<T>, SessionError> {
+        let user = self.user().map(|user| user.parse());
+        user.transpose().map_err(|_| SessionError::InvalidUser)
     }
 
     /// When the user last proved who they are.

@@ -1,5 +1,6 @@
 //! What a handler holds.
 
+mod credential;
 mod identity;
 mod values;
 
@@ -256,7 +257,7 @@ impl<M> Session<M> {
         let mut header = state.header()?.clone();
         header.expiry = state.intent.expiry.unwrap_or(header.expiry);
         drop(state);
-        let left = Lifetime::new(&desk.config, &header, now).time_to_live();
+        let left = Lifetime::new(&desk.config, &header, now).ends_in();
         Some(SystemTime::from(now.plus(left)))
     }
 

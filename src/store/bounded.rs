@@ -9,6 +9,7 @@ use super::{
     AnyStore, Binding, Created, Indexed, Loaded, Record, RecordKey, Replaced, Revision, SessionId,
     SessionStore, StoreError, StoreErrorKind, UserIndexRef,
 };
+use crate::event::{Measurement, Meters, StoreCall};
 
 /// A call of the index asks for every session of a user: as many calls of the store, in the end, as fit into this many
 /// deadlines.
@@ -18,17 +19,25 @@ const INDEX_CALLS: u32 = 20;
 #[derive(Clone, Debug)]
 pub(crate) struct BoundedStore {
     store: AnyStore,
+    meters: Meters,
     deadline: Duration,
 }
 
 impl BoundedStore {
-    pub(crate) fn new(store: AnyStore, deadline: Duration) -> Self {
-        Self { store, deadline }
+    pub(crate) fn new(store: AnyStore, deadline: Duration, meters: Meters) -> Self {
+        Self {
+            store,
+            meters,
+            deadline,
+        }
     }
 
     /// The same store, for one who has no more time than this.
     pub(crate) fn within_at_most(&self, time: Duration) -> Self {
-        Self::new(self.store.clone(), self.deadline.min(time))
+        Self {
+            deadline: self.deadline.min(time),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn prefix(&self) -> &str {
@@ -36,7 +45,13 @@ impl BoundedStore {
     }
 
     pub(crate) async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        within(self.deadline, pin!(self.store.load(key))).await
+        let call = pin!(self.store.load(key));
+        within(self.deadline, self.meters.measure(StoreCall::Load), call).await
+    }
+
+    pub(crate) async fn load_latest(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        let call = pin!(self.store.load_latest(key));
+        within(self.deadline, self.meters.measure(StoreCall::Load), call).await
     }
 
     pub(crate) async fn create(
@@ -46,7 +61,7 @@ impl BoundedStore {
         ttl: Duration,
     ) -> Result<Created, StoreError> {
         let call = pin!(self.store.create(key, record, ttl));
-        within(self.deadline, call).await
+        within(self.deadline, self.meters.measure(StoreCall::Create), call).await
     }
 
     pub(crate) async fn replace(
@@ -57,7 +72,7 @@ impl BoundedStore {
         ttl: Duration,
     ) -> Result<Replaced, StoreError> {
         let call = pin!(self.store.replace(key, expected, record, ttl));
-        within(self.deadline, call).await
+        within(self.deadline, self.meters.measure(StoreCall::Replace), call).await
     }
 
     pub(crate) async fn touch(
@@ -68,7 +83,7 @@ impl BoundedStore {
         prolongs: Option<Binding<'_>>,
     ) -> Result<bool, StoreError> {
         let call = pin!(self.store.touch(key, expected, ttl, prolongs));
-        within(self.deadline, call).await
+        within(self.deadline, self.meters.measure(StoreCall::Touch), call).await
     }
 
     pub(crate) async fn delete(
@@ -76,20 +91,26 @@ impl BoundedStore {
         key: &RecordKey,
         user: Option<&str>,
     ) -> Result<(), StoreError> {
-        within(self.deadline, pin!(self.store.delete(key, user))).await
+        let call = pin!(self.store.delete(key, user));
+        within(self.deadline, self.meters.measure(StoreCall::Delete), call).await
     }
 
     /// The users' index, if the store keeps one. Its calls end in time too.
     pub(crate) fn user_index(&self) -> Option<BoundedIndex<'_>> {
         let index = self.store.user_index()?;
         let deadline = self.deadline * INDEX_CALLS;
-        Some(BoundedIndex { index, deadline })
+        Some(BoundedIndex {
+            index,
+            meters: &self.meters,
+            deadline,
+        })
     }
 }
 
 /// The index as the layer uses it.
 pub(crate) struct BoundedIndex<'a> {
     index: UserIndexRef<'a>,
+    meters: &'a Meters,
     deadline: Duration,
 }
 
@@ -99,7 +120,9 @@ impl BoundedIndex<'_> {
         namespace: &str,
         user: &str,
     ) -> Result<Vec<Indexed>, StoreError> {
-        let listed = within(self.deadline, pin!(self.index.sessions_of(namespace, user))).await;
+        let call = pin!(self.index.sessions_of(namespace, user));
+        let measurement = self.meters.measure(StoreCall::SessionsOf);
+        let listed = within(self.deadline, measurement, call).await;
         // Who looks only has changed nothing.
         listed.map_err(|error| match error.kind() {
             StoreErrorKind::OutcomeUnknown => {
@@ -116,22 +139,27 @@ impl BoundedIndex<'_> {
         except: Option<SessionId>,
     ) -> Result<Vec<SessionId>, StoreError> {
         let call = pin!(self.index.delete_user(namespace, user, except));
-        within(self.deadline, call).await
+        let measurement = self.meters.measure(StoreCall::DeleteUser);
+        within(self.deadline, measurement, call).await
     }
 }
 
 /// Pinned by the caller: a future that moves into another one takes up its place twice.
 async fn within<T>(
     deadline: Duration,
+    measurement: Measurement<'_>,
     mut call: Pin<&mut impl Future<Output = Result<T, StoreError>>>,
 ) -> Result<T, StoreError> {
     // A store that answers at once, such as memory, needs no timer, and so no runtime.
     if let Poll::Ready(answer) = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
+        measurement.done(&answer);
         return answer;
     }
-    tokio::time::timeout(deadline, call)
+    let answer = tokio::time::timeout(deadline, call)
         .await
-        .unwrap_or_else(|_elapsed| Err(StoreError::new(StoreErrorKind::OutcomeUnknown)))
+        .unwrap_or_else(|_elapsed| Err(StoreError::new(StoreErrorKind::OutcomeUnknown)));
+    measurement.done(&answer);
+    answer
 }
 
 #[cfg(test)]
@@ -147,7 +175,11 @@ mod tests {
     async fn the_index_is_reached_without_the_stores_type_and_answers_in_time() {
         let store = FaultStore::new(MemoryStore::new());
         let faults = store.faults();
-        let bounded = BoundedStore::new(AnyStore::new(store), Duration::from_millis(500));
+        let bounded = BoundedStore::new(
+            AnyStore::new(store),
+            Duration::from_millis(500),
+            Meters::new(&"id".into()),
+        );
         let (key, login) = (sample_key(), sample_login("alice", HOUR));
         bounded.create(&key, &login, HOUR).await.unwrap();
         let index = bounded.user_index().unwrap();

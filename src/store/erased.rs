@@ -17,6 +17,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send +
 trait Boxed: Send + Sync + 'static {
     fn prefix(&self) -> &str;
     fn load<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, Loaded>;
+    fn load_latest<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, Loaded>;
     fn create<'a>(
         &'a self,
         key: &'a RecordKey,
@@ -59,6 +60,10 @@ impl<S: SessionStore> Boxed for S {
 
     fn load<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, Loaded> {
         Box::pin(SessionStore::load(self, key))
+    }
+
+    fn load_latest<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, Loaded> {
+        Box::pin(SessionStore::load_latest(self, key))
     }
 
     fn create<'a>(
@@ -204,6 +209,13 @@ impl SessionStore for AnyStore {
         match &self.0 {
             Kind::Memory(store) => SessionStore::load(store, key).await,
             Kind::Other(store) => store.load(key).await,
+        }
+    }
+
+    async fn load_latest(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        match &self.0 {
+            Kind::Memory(store) => SessionStore::load_latest(store, key).await,
+            Kind::Other(store) => store.load_latest(key).await,
         }
     }
 

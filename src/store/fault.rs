@@ -197,6 +197,12 @@ impl<S: SessionStore> SessionStore for FaultStore<S> {
         self.run(Operation::Load, call).await
     }
 
+    async fn load_latest(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        let key = key.clone();
+        let call = async move |store: Arc<S>| store.load_latest(&key).await;
+        self.run(Operation::Load, call).await
+    }
+
     async fn create(
         &self,
         key: &RecordKey,

@@ -67,6 +67,16 @@ pub trait SessionStore: Send + Sync + 'static {
     /// The record (or its tombstone), and how long the store will still keep it. One round trip; nothing is written.
     fn load(&self, key: &RecordKey) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
 
+    /// What [`load`](SessionStore::load) answers when it must not be stale. The same, unless `load` may answer from a replica:
+    /// such a store marks what comes from there as [possibly stale](Record::possibly_stale), and overrides this. It is
+    /// asked before a card is turned down by such a record, and wherever a change depends on the answer.
+    fn load_latest(
+        &self,
+        key: &RecordKey,
+    ) -> impl Future<Output = Result<Loaded, StoreError>> + Send {
+        self.load(key)
+    }
+
     /// Inserts a record where there is none; a tombstone counts as present, and a record that has expired does not.
     fn create(
         &self,
@@ -222,9 +232,20 @@ pub enum StoreErrorKind {
     /// All sessions of the user who logs in were [ended](UserIndex::delete_user) a moment ago, or since the login began. No
     /// record was changed; the login may be tried again after [`REVOCATION_LIFETIME`].
     Revoked,
+    /// The change was made, and may be undone: not as many replicas confirmed it as the store was told to wait for.
+    Unreplicated,
 }
 
 impl StoreErrorKind {
+    /// Each of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Unavailable,
+        Self::OutcomeUnknown,
+        Self::Full,
+        Self::Refused,
+        Self::Revoked,
+    ];
+
     /// The name in logs, metrics and the audit log. It does not change.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -234,6 +255,7 @@ impl StoreErrorKind {
             Self::Full => "full",
             Self::Refused => "refused",
             Self::Revoked => "revoked",
+            Self::Unreplicated => "unreplicated",
         }
     }
 }
@@ -280,6 +302,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Full => "the session store is full",
             StoreErrorKind::Refused => "the session store refused",
             StoreErrorKind::Revoked => "the user's sessions have just been ended",
+            StoreErrorKind::Unreplicated => "too few replicas of the session store had the change",
         })
     }
 }

@@ -67,7 +67,7 @@ async fn s28_an_instant_is_not_moved_by_activity(place: Place) {
         browser.get(path).await.ok().sets_nothing();
     }
     let (_, remaining) = place.record(browser.selector().unwrap()).await;
-    assert!(remaining <= 10 * SECOND);
+    assert!(remaining <= 10 * SECOND + 90 * SECOND / 100);
     // A new card has what is left.
     let cookie = browser.get("/cycle").await.ok().new_cookie();
     assert_eq!(cookie.max_age(), Some(10));
@@ -172,9 +172,9 @@ async fn s31_the_absolute_limit_ends_a_session_in_constant_use(place: Place) {
         place.pass(20 * HOUR);
         browser.get("/update:n").await.ok().sets_nothing();
     }
-    // 16 hours are left, and the store keeps it no longer.
+    // 16 hours are left. The store keeps it for longer by a hundredth of what its limit cuts off.
     place
-        .keeps_for(browser.selector().unwrap(), 16 * HOUR)
+        .keeps_for(browser.selector().unwrap(), 16 * HOUR + 8 * HOUR / 100)
         .await;
     place.pass(16 * HOUR);
     let late = browser.with_card(&card);

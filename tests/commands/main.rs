@@ -7,6 +7,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod memory;
+mod page;
+mod requests;
+
 use std::time::Duration;
 
 use support::app::{App, key};

@@ -201,6 +201,7 @@ async fn a_limit_that_the_record_knows_is_named() {
     look(&device).await;
     let events = site.events().await;
     assert_eq!(crate::witness::words(&events[0]), "expired absolute");
+    assert_eq!(events[0].user.as_deref(), Some("alice"));
 }
 
 #[tokio::test]
@@ -221,15 +222,21 @@ async fn cards_that_open_nothing_are_told_of_with_what_is_known_of_them() {
     device.visit(async |session| session.cycle_id()).await;
     site.events().await;
 
-    look(&site.with_cookie(&old)).await;
-    assert_eq!(site.words().await, ["stale late"]);
+    // Whose session it was for, its user is to learn.
+    let told = async |cookie: &str| {
+        look(&site.with_cookie(cookie)).await;
+        let events = site.events().await;
+        assert_eq!(events.len(), 1);
+        let user = events[0].user.as_deref().unwrap_or("nobody");
+        format!("{}: {user}", crate::witness::words(&events[0]))
+    };
+    assert_eq!(told(&old).await, "stale late: alice");
     site.clock.advance(MINUTE);
-    look(&site.with_cookie(&old)).await;
-    assert_eq!(site.words().await, ["stale old"]);
+    assert_eq!(told(&old).await, "stale old: alice");
 
     let (name, card) = old.split_once('=').unwrap();
-    look(&site.with_cookie(&format!("{name}={}{}", &card[..20], "A".repeat(24)))).await;
-    assert_eq!(site.words().await, ["unknown wrong_verifier"]);
+    let guessed = format!("{name}={}{}", &card[..20], "A".repeat(24));
+    assert_eq!(told(&guessed).await, "unknown wrong_verifier: alice");
     look(&site.with_cookie(&format!("{name}={}", "A".repeat(44)))).await;
     let events = site.events().await;
     assert_eq!(crate::witness::words(&events[0]), "unknown no_record");
@@ -453,7 +460,7 @@ async fn what_cannot_be_read_is_told_of() {
     let (_, card) = cookie.split_once('=').unwrap();
     site.events().await;
     let key = format!("keycard:__Host-id:{}", &card[..20]);
-    for (value, told) in [("{}", "unreadable"), ("\u{2}", "stale future_format")] {
+    for (value, told) in [("{}", "unreadable"), ("\u{f}", "stale future_format")] {
         server.cli(&["SET", &key, value]);
         look(&device).await;
         device.set_cookie(Some(cookie.clone()));

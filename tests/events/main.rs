@@ -7,8 +7,11 @@ mod site;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(target_os = "linux")]
+mod audit;
 mod client;
 mod kinds;
+mod metrics;
 mod observers;
 mod page;
 mod redis;

@@ -68,6 +68,31 @@ async fn r05_a_user_lists_their_sessions_and_ends_one_the_others_or_all() {
 }
 
 #[tokio::test]
+async fn r05_a_new_password_ends_every_other_session() {
+    on_every_store(async |store| {
+        let app = App::new(store);
+        let mut devices = [app.browser(), app.browser(), app.browser()];
+        for device in &mut devices {
+            device.does("/stamp/alice/old").await;
+            device.does("/check/old").await;
+        }
+        let [mut phone, mut laptop, mut tablet] = devices;
+        // Somebody has stored a new password without a word to the sessions.
+        let refused = tablet.post("/check/new").await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(user(&mut tablet).await, json!(null));
+
+        phone.does("/change/new").await;
+        phone.does("/check/new").await;
+        assert_eq!(user(&mut phone).await, "alice");
+        assert_eq!(user(&mut laptop).await, json!(null));
+        let stranger = app.browser().post("/change/new").await;
+        assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn r06_a_user_has_no_more_sessions_than_the_policy_allows() {
     on_every_store(async |store| {
         for beyond in [BeyondLimit::EvictOldest, BeyondLimit::Refuse] {

@@ -14,7 +14,7 @@ use tower::ServiceExt;
 use tower_keycard::store::fault::{FaultStore, Faults};
 use tower_keycard::store::{AnyStore, RedisStore};
 use tower_keycard::{
-    MemoryStore, Session, SessionError, SessionId, SessionLayer, SessionLayerBuilder,
+    Login, MemoryStore, Session, SessionError, SessionId, SessionLayer, SessionLayerBuilder,
 };
 
 use crate::redis_server::RedisServer;
@@ -98,6 +98,24 @@ fn routes() -> Router {
         .route("/add", post(add))
         .route("/visit", get(add))
         .route("/login/{user}", post(login))
+        .route(
+            "/stamp/{user}/{stamp}",
+            post(
+                async |session: Session, Path((user, stamp)): Path<(String, String)>| {
+                    session.login(Login::new(user).stamp(stamp))
+                },
+            ),
+        )
+        .route(
+            "/check/{stamp}",
+            post(async |session: Session, Path(stamp): Path<String>| session.check_stamp(stamp)),
+        )
+        .route(
+            "/change/{stamp}",
+            post(async |session: Session, Path(stamp): Path<String>| {
+                session.credential_changed(stamp).await.map(drop)
+            }),
+        )
         .route(
             "/reauthenticate",
             post(async |session: Session| session.reauthenticate()),

@@ -95,7 +95,7 @@ async fn r21_whatever_stands_in_the_store_is_no_session_no_panic_and_stays() {
     assert_eq!(app.with_card(card.clone()).session().await["exists"], false);
     // What a later version wrote is left alone, and so is the browser's cookie.
     let _: i64 = ask(&server, &["DEL", &key]);
-    let later = [b"\x02", &good[1..]].concat();
+    let later = [b"\x0f", &good[1..]].concat();
     let _: String = ask(&server, &[&b"SET"[..], key.as_bytes(), &later]);
     let reply = app.with_card(card).get("/read").await;
     assert_eq!(

@@ -154,6 +154,32 @@ async fn after_a_logout_it_goes_to_the_fresh_session() {
 }
 
 #[tokio::test]
+async fn a_logout_with_a_message_clears_the_sites_data_all_the_same() {
+    let layer = SessionLayer::builder(MemoryStore::new()).clear_site_data(true);
+    let desk = Desk::with(layer.build().unwrap());
+    let clears =
+        |response: &http::Response<String>| response.headers().contains_key("clear-site-data");
+    let login = desk.visit(async |session| session.login("alice")).await;
+    assert!(!clears(&login));
+    let logout = async |session: Session| {
+        session.logout().unwrap();
+        flash(&session, "bye");
+    };
+    assert!(clears(&desk.visit(logout).await));
+    assert_eq!(shown(&desk).await, ["bye"]);
+
+    desk.visit(async |session| session.login("alice")).await;
+    let in_two_steps = async |session: Session| {
+        session.logout().unwrap();
+        session.save().await.unwrap();
+        flash(&session, "bye");
+    };
+    assert!(clears(&desk.visit(in_two_steps).await));
+    let switch = desk.visit(async |session| session.login("bob")).await;
+    assert!(!clears(&switch));
+}
+
+#[tokio::test]
 async fn a_message_that_comes_while_a_page_is_rendered_waits_for_the_next() {
     let desk = Desk::new();
     desk.visit(async |session| flash(&session, "first")).await;

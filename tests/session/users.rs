@@ -11,8 +11,8 @@ use tower_keycard::store::{
     SessionStore, StoreError,
 };
 use tower_keycard::{
-    BeyondLimit, Clock, MemoryStore, Session, SessionError, SessionId, SessionLayer, Timestamp,
-    UserSession,
+    BeyondLimit, ClientFacts, Clock, Login, MemoryStore, Session, SessionError, SessionId,
+    SessionLayer, Timestamp, UserSession,
 };
 
 use crate::support::Desk;
@@ -69,6 +69,8 @@ async fn a_user_sees_where_they_are_logged_in_the_newest_first() {
     let stranger = logged_in(&layer, "bob").await;
     let seen = ask(&phone, async |session| session.sessions().await.unwrap()).await;
     assert_eq!(ids(&seen), [id(&laptop).await, id(&phone).await]);
+    let current: Vec<_> = seen.iter().map(|session| session.current).collect();
+    assert_eq!(current, [false, true]);
     assert_eq!(seen[1].created, SystemTime::from(START));
     assert_eq!(seen[1].authenticated_at, Some(SystemTime::from(START)));
     assert_eq!(
@@ -77,6 +79,85 @@ async fn a_user_sees_where_they_are_logged_in_the_newest_first() {
     );
     let outside = layer.users().sessions_of("bob").await.unwrap();
     assert_eq!(ids(&outside), [id(&stranger).await]);
+    assert!(!outside[0].current, "nobody asks");
+}
+
+#[tokio::test]
+async fn a_list_says_when_each_session_was_last_used_to_the_refresh_interval() {
+    let clock = Clock::manual(START);
+    let store = MemoryStore::builder().clock(clock.clone()).build();
+    let layer = SessionLayer::builder(store).clock(clock.clone());
+    let layer = layer.build().unwrap();
+    let (hour, minute) = (Duration::from_secs(3_600), Duration::from_secs(60));
+    let used = logged_in(&layer, "alice").await;
+    let mut last = clock.now();
+    // To the end of the absolute limit, which is nearer than the idle one in the last day.
+    'life: for gap in [30, 61, 300, 3_600, 7_200].into_iter().cycle() {
+        for _ in 0..3 {
+            clock.advance(Duration::from_secs(gap) / 3);
+            let listed = layer.users().sessions_of("alice").await.unwrap();
+            let Some(session) = listed.first() else {
+                break 'life;
+            };
+            let told = Timestamp::from(session.last_seen);
+            // Never later, but for what the store cannot tell: milliseconds, a hundredfold.
+            assert!(told.since(last) < Duration::from_millis(200));
+            assert!(last.since(told) <= minute, "{told:?}, not {last:?}");
+        }
+        if user(&used).await.is_some() {
+            last = clock.now();
+        }
+    }
+    assert!(clock.now().since(START) >= 14 * 24 * hour);
+    assert!(last.since(START) >= 14 * 24 * hour - 3 * hour);
+}
+
+#[tokio::test]
+async fn no_session_is_said_to_have_been_used_before_its_login() {
+    let clock = Clock::manual(START);
+    let store = MemoryStore::builder().clock(clock.clone()).build();
+    let with = |idle| {
+        let layer = SessionLayer::builder(store.clone()).clock(clock.clone());
+        layer.idle(idle).build().unwrap()
+    };
+    let minute = Duration::from_secs(60);
+    logged_in(&with(minute), "alice").await;
+    for longer in [minute / 2, minute, 60 * minute] {
+        let listed = with(longer).users().sessions_of("alice").await.unwrap();
+        assert_eq!(listed[0].last_seen, SystemTime::from(START));
+    }
+}
+
+#[tokio::test]
+async fn a_list_shows_the_client_that_logged_in_whatever_uses_the_session_since() {
+    let description = Arc::new(Mutex::new(Some("Firefox on Linux")));
+    let shown = description.clone();
+    let layer = SessionLayer::builder(MemoryStore::new())
+        .client(move |_| match *shown.lock().unwrap() {
+            Some(text) => ClientFacts::new().with_description(text),
+            None => ClientFacts::new(),
+        })
+        .build()
+        .unwrap();
+    let listed = async || {
+        let sessions = layer.users().sessions_of("alice").await.unwrap();
+        let described = |session: UserSession| (session.client, session.remembered);
+        sessions.into_iter().map(described).collect::<Vec<_>>()
+    };
+    let device = Desk::with(layer.clone());
+    let login = async |session: Session| session.login(Login::new("alice").remember(true));
+    device.visit(login).await;
+    let firefox = [(Some("Firefox on Linux".to_owned()), true)];
+    assert_eq!(listed().await, firefox);
+    *description.lock().unwrap() = Some("curl");
+    device.visit(async |session| session.insert("n", 1)).await;
+    device.visit(async |session| session.cycle_id()).await;
+    assert_eq!(listed().await, firefox);
+    device.visit(async |session| session.login("alice")).await;
+    assert_eq!(listed().await, [(Some("curl".to_owned()), false)]);
+    *description.lock().unwrap() = None;
+    device.visit(async |session| session.login("alice")).await;
+    assert_eq!(listed().await, [(None, false)]);
 }
 
 #[tokio::test]

@@ -161,7 +161,7 @@ async fn sessions_that_cannot_be_read_are_not_listed_and_are_ended_all_the_same(
     logged_in(&store, 1).await;
     // A newer version has written it since.
     let name = format!("keycard:{}", key(1));
-    server.cli(&["SETRANGE", &name, "0", "\u{2}"]);
+    server.cli(&["SETRANGE", &name, "0", "\u{3}"]);
     assert_eq!(listed(&store).await, []);
     ended(&store).await;
     let loaded = store.load(&key(1)).await.unwrap();

@@ -6,6 +6,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../session/support.rs"]
+#[allow(dead_code)]
+mod desk;
+
+mod accounts;
 mod commands;
 mod connecting;
 mod contract;

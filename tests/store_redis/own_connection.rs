@@ -23,7 +23,18 @@ async fn it_serves_a_store_and_the_application_alike() {
     let connection = manager(&server.url());
     let timeout = Duration::from_millis(500);
     let store = RedisStore::from_connection_manager(connection.clone(), "own:", timeout).unwrap();
-    let record = created(&store, &key(1)).await;
+    serves(&store).await;
+    let exists: bool = redis::cmd("EXISTS")
+        .arg(format!("own:{}", key(1)))
+        .query_async(&mut connection.clone())
+        .await
+        .unwrap();
+    assert!(exists);
+}
+
+/// Every call of a store once.
+async fn serves(store: &RedisStore) {
+    let record = created(store, &key(1)).await;
     let next = sample_revision_of(&record, "{}");
     assert!(is_replaced(
         &store
@@ -37,18 +48,20 @@ async fn it_serves_a_store_and_the_application_alike() {
             .await
             .unwrap()
     );
-    loaded(&store, &key(1)).await;
+    loaded(store, &key(1)).await;
     store.delete(&key(1), None).await.unwrap();
     assert!(matches!(
         store.load(&key(1)).await.unwrap(),
         Loaded::Tombstone
     ));
-    let exists: bool = redis::cmd("EXISTS")
-        .arg(format!("own:{}", key(1)))
-        .query_async(&mut connection.clone())
-        .await
-        .unwrap();
-    assert!(exists);
+    for number in 10..30 {
+        let login = sample_login("alice", LONG);
+        store.create(&key(number), &login, LONG).await.unwrap();
+    }
+    let listed = store.sessions_of("__Host-id", "alice").await.unwrap();
+    assert_eq!(listed.len(), 20);
+    let ended = store.delete_user("__Host-id", "alice", None).await.unwrap();
+    assert_eq!(ended.len(), 20);
 }
 
 #[tokio::test]

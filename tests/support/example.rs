@@ -151,8 +151,11 @@ fn features() -> String {
     let all = [
         ("axum", cfg!(feature = "axum")),
         ("tracing", cfg!(feature = "tracing")),
+        ("metrics", cfg!(feature = "metrics")),
         ("redis", cfg!(feature = "redis")),
         ("redis-tls", cfg!(feature = "redis-tls")),
+        ("redis-cluster", cfg!(feature = "redis-cluster")),
+        ("redis-sentinel", cfg!(feature = "redis-sentinel")),
         ("redis-1", cfg!(feature = "redis-1")),
         ("testing", cfg!(feature = "testing")),
     ];

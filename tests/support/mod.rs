@@ -5,8 +5,18 @@
 
 #[cfg(feature = "axum")]
 pub(crate) mod app;
+#[cfg(all(
+    feature = "redis-cluster",
+    feature = "redis-sentinel",
+    feature = "testing"
+))]
+pub(crate) mod contract;
+#[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
+pub(crate) mod deployment;
 pub(crate) mod fake_server;
 pub(crate) mod proxy;
+pub(crate) mod redis_cluster;
+pub(crate) mod redis_sentinel;
 pub(crate) mod redis_server;
 
 use std::time::{Duration, Instant};

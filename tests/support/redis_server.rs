@@ -79,6 +79,22 @@ impl RedisServer {
         self.child.id()
     }
 
+    pub(crate) fn args(&self) -> &[String] {
+        &self.args
+    }
+
+    /// Whether the process is neither dead nor stopped.
+    pub(crate) fn is_running(&self) -> bool {
+        // The state stands behind the command in parentheses.
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        let state = state.unwrap_or_default();
+        let state = state
+            .rsplit(") ")
+            .next()
+            .and_then(|rest| rest.chars().next());
+        matches!(state, Some('R' | 'S' | 'D'))
+    }
+
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
@@ -96,9 +112,15 @@ impl RedisServer {
     /// with `keycard:`.
     #[cfg(feature = "redis")]
     pub(crate) fn restricted(&self) -> tower_keycard::RedisConfig {
-        let set_user: Vec<_> = documented_user().split(' ').collect();
-        assert_eq!(self.cli(&set_user), "OK");
+        self.restrict("");
         self.patiently().username("keycard").password("password")
+    }
+
+    /// Makes the user of `docs/production.md`, with the rights besides that the page lists where it says so.
+    pub(crate) fn restrict(&self, besides: &str) {
+        let set_user = documented_user().split(' ');
+        let set_user: Vec<_> = set_user.chain(besides.split_whitespace()).collect();
+        assert_eq!(self.cli(&set_user), "OK");
     }
 
     /// Which commands, keys and users were denied, as the server remembers it; empty if nothing was.
@@ -217,9 +239,17 @@ pub(crate) fn documented_user() -> &'static str {
     page.lines().find(line).unwrap()
 }
 
+/// What the documentation adds to that in a cluster.
+pub(crate) fn documented_in_a_cluster() -> &'static str {
+    let page = include_str!("../../docs/production.md");
+    let mut lines = page.lines();
+    let line = lines.find_map(|line| line.strip_prefix("- In a cluster: add `"));
+    line.unwrap().split('`').next().unwrap()
+}
+
 /// A port that nobody listens on. Not one of those that the system gives to connections: it might give it away while the
 /// server that had it is restarted.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     const PORTS: std::ops::Range<u16> = 12_000..32_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {

@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{DAY, OnInterrupted, Persistence, SECOND, SameSite, SessionConfig, config};
+use crate::config::{BeyondLimit, RememberMe};
 
 fn toml(text: &str) -> SessionConfig {
     toml::from_str(text).unwrap()
@@ -38,6 +39,14 @@ fn every_option_can_be_written() {
         clear_site_data = true
         namespace = "shop"
 
+        [remember_me]
+        idle = "7d"
+        absolute = "28d"
+
+        [max_sessions_per_user]
+        most = 5
+        beyond = "evict-oldest"
+
         [cookie]
         name = "sid"
         prefix = false
@@ -60,6 +69,8 @@ fn every_option_can_be_written() {
         .max_data_size(1_000)
         .clear_site_data(true)
         .namespace("shop")
+        .remember_me(RememberMe::new(7 * DAY, 28 * DAY))
+        .max_sessions_per_user(5, BeyondLimit::EvictOldest)
         .cookie_name("sid")
         .cookie_prefix(false)
         .cookie_domain("example.com")
@@ -83,7 +94,8 @@ fn the_default_is_written_as_a_person_would() {
         toml::to_string(&config()).unwrap(),
         "idle = \"1d\"\nabsolute = \"14d\"\nsave_every_request = false\n\
          persistence = \"persistent\"\non_interrupted = \"conflict\"\n\
-         store_timeout = \"500ms\"\nmax_data_size = 65536\nclear_site_data = false\n\n[cookie]\nprefix = true\n\
+         store_timeout = \"500ms\"\nmax_data_size = 65536\nclear_site_data = false\n\n\
+         [remember_me]\nidle = \"14d\"\nabsolute = \"30d\"\n\n[cookie]\nprefix = true\n\
          path = \"/\"\nsecure = true\nhttp_only = true\nsame_site = \"lax\"\n\
          partitioned = false\n"
     );
@@ -101,9 +113,38 @@ fn no_absolute_limit_is_written_off() {
 }
 
 #[test]
+fn who_is_to_be_remembered_can_be_told_in_part_or_not_at_all() {
+    let off = toml("remember_me = \"off\"");
+    assert_eq!(off, config().remember_me(None));
+    assert_eq!(toml(&toml::to_string(&off).unwrap()), off);
+    let in_part = toml("[remember_me]\nidle = \"7d\"");
+    let limits = RememberMe::new(7 * DAY, 30 * DAY);
+    assert_eq!(in_part, config().remember_me(limits));
+    let json = serde_json::to_value(&off).unwrap();
+    assert_eq!(json["remember_me"], "off");
+    assert_eq!(serde_json::from_value::<SessionConfig>(json).unwrap(), off);
+    for wrong in ["\"on\"", "true", "30"] {
+        let error = error(&format!("remember_me = {wrong}"));
+        let expected = "expected a table with `idle` and `absolute`, or \"off\"";
+        assert!(error.contains(expected), "{error}");
+    }
+    assert!(error("[remember_me]\nidel = \"7d\"").contains("unknown field `idel`"));
+}
+
+#[test]
 fn only_the_absolute_limit_can_be_off() {
     for option in ["idle", "store_timeout", "refresh_interval"] {
         assert!(error(&format!("{option} = \"off\"")).contains("invalid duration \"off\""));
+    }
+}
+
+#[test]
+fn whoever_writes_none_is_told_of_off() {
+    for wrong in ["none", "never", "0x"] {
+        let absolute = error(&format!("absolute = \"{wrong}\""));
+        assert!(absolute.contains("or \"off\""), "{absolute}");
+        let idle = error(&format!("idle = \"{wrong}\""));
+        assert!(!idle.contains("off"), "{idle}");
     }
 }
 

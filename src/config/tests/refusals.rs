@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::{Changes, DAY, Persistence, SECOND, SameSite, SessionConfig, config, refused};
+use crate::config::RememberMe;
 use crate::cookie::CookieTemplate;
 use crate::record::Record;
 use crate::token::{Random, Token};
@@ -34,6 +35,9 @@ fn presets_have_the_limits_that_they_are_named_for() {
             BrowserSession,
         ),
     ] {
+        // Nobody is remembered beyond the limits of a preset.
+        let remembered = (config == SessionConfig::new()).then(RememberMe::default);
+        assert_eq!(config.remember_me, remembered);
         assert_eq!(limits(config), (idle, Some(absolute), persistence));
     }
 }
@@ -52,6 +56,16 @@ fn what_cannot_work_is_refused_by_the_name_of_the_option() {
         }),
         ("store_timeout", |config| {
             config.store_timeout(Duration::MAX)
+        }),
+        ("remember_me.idle", |config| {
+            config.remember_me(RememberMe::new(Duration::ZERO, DAY))
+        }),
+        ("remember_me.absolute", |config| {
+            config.remember_me(RememberMe::new(DAY, 3_651 * DAY))
+        }),
+        ("refresh_interval", |config| {
+            let remembered = RememberMe::new(SECOND, DAY);
+            config.remember_me(remembered).refresh_interval(SECOND)
         }),
         ("refresh_interval", |config| config.refresh_interval(DAY)),
         ("refresh_interval", |config| {

@@ -1,4 +1,5 @@
 use super::{Changes, DAY, SECOND, SameSite, SessionConfig, Weakness, config};
+use crate::config::RememberMe;
 
 fn ids(config: &SessionConfig) -> Vec<&'static str> {
     config.check().iter().map(Weakness::id).collect()
@@ -43,6 +44,12 @@ fn each_weak_setting_has_its_id() {
         ("W012 store_timeout", |config| {
             config.store_timeout(11 * SECOND)
         }),
+        ("W013 remember_me.absolute", |config| {
+            config.remember_me(RememberMe::new(DAY, 31 * DAY))
+        }),
+        ("W014 remember_me.idle", |config| {
+            config.remember_me(RememberMe::new(DAY, DAY / 2))
+        }),
     ];
     for (expected, change) in weak {
         let config = change(config());
@@ -61,6 +68,9 @@ fn what_is_just_within_an_advised_limit_is_not_weak() {
         ("idle", |config| config.idle(7 * DAY)),
         ("as long as absolute", |config| {
             config.idle(DAY).absolute(DAY)
+        }),
+        ("remembered", |config| {
+            config.remember_me(RememberMe::new(30 * DAY, 30 * DAY))
         }),
         ("data", |config| config.max_data_size(256 << 10)),
         ("timeout", |config| config.store_timeout(10 * SECOND)),

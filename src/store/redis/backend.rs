@@ -1,89 +1,228 @@
 //! What answers a command: how it gets to a server and back, and nothing of what it says.
-//!
-//! A cluster, or a primary found by sentinels, is another kind of backend: it answers the same two questions.
 
-use redis::{Cmd, Pipeline, RedisError, Value};
-use tokio::time::{Instant, timeout_at};
+#[cfg(feature = "redis-sentinel")]
+use std::sync::Arc;
 
-use super::failure::Failure;
-use super::link::{Lease, Link};
+use redis::{Cmd, Pipeline, Value};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+
+#[cfg(feature = "redis-cluster")]
+use super::cluster::Cluster;
 #[cfg(feature = "redis-1")]
-use super::manager::Manager;
+use super::config::RedisConfig;
+use super::config::{Checked, Route};
+use super::failure::{Failure, RedisStoreError};
+use super::link::Link;
+use super::node::Node;
+#[cfg(feature = "redis-1")]
+use super::own::Own;
+#[cfg(feature = "redis-sentinel")]
+use super::sentinel::{Sentinels, Watched};
+use super::target::Target;
+use super::wait::Wait;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// Where the commands go, and how many of them may be under way.
+pub(super) struct Backend {
+    topology: Topology,
+    calls: Semaphore,
+}
 
 /// Where the commands go.
-pub(super) enum Backend {
-    /// One server, and our own connection to it.
-    Standalone(Link),
+enum Topology {
+    /// One server.
+    Server(Node),
+    /// The server that has the key.
+    #[cfg(feature = "redis-cluster")]
+    Cluster(Cluster),
+    /// The server that is the primary just now.
+    #[cfg(feature = "redis-sentinel")]
+    Watched(Arc<Watched>),
     /// A connection that the application has brought along.
     #[cfg(feature = "redis-1")]
-    Manager(Manager),
+    Own(Own),
 }
 
 impl Backend {
-    /// The answer to one command. An error reply is a [`Value`], as any other.
-    pub(super) async fn one(&self, command: &Cmd, deadline: Instant) -> Result<Value, Failure> {
-        match self {
-            Self::Standalone(link) => {
-                let mut lease = link.lease(deadline).await.map_err(Failure::NotSent)?;
-                let asked = lease.connection().send_packed_command(command);
-                let answer = within(deadline, asked).await;
-                settle(&mut lease, answer.as_ref().map(Some));
-                answer
+    fn new(topology: Topology, max_in_flight: usize) -> Self {
+        Self {
+            topology,
+            calls: Semaphore::new(max_in_flight),
+        }
+    }
+
+    /// What a configuration leads to. Nothing is connected yet.
+    pub(super) fn of(checked: Checked) -> Result<Self, RedisStoreError> {
+        let (connections, connect_timeout) = (checked.connections, checked.connect_timeout);
+        let topology = match checked.route {
+            Route::Server(server) => {
+                let client = server.client()?;
+                let target = || Target::Server(client.clone());
+                let link = |target| Link::new(target, connect_timeout);
+                Topology::Server(Node::new(connections, target, link))
             }
+            #[cfg(feature = "redis-cluster")]
+            Route::Cluster(seeds) => {
+                Topology::Cluster(Cluster::new(seeds, connections, connect_timeout))
+            }
+            #[cfg(feature = "redis-sentinel")]
+            Route::Sentinels {
+                sentinels,
+                service,
+                primary,
+            } => {
+                let sentinels = Sentinels::new(sentinels, service, primary)?;
+                Topology::Watched(Watched::new(sentinels, connections, connect_timeout))
+            }
+        };
+        Ok(Self::new(topology, checked.max_in_flight))
+    }
+
+    #[cfg(feature = "redis-1")]
+    pub(super) fn own(own: Own) -> Self {
+        Self::new(Topology::Own(own), RedisConfig::DEFAULT_MAX_IN_FLIGHT)
+    }
+
+    /// The primary that the application's sentinels name.
+    #[cfg(all(feature = "redis-1", feature = "redis-sentinel"))]
+    pub(super) fn watched(sentinels: Sentinels) -> Self {
+        let (connections, timeout) = (
+            RedisConfig::DEFAULT_CONNECTIONS,
+            RedisConfig::DEFAULT_CONNECT_TIMEOUT,
+        );
+        let watched = Watched::new(sentinels, connections, timeout);
+        Self::new(
+            Topology::Watched(watched),
+            RedisConfig::DEFAULT_MAX_IN_FLIGHT,
+        )
+    }
+
+    /// Makes sure that there is somebody to answer.
+    pub(super) async fn connect(&self, deadline: Instant) -> Result<(), Failure> {
+        match &self.topology {
+            Topology::Server(node) => node.connect(deadline).await,
+            #[cfg(feature = "redis-cluster")]
+            Topology::Cluster(cluster) => cluster.connect(deadline).await,
+            #[cfg(feature = "redis-sentinel")]
+            Topology::Watched(watched) => watched.primary.connect(deadline).await,
             #[cfg(feature = "redis-1")]
-            Self::Manager(manager) => manager.one(command, deadline).await,
+            Topology::Own(_) => Ok(()),
+        }
+    }
+
+    /// The answer to one command. An error reply is a [`Value`], as any other.
+    pub(super) async fn one(
+        &self,
+        command: &Cmd,
+        wait: Option<Wait>,
+        deadline: Instant,
+    ) -> Result<Value, Failure> {
+        let _call = self.enter()?;
+        match &self.topology {
+            Topology::Server(node) => node.one(command, wait, deadline).await,
+            #[cfg(feature = "redis-cluster")]
+            Topology::Cluster(cluster) => cluster.one(command, wait, deadline).await,
+            #[cfg(feature = "redis-sentinel")]
+            Topology::Watched(watched) => watched.primary.one(command, wait, deadline).await,
+            #[cfg(feature = "redis-1")]
+            Topology::Own(own) => own.one(command, deadline).await,
         }
     }
 
     /// The answers to commands that are sent together, and need not be carried out together. Each is about one key, which is
-    /// its first argument, or the third of a script.
+    /// its first argument, or the third of a script. Where there are several servers, they are carried out in any order.
     pub(super) async fn all(
         &self,
         commands: &Pipeline,
+        wait: Option<Wait>,
         deadline: Instant,
     ) -> Result<Vec<Value>, Failure> {
-        match self {
-            Self::Standalone(link) => {
-                let mut lease = link.lease(deadline).await.map_err(Failure::NotSent)?;
-                let asked = lease
-                    .connection()
-                    .send_packed_commands(commands, 0, commands.len());
-                let answers = within(deadline, asked).await;
-                settle(&mut lease, answers.as_ref().map(|answers| answers.first()));
-                answers
-            }
+        let _call = self.enter()?;
+        match &self.topology {
+            Topology::Server(node) => node.all(commands, wait, deadline).await,
+            #[cfg(feature = "redis-cluster")]
+            Topology::Cluster(cluster) => cluster.all(commands, wait, deadline).await,
+            #[cfg(feature = "redis-sentinel")]
+            Topology::Watched(watched) => watched.primary.all(commands, wait, deadline).await,
             #[cfg(feature = "redis-1")]
-            Self::Manager(manager) => manager.all(commands, deadline).await,
+            Topology::Own(own) => own.all(commands, deadline).await,
+        }
+    }
+
+    /// What every server that has keys answers to a command about none.
+    pub(super) async fn everywhere(
+        &self,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<Vec<Value>, Failure> {
+        #[cfg(feature = "redis-cluster")]
+        if let Topology::Cluster(cluster) = &self.topology {
+            let _call = self.enter()?;
+            return cluster.everywhere(command, deadline).await;
+        }
+        Ok(vec![self.one(command, None, deadline).await?])
+    }
+
+    /// What a replica answers to commands about one key that only read, if one does in time.
+    #[cfg_attr(
+        not(any(feature = "redis-cluster", feature = "redis-sentinel")),
+        expect(
+            clippy::unused_async,
+            unused_variables,
+            reason = "there are no replicas"
+        )
+    )]
+    pub(super) async fn read_replica(
+        &self,
+        commands: &Pipeline,
+        deadline: Instant,
+    ) -> Option<Vec<Value>> {
+        let _call = self.enter().ok()?;
+        match &self.topology {
+            Topology::Server(_) => None,
+            #[cfg(feature = "redis-cluster")]
+            Topology::Cluster(cluster) => cluster.read_replica(commands, deadline).await,
+            #[cfg(feature = "redis-sentinel")]
+            Topology::Watched(watched) => watched.read_replica(commands, deadline).await,
+            #[cfg(feature = "redis-1")]
+            Topology::Own(_) => None,
+        }
+    }
+
+    /// Whether commands that are sent together may be carried out in any order.
+    pub(super) fn is_spread(&self) -> bool {
+        match &self.topology {
+            Topology::Server(_) => false,
+            #[cfg(feature = "redis-cluster")]
+            Topology::Cluster(_) => true,
+            #[cfg(feature = "redis-sentinel")]
+            Topology::Watched(_) => false,
+            #[cfg(feature = "redis-1")]
+            Topology::Own(own) => own.is_spread(),
         }
     }
 
     /// Where that is, for people to read.
     pub(super) fn address(&self) -> &str {
-        match self {
-            Self::Standalone(link) => link.address(),
+        match &self.topology {
+            Topology::Server(node) => node.address(),
+            #[cfg(feature = "redis-cluster")]
+            Topology::Cluster(cluster) => cluster.address(),
+            #[cfg(feature = "redis-sentinel")]
+            Topology::Watched(watched) => watched.primary.address(),
             #[cfg(feature = "redis-1")]
-            Self::Manager(_) => "a connection of the application's",
+            Topology::Own(_) => "a connection of the application's",
         }
     }
-}
 
-/// What a call waits for, up to its deadline.
-pub(super) async fn within<T>(
-    deadline: Instant,
-    answer: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, Failure> {
-    match timeout_at(deadline, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(Failure::Lost(error)),
-        Err(_) => Err(Failure::TimedOut),
-    }
-}
-
-/// Keeps the connection or lets it go, by what came of the call.
-fn settle(lease: &mut Lease<'_>, answer: Result<Option<&Value>, &Failure>) {
-    match answer {
-        Err(_) => lease.failed(),
-        Ok(Some(Value::ServerError(error))) if error.code() == "READONLY" => lease.read_only(),
-        Ok(_) => lease.answered(),
+    /// A place among the calls under way, or a refusal: who came now would wait longer than anybody has patience.
+    fn enter(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        self.calls.try_acquire().map_err(|_| {
+            Failure::NotSent(StoreError::caused_by(
+                StoreErrorKind::Unavailable,
+                "too many calls are waiting for Redis: see max_in_flight",
+            ))
+        })
     }
 }

@@ -84,9 +84,11 @@ impl RedisStore {
     }
 
     async fn weaknesses(&self, deadline: Instant) -> Result<Vec<Weakness>, Failure> {
-        let reply = self.0.backend.one(&redis::cmd("INFO"), deadline).await?;
+        let info = redis::cmd("INFO");
         let mut found = Vec::new();
-        collect(&reply, &mut found)?;
+        for reply in self.0.backend.everywhere(&info, deadline).await? {
+            collect(&reply, &mut found)?;
+        }
         found.sort_unstable_by_key(Weakness::id);
         found.dedup();
         Ok(found)

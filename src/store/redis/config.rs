@@ -1,14 +1,16 @@
 //! Where the server is, and how long to wait for it.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion};
+use redis::{ConnectionAddr, ConnectionInfo, ProtocolVersion};
 use serde::{Deserialize, Deserializer};
 
+use super::address::{self, Address};
+use super::dial::{Certificates, Dialer, provide_cryptography, tcp_settings};
 use super::failure::RedisStoreError;
+use super::wait::Wait;
 
 /// How a [`RedisStore`](super::RedisStore) finds its server. A URL is enough: `"redis://127.0.0.1"` is one.
 ///
@@ -33,8 +35,12 @@ use super::failure::RedisStoreError;
 /// | `redis://[[user]:password@]host[:port][/database]` | TCP |
 /// | `rediss://…` | TLS (feature `redis-tls`) |
 /// | `redis+unix:///path[?db=1&user=u&pass=p]`, `unix:///path` | a Unix socket |
+/// | `redis+cluster://[[user]:password@]host[:port],host[:port],…` | some nodes of a cluster, which know the others (feature `redis-cluster`) |
+/// | `redis+sentinel://[[user]:password@]host[:port],host[:port],…/service[/database]` | sentinels, and the name of what they watch (feature `redis-sentinel`) |
+/// | `rediss+cluster://…`, `rediss+sentinel://…` | the same over TLS, to the sentinels too |
 ///
-/// `valkey://`, `valkeys://` and `valkey+unix://` mean the same. User and password are percent-encoded in a URL.
+/// `valkey` in place of `redis` means the same. User and password are percent-encoded in a URL; with sentinels they are
+/// those of the servers, and the sentinels' own are set [apart](RedisConfig::sentinel_username).
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -52,6 +58,22 @@ pub struct RedisConfig {
     response_timeout: Duration,
     #[serde(default)]
     tls_ca_file: Option<PathBuf>,
+    #[serde(default)]
+    tls_client_cert_file: Option<PathBuf>,
+    #[serde(default)]
+    tls_client_key_file: Option<PathBuf>,
+    #[serde(default)]
+    sentinel_username: Option<String>,
+    #[serde(default)]
+    sentinel_password: Option<String>,
+    #[serde(default = "default_connections")]
+    connections: usize,
+    #[serde(default = "default_max_in_flight")]
+    max_in_flight: usize,
+    #[serde(default)]
+    wait_replicas: Option<Wait>,
+    #[serde(default)]
+    read_from_replicas: bool,
 }
 
 fn default_prefix() -> String {
@@ -66,7 +88,15 @@ const fn default_response_timeout() -> Duration {
     RedisConfig::DEFAULT_RESPONSE_TIMEOUT
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+const fn default_connections() -> usize {
+    RedisConfig::DEFAULT_CONNECTIONS
+}
+
+const fn default_max_in_flight() -> usize {
+    RedisConfig::DEFAULT_MAX_IN_FLIGHT
+}
+
+pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
     humantime::parse_duration(&text).map_err(serde::de::Error::custom)
 }
@@ -78,6 +108,10 @@ impl RedisConfig {
     pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
     /// Half a second.
     pub const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+    /// One.
+    pub const DEFAULT_CONNECTIONS: usize = 1;
+    /// 4,096.
+    pub const DEFAULT_MAX_IN_FLIGHT: usize = 4_096;
 
     /// The server at this URL, and the defaults for all else. The URL is checked when the store is made.
     pub fn new(url: impl Into<String>) -> Self {
@@ -89,6 +123,14 @@ impl RedisConfig {
             connect_timeout: default_connect_timeout(),
             response_timeout: default_response_timeout(),
             tls_ca_file: None,
+            tls_client_cert_file: None,
+            tls_client_key_file: None,
+            sentinel_username: None,
+            sentinel_password: None,
+            connections: default_connections(),
+            max_in_flight: default_max_in_flight(),
+            wait_replicas: None,
+            read_from_replicas: false,
         }
     }
 
@@ -139,18 +181,247 @@ impl RedisConfig {
         self
     }
 
+    /// The certificate that shows the server who is asking, and its key, as PEM files, for `rediss://` and a server with
+    /// [`tls-auth-clients`](https://redis.io/docs/latest/operate/oss_and_stack/management/security/encryption/). They are
+    /// read when the store is made.
+    #[must_use]
+    pub fn tls_client_cert_files(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.tls_client_cert_file = Some(certificate.into());
+        self.tls_client_key_file = Some(key.into());
+        self
+    }
+
+    /// The user at the sentinels, who need not be that of the servers they watch.
+    #[must_use]
+    pub fn sentinel_username(mut self, username: impl Into<String>) -> Self {
+        self.sentinel_username = Some(username.into());
+        self
+    }
+
+    /// The password at the sentinels. Without one they are asked with none, whatever the servers want.
+    #[must_use]
+    pub fn sentinel_password(mut self, password: impl Into<String>) -> Self {
+        self.sentinel_password = Some(password.into());
+        self
+    }
+
+    /// How many connections calls share, to each server; from 1 to 64.
+    ///
+    /// One serves thousands of calls at the same time. More of them pay where the application has many cores and the server
+    /// threads for its connections.
+    #[must_use]
+    pub fn connections(mut self, count: usize) -> Self {
+        self.connections = count;
+        self
+    }
+
+    /// How many calls may wait for their answers at the same time. One more is refused at once with
+    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable): when a server is slow, a queue without end would only make
+    /// everybody wait for nothing.
+    #[must_use]
+    pub fn max_in_flight(mut self, count: usize) -> Self {
+        self.max_in_flight = count;
+        self
+    }
+
+    /// Waits with the answer to a logout, a rotation and a revocation until this many replicas have it, but no longer than
+    /// `timeout`, which has to be shorter than the [response timeout](RedisConfig::response_timeout).
+    ///
+    /// If too few have it by then, the call fails with
+    /// [`Unreplicated`](crate::store::StoreErrorKind::Unreplicated), and the client gets a 503: the change *was* made, and
+    /// nobody can say that it will last. It does not make the change lasting where it is: a server that is lost at this
+    /// moment can still be replaced by a replica without it. The
+    /// [figures](https://docs.rs/tower-keycard/latest/tower_keycard/documentation/failover/index.html) are measured.
+    ///
+    /// In a file: `wait_replicas = { count = 1, timeout = "100ms" }`. Off by default: it costs such a call one answer of a
+    /// replica, and all of them where the replicas are gone.
+    #[must_use]
+    pub fn wait_replicas(mut self, count: u32, timeout: Duration) -> Self {
+        self.wait_replicas = Some(Wait { count, timeout });
+        self
+    }
+
+    /// Lets replicas serve the load of a session that is only read. Off by default; for a cluster and for sentinels.
+    ///
+    /// A replica is behind its primary, mostly by less than a millisecond, and without any limit while the two are cut off
+    /// from each other. So **a session goes on being readable after its logout** until the replica has heard of it, as do
+    /// data that were changed since, also for the one who changed them. Set
+    /// [`replica-serve-stale-data no`](https://redis.io/docs/latest/operate/oss_and_stack/management/config/) on the
+    /// servers: a replica that knows to be cut off then refuses, and the primary is asked.
+    ///
+    /// Nothing is decided by what a replica has not got. Where it has no record, or one that the card does not open, the
+    /// primary is asked before anything is concluded, so that nobody is logged out because a replica is behind. Writes are
+    /// made on the primary, and only on top of what is there: one that was prepared from a stale record is merged or
+    /// interrupted, as with two requests at once. And a replica that does not answer costs a part of the response timeout,
+    /// and is left alone for a second.
+    #[must_use]
+    pub fn read_from_replicas(mut self, on: bool) -> Self {
+        self.read_from_replicas = on;
+        self
+    }
+
     /// What the store needs of it, checked.
     pub(super) fn check(self) -> Result<Checked, RedisStoreError> {
         let prefix = check_prefix(self.prefix)?;
         check_timeout("connect_timeout", self.connect_timeout)?;
         check_timeout("response_timeout", self.response_timeout)?;
-        check_url(&self.url)?;
-        // The error's text is about the form, and repeats nothing that may be a password.
-        let info = self.url.as_str().into_connection_info().map_err(|error| {
-            RedisStoreError::config(format!(
-                "not a Redis URL like redis://user:password@host:6379/0, with user and password percent-encoded: {error}"
-            ))
-        })?;
+        if !(1..=MOST_CONNECTIONS).contains(&self.connections) {
+            return Err(RedisStoreError::config(format!(
+                "connections is not from 1 to {MOST_CONNECTIONS}"
+            )));
+        }
+        if !(1..=MOST_IN_FLIGHT).contains(&self.max_in_flight) {
+            return Err(RedisStoreError::config(format!(
+                "max_in_flight is not from 1 to {MOST_IN_FLIGHT}"
+            )));
+        }
+        if let Some(wait) = &self.wait_replicas {
+            wait.check(self.response_timeout)?;
+        }
+        let login = Login {
+            username: self.username,
+            password: self.password,
+            response_timeout: self.response_timeout,
+        };
+        let address = address::parse(&self.url)?;
+        let tls = |info: &ConnectionInfo| matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+        let tls = match &address {
+            Address::Server(info) => tls(info),
+            #[cfg(feature = "redis-cluster")]
+            Address::Cluster(nodes) => nodes.iter().all(tls),
+            #[cfg(feature = "redis-sentinel")]
+            Address::Sentinels { primary, .. } => tls(primary),
+        };
+        let own = match (&self.tls_client_cert_file, &self.tls_client_key_file) {
+            (Some(certificate), Some(key)) => Some((certificate.as_path(), key.as_path())),
+            (None, None) => None,
+            _ => {
+                return Err(RedisStoreError::config(
+                    "tls_client_cert_file and tls_client_key_file need each other",
+                ));
+            }
+        };
+        let authorities = self.tls_ca_file.as_deref();
+        let certificates = match (authorities, own) {
+            (None, None) => None,
+            _ if !tls => {
+                return Err(RedisStoreError::config(
+                    "tls_ca_file and client certificates are for rediss:// URLs; this URL is of another kind",
+                ));
+            }
+            _ => Some(Certificates::read(authorities, own)?),
+        };
+        if tls {
+            provide_cryptography();
+        }
+        let dialer = |info| Dialer::new(login.of(info)?, certificates.as_ref());
+        let sentinel_login = Login {
+            username: self.sentinel_username,
+            password: self.sentinel_password,
+            response_timeout: self.response_timeout,
+        };
+        #[cfg(feature = "redis-sentinel")]
+        let sentinels = matches!(address, Address::Sentinels { .. });
+        #[cfg(not(feature = "redis-sentinel"))]
+        let sentinels = false;
+        if !sentinels && sentinel_login.is_some() {
+            return Err(RedisStoreError::config(
+                "sentinel_username and sentinel_password are for redis+sentinel:// URLs; this URL is of another kind",
+            ));
+        }
+        let topology = match address {
+            Address::Server(_) if self.read_from_replicas => {
+                return Err(RedisStoreError::config(
+                    "read_from_replicas needs a cluster or sentinels, which know the replicas",
+                ));
+            }
+            Address::Server(info) => Route::Server(dialer(info)?),
+            #[cfg(feature = "redis-cluster")]
+            Address::Cluster(nodes) => {
+                Route::Cluster(nodes.into_iter().map(dialer).collect::<Result<_, _>>()?)
+            }
+            #[cfg(feature = "redis-sentinel")]
+            Address::Sentinels {
+                sentinels,
+                service,
+                primary,
+            } => {
+                let sentinel = |info| {
+                    // They speak either protocol, and the older one does without HELLO.
+                    let info: ConnectionInfo = sentinel_login.of(info)?;
+                    let settings = info.redis_settings().clone();
+                    let settings = settings.set_protocol(ProtocolVersion::RESP2);
+                    Dialer::new(info.set_redis_settings(settings), certificates.as_ref())
+                };
+                Route::Sentinels {
+                    sentinels: sentinels
+                        .into_iter()
+                        .map(sentinel)
+                        .collect::<Result<_, _>>()?,
+                    service,
+                    primary: dialer(primary)?,
+                }
+            }
+        };
+        Ok(Checked {
+            route: topology,
+            prefix,
+            connect_timeout: self.connect_timeout,
+            response_timeout: self.response_timeout,
+            connections: self.connections,
+            max_in_flight: self.max_in_flight,
+            wait: self.wait_replicas,
+            replicas: self.read_from_replicas,
+        })
+    }
+}
+
+/// A configuration that can be used.
+pub(super) struct Checked {
+    pub(super) route: Route,
+    pub(super) prefix: Box<str>,
+    pub(super) connect_timeout: Duration,
+    pub(super) response_timeout: Duration,
+    pub(super) connections: usize,
+    pub(super) max_in_flight: usize,
+    pub(super) wait: Option<Wait>,
+    pub(super) replicas: bool,
+}
+
+/// How to get to the server of a key.
+pub(super) enum Route {
+    /// It is this one.
+    Server(Dialer),
+    /// Ask one of these.
+    #[cfg(feature = "redis-cluster")]
+    Cluster(Vec<Dialer>),
+    /// Ask one of the sentinels who is the primary.
+    #[cfg(feature = "redis-sentinel")]
+    Sentinels {
+        sentinels: Vec<Dialer>,
+        service: String,
+        primary: Dialer,
+    },
+}
+
+/// Who connects.
+struct Login {
+    username: Option<String>,
+    password: Option<String>,
+    response_timeout: Duration,
+}
+
+impl Login {
+    fn is_some(&self) -> bool {
+        self.username.is_some() || self.password.is_some()
+    }
+
+    /// How to connect as this user to what a URL was about, which may name another.
+    fn of(&self, info: ConnectionInfo) -> Result<ConnectionInfo, RedisStoreError> {
         let mut settings = info
             .redis_settings()
             .clone()
@@ -158,10 +429,10 @@ impl RedisConfig {
             .set_protocol(ProtocolVersion::RESP3)
             // Two commands on every connection that a restricted user has no right to.
             .set_skip_set_lib_name();
-        if let Some(username) = self.username {
+        if let Some(username) = &self.username {
             settings = settings.set_username(username);
         }
-        if let Some(password) = self.password {
+        if let Some(password) = &self.password {
             settings = settings.set_password(password);
         }
         if settings.username().is_some() && settings.password().is_none() {
@@ -169,41 +440,16 @@ impl RedisConfig {
                 "a Redis user without a password: the user would be ignored",
             ));
         }
-        let address = info.addr().to_string();
-        let tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
-        let info = info
-            .set_redis_settings(settings)
-            .set_tcp_settings(tcp_settings(self.response_timeout));
-        let client = match self.tls_ca_file {
-            Some(_) if !tls => {
-                return Err(RedisStoreError::config(
-                    "tls_ca_file is for rediss:// URLs; this URL is of another kind",
-                ));
-            }
-            Some(path) => trusting(info, &path)?,
-            None => Client::open(info).map_err(client_error)?,
-        };
-        if tls {
-            provide_cryptography();
-        }
-        Ok(Checked {
-            client,
-            address,
-            prefix,
-            connect_timeout: self.connect_timeout,
-            response_timeout: self.response_timeout,
-        })
+        let info = info.set_redis_settings(settings);
+        Ok(info.set_tcp_settings(tcp_settings(self.response_timeout)))
     }
 }
 
-/// A configuration that can be used.
-pub(super) struct Checked {
-    pub(super) client: Client,
-    pub(super) address: String,
-    pub(super) prefix: Box<str>,
-    pub(super) connect_timeout: Duration,
-    pub(super) response_timeout: Duration,
-}
+/// More are a mistake: each of them serves thousands of calls.
+const MOST_CONNECTIONS: usize = 64;
+
+/// More than any server answers within a response timeout.
+const MOST_IN_FLIGHT: usize = 1_000_000;
 
 /// Longer is a mistake, and may be more than the clock can count to.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(60 * 60);
@@ -227,81 +473,6 @@ pub(super) fn check_timeout(name: &str, timeout: Duration) -> Result<(), RedisSt
         )));
     }
     Ok(())
-}
-
-fn check_url(url: &str) -> Result<(), RedisStoreError> {
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-    let tls = matches!(scheme, Some("rediss" | "valkeys"));
-    if tls && !cfg!(feature = "redis-tls") {
-        return Err(RedisStoreError::config(
-            "rediss:// needs the feature `redis-tls` of tower-keycard",
-        ));
-    }
-    if tls && url.ends_with("#insecure") {
-        return Err(RedisStoreError::config(
-            "#insecure is not supported: name the authority to trust with tls_ca_file",
-        ));
-    }
-    Ok(())
-}
-
-/// Nothing waits for a full segment; a peer that is gone is noticed also by a connection that nobody uses just now.
-fn tcp_settings(response_timeout: Duration) -> TcpSettings {
-    let keepalive = TcpKeepalive::new()
-        .with_time(Duration::from_secs(15))
-        .with_interval(Duration::from_secs(5));
-    let settings = TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(keepalive);
-    // What was sent and is not even acknowledged after twice the time an answer may take is lost.
-    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-    let settings = settings.set_user_timeout((2 * response_timeout).max(Duration::from_secs(1)));
-    #[cfg(not(any(target_os = "android", target_os = "fuchsia", target_os = "linux")))]
-    let _ = response_timeout;
-    settings
-}
-
-fn client_error(error: redis::RedisError) -> RedisStoreError {
-    RedisStoreError::config(error.to_string())
-}
-
-#[cfg(feature = "redis-tls")]
-fn trusting(info: redis::ConnectionInfo, path: &Path) -> Result<Client, RedisStoreError> {
-    let problem = |error: &dyn fmt::Display| {
-        RedisStoreError::config(format!("tls_ca_file {}: {error}", path.display()))
-    };
-    let authorities = std::fs::read(path).map_err(|error| problem(&error))?;
-    if !authorities
-        .windows(BEGIN_CERTIFICATE.len())
-        .any(|window| window == BEGIN_CERTIFICATE)
-    {
-        return Err(problem(&"there is no PEM certificate in it"));
-    }
-    let certificates = redis::TlsCertificates {
-        client_tls: None,
-        root_cert: Some(authorities),
-    };
-    Client::build_with_tls(info, certificates).map_err(|error| problem(&error))
-}
-
-#[cfg(feature = "redis-tls")]
-const BEGIN_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
-
-#[cfg(not(feature = "redis-tls"))]
-fn trusting(_: redis::ConnectionInfo, _: &Path) -> Result<Client, RedisStoreError> {
-    Err(RedisStoreError::config(
-        "tls_ca_file needs the feature `redis-tls` of tower-keycard",
-    ))
-}
-
-/// The redis crate asks rustls for the process's provider, and rustls panics where there is none, or more than one to
-/// choose from. One that the application installed stays.
-fn provide_cryptography() {
-    #[cfg(feature = "redis-tls")]
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // An error means that another thread was first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
 }
 
 impl From<&str> for RedisConfig {
@@ -333,6 +504,17 @@ impl fmt::Debug for RedisConfig {
             .field("connect_timeout", &self.connect_timeout)
             .field("response_timeout", &self.response_timeout)
             .field("tls_ca_file", &self.tls_ca_file)
+            .field("tls_client_cert_file", &self.tls_client_cert_file)
+            .field("tls_client_key_file", &self.tls_client_key_file)
+            .field("sentinel_username", &self.sentinel_username)
+            .field(
+                "sentinel_password",
+                &self.sentinel_password.as_ref().map(|_| "[hidden]"),
+            )
+            .field("connections", &self.connections)
+            .field("max_in_flight", &self.max_in_flight)
+            .field("wait_replicas", &self.wait_replicas)
+            .field("read_from_replicas", &self.read_from_replicas)
             .finish()
     }
 }
@@ -347,6 +529,13 @@ mod tests {
         };
         assert_eq!(error.kind(), crate::store::StoreErrorKind::Refused);
         error.to_string()
+    }
+
+    fn server_of(checked: &Checked) -> ConnectionInfo {
+        let Route::Server(dialer) = &checked.route else {
+            panic!("one server");
+        };
+        dialer.client().unwrap().get_connection_info().clone()
     }
 
     #[test]
@@ -418,11 +607,12 @@ mod tests {
     fn user_password_database_and_defaults_come_from_the_url() {
         let checked = RedisConfig::new("redis://us%40er:p%2Fw@localhost:6380/3").check();
         let checked = checked.unwrap();
-        let settings = checked.client.get_connection_info().redis_settings();
+        let info = server_of(&checked);
+        let settings = info.redis_settings();
         assert_eq!(settings.username(), Some("us@er"));
         assert_eq!(settings.password(), Some("p/w"));
         assert_eq!(settings.db(), 3);
-        assert_eq!(checked.address, "localhost:6380");
+        assert_eq!(info.addr().to_string(), "localhost:6380");
         assert_eq!(&*checked.prefix, "keycard:");
         assert_eq!(checked.connect_timeout, Duration::from_secs(1));
         assert_eq!(checked.response_timeout, Duration::from_millis(500));
@@ -433,8 +623,8 @@ mod tests {
         let config = RedisConfig::new("redis://a:b@localhost")
             .username("u")
             .password("p%2F");
-        let checked = config.check().unwrap();
-        let settings = checked.client.get_connection_info().redis_settings();
+        let info = server_of(&config.check().unwrap());
+        let settings = info.redis_settings();
         assert_eq!(settings.username(), Some("u"));
         assert_eq!(settings.password(), Some("p%2F"));
     }

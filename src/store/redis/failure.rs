@@ -19,6 +19,8 @@ pub(super) enum Failure {
     Said { code: String, detail: String },
     /// The server answered this command with something that it never answers.
     Unexpected(&'static str),
+    /// The change was made, and fewer replicas than wanted had it in time.
+    Unreplicated { had: i64, wanted: u32 },
 }
 
 impl Failure {
@@ -49,6 +51,7 @@ impl Failure {
             Self::NotSent(error) => return error.clone(),
             Self::Said { code, .. } => kind_of(code),
             Self::Lost(_) | Self::TimedOut | Self::Unexpected(_) => unanswered,
+            Self::Unreplicated { .. } => StoreErrorKind::Unreplicated,
         };
         StoreError::caused_by(kind, self)
     }
@@ -64,6 +67,9 @@ impl fmt::Display for Failure {
             Self::Unexpected(command) => {
                 write!(f, "Redis answered {command} with something unknown")
             }
+            Self::Unreplicated { had, wanted } => {
+                write!(f, "{had} of {wanted} replicas had the change in time")
+            }
         }
     }
 }
@@ -73,7 +79,10 @@ impl std::error::Error for Failure {
         match self {
             Self::NotSent(error) => error.source(),
             Self::Lost(error) => Some(error),
-            Self::TimedOut | Self::Said { .. } | Self::Unexpected(_) => None,
+            Self::TimedOut
+            | Self::Said { .. }
+            | Self::Unexpected(_)
+            | Self::Unreplicated { .. } => None,
         }
     }
 }
@@ -116,6 +125,12 @@ pub(super) enum NoConnection {
     TimedOut { address: String },
     /// The server answered, and is too old.
     TooOld { address: String, version: String },
+    /// The server that was said to be the primary is a replica.
+    #[cfg(feature = "redis-sentinel")]
+    NotPrimary { address: String },
+    /// The sentinels know no server of this name, or none that is the primary.
+    #[cfg(feature = "redis-sentinel")]
+    Unknown { address: String },
 }
 
 impl NoConnection {
@@ -131,8 +146,20 @@ impl NoConnection {
         }
     }
 
+    /// Whether another try in a moment may find a server.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            #[cfg(feature = "redis-sentinel")]
+            Self::NotPrimary { .. } | Self::Unknown { .. } => true,
+            Self::Unreachable { .. } => true,
+            Self::Said { .. } | Self::TimedOut { .. } | Self::TooOld { .. } => false,
+        }
+    }
+
     pub(super) fn into_error(self) -> StoreError {
         let kind = match &self {
+            #[cfg(feature = "redis-sentinel")]
+            Self::NotPrimary { .. } | Self::Unknown { .. } => StoreErrorKind::Unavailable,
             Self::TooOld { .. } => StoreErrorKind::Refused,
             Self::TimedOut { .. } => StoreErrorKind::Unavailable,
             Self::Said { code, detail, .. }
@@ -167,6 +194,10 @@ impl fmt::Display for NoConnection {
                 "Redis at {address} refuses the connection: {code} {detail}"
             ),
             Self::TimedOut { address } => write!(f, "Redis at {address} does not answer"),
+            #[cfg(feature = "redis-sentinel")]
+            Self::NotPrimary { address } => write!(f, "Redis at {address} is a replica"),
+            #[cfg(feature = "redis-sentinel")]
+            Self::Unknown { address } => write!(f, "there is no answer to who is {address}"),
             Self::TooOld { address, version } => write!(
                 f,
                 "Redis at {address}: needs Redis 6.2 or newer, or Valkey; this server says {version}"

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::command::{self, Key, Run};
 use super::failure::Failure;
+use super::wait::Wait;
 use super::{RedisStore, reply, scripts};
 use crate::store::{
     Binding, Indexed, LOGIN_LIFETIME, Loaded, MARKER_LIFETIME, Owner, Record, RecordKey, SessionId,
@@ -49,7 +50,7 @@ impl RedisStore {
             args: &[id.as_str().as_bytes(), UNDER_WAY, marked.as_bytes()],
             ttl: Some(binding.life),
         };
-        let reply = self.run(script, deadline).await;
+        let reply = self.run(script, self.0.wait, deadline).await;
         // Without an answer there may be an entry, which does no harm, and there is no record.
         match reply.and_then(reply::bound).map_err(Failure::of_a_read)? {
             true => Ok(()),
@@ -63,10 +64,11 @@ impl RedisStore {
         script: Run<'_>,
         key: &RecordKey,
         prolongs: Option<Binding<'_>>,
+        wait: Option<Wait>,
         deadline: Instant,
     ) -> Result<(Value, Result<bool, Failure>), Failure> {
         let Some(entry) = prolongs else {
-            return Ok((self.run(script, deadline).await?, Ok(true)));
+            return Ok((self.run(script, wait, deadline).await?, Ok(true)));
         };
         let id = key.id();
         let prolong = Run {
@@ -75,7 +77,7 @@ impl RedisStore {
             args: &[id.as_str().as_bytes()],
             ttl: Some(entry.life),
         };
-        let [entry, reply] = self.run_both([prolong, script], deadline).await?;
+        let [entry, reply] = self.run_both(prolong, script, wait, deadline).await?;
         Ok((reply, reply::bound(entry)))
     }
 
@@ -97,7 +99,7 @@ impl RedisStore {
             args: &ids,
             ttl: None,
         };
-        self.run(script, self.deadline()).await
+        self.run(script, None, self.deadline()).await
     }
 
     /// Deletes some sessions in one round trip.
@@ -110,7 +112,7 @@ impl RedisStore {
         for key in keys {
             commands.add_command(command::delete(self.key(key)));
         }
-        let replies = self.0.backend.all(&commands, deadline).await;
+        let replies = self.0.backend.all(&commands, self.0.wait, deadline).await;
         for (key, reply) in keys.iter().zip(replies.map_err(Failure::of_a_write)?) {
             let buried = self.bury(self.key(key), reply, deadline).await;
             buried.map_err(Failure::of_a_write)?;
@@ -173,7 +175,7 @@ impl UserIndex for RedisStore {
             args: &[except.as_ref().map_or("", SessionId::as_str).as_bytes()],
             ttl: Some(MARKER_LIFETIME),
         };
-        let reply = self.run(script, self.deadline()).await;
+        let reply = self.run(script, self.0.wait, self.deadline()).await;
         let mut ids = reply
             .and_then(reply::sessions)
             .map_err(Failure::of_a_write)?;
@@ -199,7 +201,11 @@ impl UserIndex for RedisStore {
             let ids: Vec<_> = keys.iter().map(RecordKey::id).collect();
             let unbind = command::unbind(index, ids.iter());
             // An entry that stays leads to a tombstone.
-            self.0.backend.one(&unbind, self.deadline()).await.ok();
+            self.0
+                .backend
+                .one(&unbind, None, self.deadline())
+                .await
+                .ok();
         }
         Ok(ended)
     }

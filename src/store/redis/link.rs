@@ -1,4 +1,4 @@
-//! One connection to one server, which mends itself.
+//! One connection to one place, which mends itself.
 //!
 //! All calls share it: they are written one after the other and answered in that order, so that thousands of them wait for
 //! their answers at the same time. An attempt to connect is shared too, and is not given up with the call that began it.
@@ -8,11 +8,15 @@
 //! - it is closed or broken: that is noticed when it happens, not by the next call;
 //! - a call has had no answer in time, or was given up after a while, so that it may be half open. Calls still waiting on it may well be answered;
 //! - the server has become read-only: after a fail-over, the same name leads to another one.
+//!
+//! The next attempt asks anew where the [target](super::target) is.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rand::TryRng;
+use rand::rngs::SysRng;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, PushInfo, PushKind, RedisError,
@@ -21,11 +25,15 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::failure::NoConnection;
+use super::target::Target;
 use super::version;
 use crate::store::StoreError;
 
 /// How long to wait before the second try of an attempt to connect, from the beginning of an attempt that failed to that of
 /// the next, and before a connection to a server that is read-only is replaced. A call that comes too soon fails at once.
+///
+/// Each time it is up to twice as long, at random: the many that lost the same server at the same moment do not all come back
+/// to it at once, again and again.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A call that is given up after it has waited this long for an answer says that the connection may be half open.
@@ -41,7 +49,7 @@ const WRITE_BUFFER: usize = 64 * 1024;
 pub(super) struct Link(Arc<Shared>);
 
 struct Shared {
-    client: Client,
+    target: Target,
     address: String,
     connect_timeout: Duration,
     state: Mutex<State>,
@@ -53,9 +61,9 @@ enum State {
     /// An attempt is under way; closed without an outcome if it was lost together with its runtime.
     Connecting(watch::Receiver<Outcome>),
     Connected(Connected),
-    /// The last attempt failed, which began then.
+    /// The last attempt failed; there is to be none before then.
     Down {
-        begun: Instant,
+        until: Instant,
         error: StoreError,
     },
 }
@@ -78,10 +86,10 @@ struct Connected {
 }
 
 impl Link {
-    pub(super) fn new(client: Client, address: String, connect_timeout: Duration) -> Self {
+    pub(super) fn new(target: Target, connect_timeout: Duration) -> Self {
         Self(Arc::new(Shared {
-            client,
-            address,
+            address: target.address(),
+            target,
             connect_timeout,
             state: Mutex::new(State::Idle),
         }))
@@ -198,7 +206,7 @@ impl Shared {
             State::Connecting(attempt) if attempt.has_changed().is_ok() => {
                 return Ok(Way::Attempt(attempt.clone()));
             }
-            State::Down { begun, error } if begun.elapsed() < PAUSE => return Err(error.clone()),
+            State::Down { until, error } if Instant::now() < *until => return Err(error.clone()),
             _ => {}
         }
         let (outcome, attempt) = watch::channel(None);
@@ -216,7 +224,7 @@ impl Shared {
         *self.state() = match &result {
             Ok(connected) => State::Connected(connected.clone()),
             Err(error) => State::Down {
-                begun,
+                until: begun + pause(),
                 error: error.clone(),
             },
         };
@@ -229,8 +237,8 @@ impl Shared {
         let deadline = begun + self.connect_timeout;
         let tries = async {
             match self.connect().await {
-                Err(NoConnection::Unreachable { .. }) => {
-                    sleep(PAUSE).await;
+                Err(error) if error.may_pass() => {
+                    sleep(pause()).await;
                     self.connect().await
                 }
                 result => result,
@@ -255,19 +263,17 @@ impl Shared {
                 }
                 Ok::<(), redis::aio::SendError>(())
             });
-        let mut connection = match self.open(&self.client, &config).await {
+        let client = self.target.find().await?;
+        let mut connection = match self.open(&client, &config).await {
             Ok(connection) => connection,
-            Err(error) if knows_no_hello(&error) => return Err(self.too_old(error).await),
+            Err(error) if knows_no_hello(&error) => return Err(self.too_old(&client, error).await),
             Err(error) => return Err(failed(error)),
         };
         let hello = connection
             .send_packed_command(&version::hello())
             .await
             .map_err(failed)?;
-        version::check_hello(&hello).map_err(|version| NoConnection::TooOld {
-            address: self.address.clone(),
-            version,
-        })?;
+        self.target.prepare(&mut connection, &hello).await?;
         Ok(Connected {
             connection,
             since: Instant::now(),
@@ -286,8 +292,8 @@ impl Shared {
     }
 
     /// Asks a server that does not know `HELLO` what it is, in the older protocol.
-    async fn too_old(&self, error: RedisError) -> NoConnection {
-        let info = self.client.get_connection_info();
+    async fn too_old(&self, client: &Client, error: RedisError) -> NoConnection {
+        let info = client.get_connection_info();
         let settings = info.redis_settings().clone();
         let asked = async {
             let info = info
@@ -306,8 +312,16 @@ impl Shared {
     }
 }
 
+/// [`PAUSE`], and up to as much again.
+fn pause() -> Duration {
+    let mut dice = [0];
+    // Without randomness all wait for the same time, and connect all the same.
+    let _ = SysRng.try_fill_bytes(&mut dice);
+    PAUSE + PAUSE * u32::from(dice[0]) / 256
+}
+
 /// No time-outs of the connection's own: an attempt and a call each have one deadline for all that they do.
-fn unbounded() -> AsyncConnectionConfig {
+pub(super) fn unbounded() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new()
         .set_connection_timeout(None)
         .set_response_timeout(None)
@@ -316,4 +330,22 @@ fn unbounded() -> AsyncConnectionConfig {
 fn knows_no_hello(error: &RedisError) -> bool {
     let unknown = |detail: &str| detail.starts_with("unknown command");
     error.kind() == ErrorKind::RESP3NotSupported || error.detail().is_some_and(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn attempts_are_apart_by_a_pause_that_is_seldom_the_same_twice() {
+        let pauses: BTreeSet<_> = (0..1_000).map(|_| pause()).collect();
+        assert!(
+            pauses
+                .iter()
+                .all(|pause| (PAUSE..2 * PAUSE).contains(pause))
+        );
+        assert!(pauses.len() > 100, "{}", pauses.len());
+    }
 }

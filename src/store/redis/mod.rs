@@ -12,7 +12,17 @@
 //!
 //! Redis 6.2 or newer, or any Valkey; an older one is refused with an error that says so. RESP3 and users with restricted
 //! rights came with Redis 6.0, and 6.2 is the oldest release line that this store is meant for. One server, or the primary
-//! of a replicated one behind a name that follows it: after a fail-over the store connects anew.
+//! of a replicated one behind a name that follows it: after a fail-over the store connects anew. Or:
+//!
+//! - a [cluster](https://redis.io/docs/latest/operate/oss_and_stack/management/scaling/) (feature `redis-cluster`):
+//!   `redis+cluster://host1,host2,host3`. Some of its nodes are enough; the others are learnt from them. No command concerns
+//!   two keys, so that no two keys need share a slot. A slot may move at any time: whoever had it says so before it does
+//!   anything, and the command goes on to the new place;
+//! - the primary that [sentinels](https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/) name (feature
+//!   `redis-sentinel`): `redis+sentinel://host1,host2,host3/service`. They are asked for each new connection, and whoever they
+//!   name has to be a primary.
+//!
+//! Both with all that follows, and with TLS as `rediss+cluster://` and `rediss+sentinel://`.
 //!
 //! Set [`maxmemory-policy`](https://redis.io/docs/latest/develop/reference/eviction/) to `noeviction` (a full server then
 //! refuses new sessions, which is [`StoreErrorKind::Full`](super::StoreErrorKind::Full)) or to `volatile-ttl` (it gives up
@@ -49,6 +59,10 @@
 //! the absolute limit.
 //!
 //! Where a full server refuses a tombstone, a script puts it in the record's place: nobody stays logged in for want of room.
+//! In a cluster a user's index is mostly on another server than the sessions. Then the entry is written first and removed
+//! last, in a round trip of its own, so that the index lists too many and never too few: a user's logout is two round trips
+//! there, and so is a write or a touch of a user's session where there is no absolute limit.
+//!
 //! A server that does not know a script yet is sent its text by [`EVAL`](https://redis.io/docs/latest/commands/eval/), which
 //! is one round trip more, once after each of its restarts.
 //!
@@ -60,7 +74,8 @@
 //! # When the server is away
 //!
 //! No call takes longer than [`response_timeout`](RedisConfig::response_timeout), whatever it has to wait for, connecting
-//! included. All calls share one connection, and one attempt to make a new one:
+//! included. All calls share one connection to each server, or as many as are
+//! [configured](RedisConfig::connections), and one attempt to make a new one:
 //!
 //! - no server, or no answer from one that is being connected to:
 //!   [`Unavailable`](super::StoreErrorKind::Unavailable). Nothing was sent;
@@ -69,28 +84,45 @@
 //!   said that it did not know the script. A load is sent once more on a new connection;
 //! - an error reply: nothing was changed, and the error's [kind](super::StoreErrorKind) says whether it passes by itself.
 //!
-//! While there is no server, a new attempt is made every 50 ms at most, as calls ask for it; the first call after its return
-//! finds it.
+//! While there is no server, a new attempt is made every 50 to 100 ms, at random, as calls ask for it; the first call after
+//! its return finds it. In a cluster the map of the slots is asked for anew at the same pace. More calls than
+//! [`max_in_flight`](RedisConfig::max_in_flight) at the same time are refused at once.
+//!
+//! A server never has more than [`connections`](RedisConfig::connections) of a store's, and as many again with each of
+//! [`wait_replicas`](RedisConfig::wait_replicas) and, on a replica, [`read_from_replicas`](RedisConfig::read_from_replicas);
+//! but for those that nobody uses any more while the last calls on them end.
 //!
 //! # Known limits
 //!
 //! Replication is asynchronous: a fail-over can undo an acknowledged change, a logout among them.
-//! [`min-replicas-to-write`](https://redis.io/docs/latest/operate/oss_and_stack/management/replication/) narrows it.
+//! [`wait_replicas`](RedisConfig::wait_replicas) narrows it for what must not come back, and
+//! [`min-replicas-to-write`](https://redis.io/docs/latest/operate/oss_and_stack/management/replication/) for all.
 //! An entry of an index is replicated as any other change, so that the two can be undone one without the other: a session
 //! whose entry was lost goes on, and is in no list until its user logs in on it again.
 
+mod address;
 mod backend;
 mod check;
+#[cfg(feature = "redis-cluster")]
+mod cluster;
 mod command;
 mod config;
+mod dial;
 mod failure;
 mod index;
 mod link;
+mod node;
 #[cfg(feature = "redis-1")]
-mod manager;
+mod own;
+#[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
+mod replica;
 mod reply;
 mod scripts;
+#[cfg(feature = "redis-sentinel")]
+mod sentinel;
+mod target;
 mod version;
+mod wait;
 
 use std::fmt;
 use std::sync::Arc;
@@ -104,7 +136,7 @@ use self::command::{Key, Run};
 pub use self::config::RedisConfig;
 use self::failure::Failure;
 pub use self::failure::RedisStoreError;
-use self::link::Link;
+use self::wait::Wait;
 use super::{
     Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
     TOMBSTONE_LIFETIME, UserIndexRef,
@@ -119,6 +151,10 @@ pub struct RedisStore(Arc<Inner>);
 struct Inner {
     prefix: Box<str>,
     response_timeout: Duration,
+    /// Whom logouts, rotations and revocations wait for.
+    wait: Option<Wait>,
+    /// Whether replicas serve reads.
+    replicas: bool,
     backend: Backend,
 }
 
@@ -139,15 +175,9 @@ impl RedisStore {
     pub async fn connect(config: impl Into<RedisConfig>) -> Result<Self, RedisStoreError> {
         let config = config.into().check()?;
         let deadline = Instant::now() + config.connect_timeout;
-        let link = Link::new(config.client, config.address, config.connect_timeout);
-        link.lease(deadline)
-            .await
-            .map_err(RedisStoreError::connecting)?;
-        let store = Self::new(
-            config.prefix,
-            config.response_timeout,
-            Backend::Standalone(link),
-        );
+        let store = Self::of(config)?;
+        let connected = store.0.backend.connect(deadline).await;
+        connected.map_err(|failure| RedisStoreError::connecting(failure.of_a_read()))?;
         store.warn(deadline).await;
         Ok(store)
     }
@@ -161,13 +191,17 @@ impl RedisStore {
     ///
     /// A configuration that cannot be used.
     pub fn lazy(config: impl Into<RedisConfig>) -> Result<Self, RedisStoreError> {
-        let config = config.into().check()?;
-        let link = Link::new(config.client, config.address, config.connect_timeout);
-        Ok(Self::new(
-            config.prefix,
-            config.response_timeout,
-            Backend::Standalone(link),
-        ))
+        Self::of(config.into().check()?)
+    }
+
+    fn of(mut config: config::Checked) -> Result<Self, RedisStoreError> {
+        Ok(Self(Arc::new(Inner {
+            prefix: std::mem::take(&mut config.prefix),
+            response_timeout: config.response_timeout,
+            wait: config.wait,
+            replicas: config.replicas,
+            backend: Backend::of(config)?,
+        })))
     }
 
     /// A store over a connection that the application already has, of the `redis` crate's major version 1.
@@ -188,20 +222,63 @@ impl RedisStore {
         prefix: impl Into<String>,
         response_timeout: Duration,
     ) -> Result<Self, RedisStoreError> {
-        config::check_timeout("response_timeout", response_timeout)?;
-        Ok(Self::new(
-            config::check_prefix(prefix.into())?,
-            response_timeout,
-            Backend::Manager(manager::Manager::new(connection)),
-        ))
+        let own = own::Own::new(own::Connection::Manager(connection));
+        Self::over(Backend::own(own), prefix.into(), response_timeout)
     }
 
-    fn new(prefix: Box<str>, response_timeout: Duration, backend: Backend) -> Self {
-        Self(Arc::new(Inner {
-            prefix,
+    /// A store over a connection to a cluster that the application already has, of the `redis` crate's major version 1.
+    ///
+    /// Prefer [`connect`](RedisStore::connect), which takes better care: this connection is used as it was configured, and
+    /// sends a command again where it does not know whether it arrived. Leave it at least two
+    /// [retries](redis::cluster::ClusterClientBuilder::retries), which it takes to follow a slot that moves; and have it
+    /// read from primaries. Each call ends after `response_timeout` all the same.
+    ///
+    /// # Errors
+    ///
+    /// An empty prefix, or a `response_timeout` of zero or of more than an hour.
+    #[cfg(all(feature = "redis-1", feature = "redis-cluster"))]
+    pub fn from_cluster_connection(
+        connection: redis::cluster_async::ClusterConnection,
+        prefix: impl Into<String>,
+        response_timeout: Duration,
+    ) -> Result<Self, RedisStoreError> {
+        let own = own::Own::new(own::Connection::Cluster(connection));
+        Self::over(Backend::own(own), prefix.into(), response_timeout)
+    }
+
+    /// A store over the primary that the application's client of sentinels finds, of the `redis` crate's major version 1.
+    ///
+    /// The client is asked for the primary whenever there is a connection to be made; the connections are the store's own,
+    /// with the same care as those of [`connect`](RedisStore::connect). It has to be one for
+    /// [`Master`](redis::sentinel::SentinelServerType::Master).
+    ///
+    /// # Errors
+    ///
+    /// An empty prefix, or a `response_timeout` of zero or of more than an hour.
+    #[cfg(all(feature = "redis-1", feature = "redis-sentinel"))]
+    pub fn from_sentinel_client(
+        client: redis::sentinel::SentinelClient,
+        prefix: impl Into<String>,
+        response_timeout: Duration,
+    ) -> Result<Self, RedisStoreError> {
+        let backend = Backend::watched(sentinel::Sentinels::of_the_application(client));
+        Self::over(backend, prefix.into(), response_timeout)
+    }
+
+    #[cfg(feature = "redis-1")]
+    fn over(
+        backend: Backend,
+        prefix: String,
+        response_timeout: Duration,
+    ) -> Result<Self, RedisStoreError> {
+        config::check_timeout("response_timeout", response_timeout)?;
+        Ok(Self(Arc::new(Inner {
+            prefix: config::check_prefix(prefix)?,
             response_timeout,
+            wait: None,
+            replicas: false,
             backend,
-        }))
+        })))
     }
 
     fn key<'a>(&'a self, record: &'a RecordKey) -> Key<'a> {
@@ -215,28 +292,42 @@ impl RedisStore {
         Instant::now() + self.0.response_timeout
     }
 
-    async fn run(&self, script: Run<'_>, deadline: Instant) -> Result<Value, Failure> {
-        let reply = self.0.backend.one(&script.by_hash(), deadline).await?;
-        self.run_again(&script, reply, deadline).await
+    async fn run(
+        &self,
+        script: Run<'_>,
+        wait: Option<Wait>,
+        deadline: Instant,
+    ) -> Result<Value, Failure> {
+        let command = script.by_hash();
+        let reply = self.0.backend.one(&command, wait, deadline).await?;
+        self.run_again(&script, reply, wait, deadline).await
     }
 
-    /// Two scripts in one round trip, in this order, and neither depends on the other.
+    /// A script on an index and then one on a record: in one round trip where one server has both, and where that one carries
+    /// them out in this order.
     async fn run_both(
         &self,
-        scripts: [Run<'_>; 2],
+        index: Run<'_>,
+        record: Run<'_>,
+        wait: Option<Wait>,
         deadline: Instant,
     ) -> Result<[Value; 2], Failure> {
+        if self.0.backend.is_spread() {
+            // If nothing more is heard of this process, a session must not outlive its entry.
+            let entry = self.run(index, wait, deadline).await?;
+            return Ok([entry, self.run(record, wait, deadline).await?]);
+        }
         let mut commands = Pipeline::with_capacity(2);
-        for script in &scripts {
+        for script in [&index, &record] {
             commands.add_command(script.by_hash());
         }
-        let replies = self.0.backend.all(&commands, deadline).await?;
+        let replies = self.0.backend.all(&commands, wait, deadline).await?;
         let Ok([first, second]) = <[Value; 2]>::try_from(replies) else {
             return Err(Failure::Unexpected("EVALSHA"));
         };
         Ok([
-            self.run_again(&scripts[0], first, deadline).await?,
-            self.run_again(&scripts[1], second, deadline).await?,
+            self.run_again(&index, first, wait, deadline).await?,
+            self.run_again(&record, second, wait, deadline).await?,
         ])
     }
 
@@ -245,12 +336,14 @@ impl RedisStore {
         &self,
         script: &Run<'_>,
         reply: Value,
+        wait: Option<Wait>,
         deadline: Instant,
     ) -> Result<Value, Failure> {
         match &reply {
             // It did nothing, so it can be asked again.
             Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript) => {
-                self.0.backend.one(&script.by_text(), deadline).await
+                let command = script.by_text();
+                self.0.backend.one(&command, wait, deadline).await
             }
             _ => Ok(reply),
         }
@@ -258,10 +351,25 @@ impl RedisStore {
 
     /// The answers to commands that only read, which are sent once more if the connection breaks.
     async fn read(&self, commands: &Pipeline, deadline: Instant) -> Result<Vec<Value>, Failure> {
-        match self.0.backend.all(commands, deadline).await {
+        match self.0.backend.all(commands, None, deadline).await {
             // Reading twice does no harm, and a server that was replaced goes unnoticed.
-            Err(Failure::Lost(_)) => self.0.backend.all(commands, deadline).await,
+            Err(Failure::Lost(_)) => self.0.backend.all(commands, None, deadline).await,
             replies => replies,
+        }
+    }
+
+    /// The record that a replica has, if it is well. What it has not got it may not have got *yet*.
+    async fn load_from_replica(&self, key: &RecordKey) -> Option<Loaded> {
+        let commands = command::load(std::iter::once(self.key(key)));
+        // The rest of the time is for the primary.
+        let deadline = Instant::now() + self.0.response_timeout / 4;
+        let replies = self.0.backend.read_replica(&commands, deadline).await?;
+        match reply::both(replies) {
+            Ok(Loaded::Record { record, remaining }) => Some(Loaded::Record {
+                record: record.possibly_stale(),
+                remaining,
+            }),
+            _ => None,
         }
     }
 
@@ -275,7 +383,7 @@ impl RedisStore {
                     args: &[Record::TOMBSTONE],
                     ttl: Some(TOMBSTONE_LIFETIME),
                 };
-                self.run(script, deadline).await?
+                self.run(script, self.0.wait, deadline).await?
             }
             _ => reply,
         };
@@ -289,6 +397,15 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        if self.0.replicas
+            && let Some(loaded) = self.load_from_replica(key).await
+        {
+            return Ok(loaded);
+        }
+        self.load_latest(key).await
+    }
+
+    async fn load_latest(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
         let commands = command::load(std::iter::once(self.key(key)));
         let replies = self.read(&commands, self.deadline()).await;
         replies.and_then(reply::both).map_err(Failure::of_a_read)
@@ -303,7 +420,7 @@ impl SessionStore for RedisStore {
         let deadline = self.deadline();
         self.bind(key, record, deadline).await?;
         let command = command::create(self.key(key), record, ttl);
-        let reply = self.0.backend.one(&command, deadline).await;
+        let reply = self.0.backend.one(&command, None, deadline).await;
         reply.and_then(reply::created).map_err(Failure::of_a_write)
     }
 
@@ -323,7 +440,8 @@ impl SessionStore for RedisStore {
             args: &[expected.as_bytes(), &bytes],
             ttl: Some(ttl),
         };
-        let reply = self.with_entry(script, key, record.prolongs(), deadline);
+        let wait = self.0.wait.filter(|_| record.rotates());
+        let reply = self.with_entry(script, key, record.prolongs(), wait, deadline);
         let (reply, entry) = reply.await.map_err(Failure::of_a_write)?;
         let replaced = reply::replaced(reply).map_err(Failure::of_a_write)?;
         entry.map_err(Failure::of_a_half)?;
@@ -343,7 +461,7 @@ impl SessionStore for RedisStore {
             args: &[expected.as_bytes()],
             ttl: Some(ttl),
         };
-        let reply = self.with_entry(script, key, prolongs, self.deadline());
+        let reply = self.with_entry(script, key, prolongs, None, self.deadline());
         let (reply, entry) = reply.await.map_err(Failure::of_a_write)?;
         let touched = reply::touched(reply).map_err(Failure::of_a_write)?;
         entry.map_err(Failure::of_a_half)?;
@@ -351,26 +469,37 @@ impl SessionStore for RedisStore {
     }
 
     async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
-        let (at, deadline) = (self.key(key), self.deadline());
+        let (at, deadline, wait) = (self.key(key), self.deadline(), self.0.wait);
         let delete = command::delete(at);
-        let reply = match user {
-            None => self.0.backend.one(&delete, deadline).await,
-            Some(user) => {
-                let index = self.index(key.namespace(), user);
+        let unbind = user.map(|user| {
+            let index = self.index(key.namespace(), user);
+            command::unbind(index, std::iter::once(&key.id()))
+        });
+        let backend = &self.0.backend;
+        let (reply, unbind) = match unbind {
+            Some(unbind) if !backend.is_spread() => {
                 let mut commands = Pipeline::with_capacity(2);
                 commands.add_command(delete);
-                commands.add_command(command::unbind(index, std::iter::once(&key.id())));
-                let replies = self.0.backend.all(&commands, deadline).await;
+                commands.add_command(unbind);
+                let replies = backend.all(&commands, wait, deadline).await;
                 // What became of the entry does not matter.
                 let first = |replies: Vec<Value>| replies.into_iter().next();
-                replies.and_then(|replies| first(replies).ok_or(Failure::Unexpected("SET")))
+                let reply =
+                    replies.and_then(|replies| first(replies).ok_or(Failure::Unexpected("SET")));
+                (reply, None)
             }
+            unbind => (backend.one(&delete, wait, deadline).await, unbind),
         };
         let buried = match reply {
             Ok(reply) => self.bury(at, reply, deadline).await,
             Err(failure) => Err(failure),
         };
-        buried.map_err(Failure::of_a_write)
+        buried.map_err(Failure::of_a_write)?;
+        if let Some(unbind) = unbind {
+            // On another server, so only now: a session that goes on must not lose its entry. One that stays does no harm.
+            backend.one(&unbind, None, deadline).await.ok();
+        }
+        Ok(())
     }
 
     fn user_index(&self) -> Option<UserIndexRef<'_>> {

@@ -25,6 +25,16 @@ pub(super) fn check_hello(reply: &Value) -> Result<(), String> {
     check_version(version)
 }
 
+/// Whether the server that answered [`hello`] is a replica.
+#[cfg(feature = "redis-sentinel")]
+pub(super) fn is_replica(reply: &Value) -> bool {
+    let role = reply.as_map_iter().and_then(|mut reply| {
+        let role = reply.find(|(name, _)| text(name) == Some("role"));
+        role.and_then(|(_, role)| text(role))
+    });
+    matches!(role, Some("replica" | "slave"))
+}
+
 fn identity(reply: &Value) -> Option<(&str, &str)> {
     let (mut server, mut version) = (None, None);
     for (name, value) in reply.as_map_iter()? {

@@ -24,7 +24,7 @@ pub(crate) use self::gate::Gate;
 pub(crate) use self::jar::{HOST, SetCookie};
 pub(crate) use self::log::Log;
 pub(crate) use self::script::{Stage, application, command, variant};
-pub(crate) use self::stores::{Backend, Memory, PATIENCE, Redis};
+pub(crate) use self::stores::{Backend, Cluster, Memory, PATIENCE, Redis, Sentinel};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -53,6 +53,8 @@ macro_rules! on_each {
     ($how:tt $test:path) => {
         $crate::harness::on_one!(memory, Memory, $how, $test);
         $crate::harness::on_one!(redis, Redis, $how, $test);
+        $crate::harness::on_one!(redis_cluster, Cluster, $how, $test);
+        $crate::harness::on_one!(redis_sentinel, Sentinel, $how, $test);
     };
 }
 

@@ -1,9 +1,8 @@
 //! The stores under test, and what the harness has to do behind their backs.
 
 use std::collections::HashMap;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tower_keycard::store::{
@@ -12,6 +11,9 @@ use tower_keycard::store::{
 };
 use tower_keycard::{Clock, Timestamp};
 
+use crate::support::deployment::{self, Deployment};
+use crate::support::redis_cluster::RedisCluster;
+use crate::support::redis_sentinel::RedisSentinel;
 use crate::support::redis_server::RedisServer;
 
 /// A store, fresh and empty, and power over its time and its contents.
@@ -134,52 +136,71 @@ impl SessionStore for Spoilt {
     }
 }
 
-/// One Redis server for all tests of this process, where each has a prefix of its own, and no more rights than needed.
-pub(crate) struct Redis {
+/// One deployment for all tests of this process, where each has a prefix of its own, and no more rights than needed.
+pub(crate) struct OnRedis<D: 'static> {
+    deployment: &'static D,
     store: RedisStore,
     prefix: String,
 }
 
+pub(crate) type Redis = OnRedis<RedisServer>;
+pub(crate) type Cluster = OnRedis<RedisCluster>;
+pub(crate) type Sentinel = OnRedis<RedisSentinel>;
+
 impl Redis {
     pub(crate) async fn open() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let prefix = format!("keycard:test-{}:", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let config = Self::server().restricted().prefix(prefix.clone());
-        let store = RedisStore::connect(config).await.unwrap();
-        Self { store, prefix }
+        Self::on(Self::server()).await
     }
 
     pub(crate) fn server() -> &'static RedisServer {
-        static SERVER: OnceLock<(RedisServer, Child)> = OnceLock::new();
-        let (server, _) = SERVER.get_or_init(|| {
-            let server = RedisServer::start();
-            let watch = ends_with_this_process(&server);
-            (server, watch)
-        });
-        server
+        deployment::server()
+    }
+}
+
+impl Cluster {
+    pub(crate) async fn open() -> Self {
+        Self::on(deployment::cluster()).await
+    }
+}
+
+impl Sentinel {
+    pub(crate) async fn open() -> Self {
+        Self::on(deployment::sentinel()).await
+    }
+}
+
+impl<D: Deployment> OnRedis<D> {
+    async fn on(deployment: &'static D) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let prefix = format!("keycard:test-{}:", NUMBER.fetch_add(1, Ordering::Relaxed));
+        // The machine may be slow, the server is not.
+        let patience = Duration::from_secs(60);
+        let config = deployment.config().prefix(prefix.clone());
+        let config = config.connect_timeout(patience).response_timeout(patience);
+        let store = RedisStore::connect(config).await.unwrap();
+        Self {
+            deployment,
+            store,
+            prefix,
+        }
     }
 
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    fn script(&self, script: &str, argument: &str) -> String {
-        Self::server().cli(&["EVAL", script, "0", &format!("{}*", self.prefix), argument])
+    /// What a script answers on each server that has keys.
+    fn script(&self, script: &str, argument: &str) -> Vec<String> {
+        let ours = format!("{}*", self.prefix);
+        self.deployment
+            .everywhere(&["EVAL", script, "0", &ours, argument])
     }
 }
 
 /// How long a store may take before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is `static` is never dropped, but its pipes are closed: a shell that reads from one stops the server then.
-fn ends_with_this_process(server: &RedisServer) -> Child {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "read -r _; kill -9 \"$0\"; rm -rf \"$1\""]);
-    shell.arg(server.pid().to_string()).arg(server.directory());
-    shell.stdin(Stdio::piped()).spawn().unwrap()
-}
-
-impl Backend for Redis {
+impl<D: Deployment> Backend for OnRedis<D> {
     fn store(&self) -> AnyStore {
         AnyStore::new(self.store.clone())
     }
@@ -192,9 +213,8 @@ impl Backend for Redis {
 
     fn spoil(&self, key: &RecordKey, how: DecodeError) {
         let key = format!("{}{key}", self.prefix);
-        let server = Self::server();
         let write = match how {
-            DecodeError::FutureFormat => "redis.call('SETRANGE', KEYS[1], 0, string.char(2))",
+            DecodeError::FutureFormat => "redis.call('SETRANGE', KEYS[1], 0, string.char(3))",
             DecodeError::ForeignType => {
                 "redis.call('DEL', KEYS[1]); redis.call('LPUSH', KEYS[1], 'a')"
             }
@@ -204,7 +224,8 @@ impl Backend for Redis {
             _ => "redis.call('SET', KEYS[1], string.char(1) .. 'x')",
         };
         let script = format!("{write}; redis.call('EXPIRE', KEYS[1], 600)");
-        assert_eq!(server.cli(&["EVAL", &script, "1", &key]), "");
+        let spoilt = self.deployment.at_its_key(&["EVAL", &script, "1", &key]);
+        assert_eq!(spoilt, "");
     }
 
     fn len(&self) -> usize {
@@ -214,6 +235,7 @@ impl Backend for Redis {
                if redis.call('TYPE', key).ok ~= 'zset' then records = records + 1 end \
              end \
              return records";
-        self.script(script, "").parse().unwrap()
+        let counts = self.script(script, "").into_iter();
+        counts.map(|count| count.parse::<usize>().unwrap()).sum()
     }
 }

@@ -1,0 +1,286 @@
+//! An audit log: every event a line of JSON, in a file that is only ever appended to.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
+
+use super::{EventKind, SessionEvent, SessionObserver};
+
+/// Writes every event as a line of JSON, to a file that is only ever appended to. `docs/events.md` names the fields.
+///
+/// ```no_run
+/// use tower_keycard::{AuditLog, MemoryStore, SessionLayer};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let log = AuditLog::open("/var/log/shop/sessions.jsonl")?;
+/// let layer = SessionLayer::builder(MemoryStore::new()).observer(log).build()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A file that it creates is for its owner alone (mode 0600); one that is there keeps its mode. Several processes may write
+/// to one file. Each line is handed to the operating system at once; what a power failure takes is not this log's to save.
+///
+/// To rotate it, rename the file: the next event finds another under the path, or none, and goes to a new one. Where that
+/// cannot be seen (outside of Unix), call [`reopen`](Self::reopen).
+///
+/// An event that cannot be written, on a full disk say, is counted and told of in the log of the program. The next line that
+/// can be written says how many are missing, as the event `lost`; so does it where the layer's queue was full.
+///
+/// Lines are plain ASCII, whatever a user's id or a client's description holds: nobody begins a line of their own, or sends
+/// a terminal a control character.
+#[derive(Clone)]
+pub struct AuditLog {
+    path: Arc<Path>,
+    state: Arc<Mutex<State>>,
+    every_request: bool,
+}
+
+#[derive(Default)]
+struct State {
+    lines: Option<Lines<File>>,
+    /// How many events were not written since one was.
+    missing: u64,
+    errors: u64,
+}
+
+impl AuditLog {
+    /// Opens the log, and creates the file if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened for writing.
+    pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let log = Self {
+            path: path.into().into(),
+            state: Arc::default(),
+            every_request: false,
+        };
+        log.reopen()?;
+        Ok(log)
+    }
+
+    /// Has every request that comes with a valid card written, too: one `resumed` for each.
+    #[must_use]
+    pub fn with_every_request(mut self) -> Self {
+        self.every_request = true;
+        self
+    }
+
+    /// Opens the file under the path anew: to be called after a rotation that cannot be seen, and never needed on Unix.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened for writing. The log goes on with the one that it has.
+    pub fn reopen(&self) -> io::Result<()> {
+        let lines = Lines::new(append_to(&self.path)?);
+        self.state().lines = Some(lines);
+        Ok(())
+    }
+
+    /// How many events could not be written.
+    #[must_use]
+    pub fn errors(&self) -> u64 {
+        self.state().errors
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, state: &mut State, event: &SessionEvent) -> io::Result<()> {
+        let lines = match &mut state.lines {
+            Some(lines) if is_still_at(&lines.to, &self.path) => lines,
+            _ => state.lines.insert(Lines::new(append_to(&self.path)?)),
+        };
+        if state.missing > 0 {
+            let kind = EventKind::Lost {
+                events: state.missing,
+            };
+            let lost = SessionEvent::new(kind, event.time, event.namespace.clone());
+            lines.append(&line(&lost)?)?;
+            tell_again(state.missing);
+            state.missing = 0;
+        }
+        lines.append(&line(event)?)
+    }
+}
+
+impl SessionObserver for AuditLog {
+    fn observe(&self, event: &SessionEvent) {
+        let mut state = self.state();
+        if let Err(error) = self.write(&mut state, event) {
+            if state.missing == 0 {
+                tell_failed(&error);
+            }
+            state.missing += 1;
+            state.errors += 1;
+        }
+    }
+
+    fn every_request(&self) -> bool {
+        self.every_request
+    }
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLog")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Whether the path still leads to this file.
+#[cfg(unix)]
+fn is_still_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), path.metadata()) {
+        (Ok(here), Ok(there)) => (here.dev(), here.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_still_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+/// Lines that begin where the last one ended, even if that was cut short.
+struct Lines<W> {
+    to: W,
+    torn: bool,
+}
+
+impl<W: Write> Lines<W> {
+    fn new(to: W) -> Self {
+        Self { to, torn: false }
+    }
+
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.torn {
+            self.put(b"\n")?;
+        }
+        self.put(line)
+    }
+
+    /// In one call of the system, if it takes it all: lines of other processes come before it or after it.
+    fn put(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.to.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    self.torn = bytes[written - 1] != b'\n';
+                    bytes = &bytes[written..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn line(event: &SessionEvent) -> io::Result<Vec<u8>> {
+    let mut line = Vec::with_capacity(256);
+    event.serialize(&mut Serializer::with_formatter(&mut line, Ascii))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Compact JSON in which every character beyond ASCII is escaped (RFC 8259, section 7), as control characters are anyway:
+/// terminals and viewers take some of them for the end of a line, or for commands.
+struct Ascii;
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        to: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        for c in fragment.chars() {
+            if matches!(c, ' '..='~') {
+                write!(to, "{c}")?;
+                continue;
+            }
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(to, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tell_failed(error: &io::Error) {
+    #[cfg(feature = "tracing")]
+    tracing::error!(target: "tower_keycard", event = "audit_failed", %error, "an event could not be written to the audit log");
+    #[cfg(not(feature = "tracing"))]
+    let _ = error;
+}
+
+fn tell_again(events: u64) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(target: "tower_keycard", event = "audit_resumed", events, "the audit log is written again, and lacks some events");
+    #[cfg(not(feature = "tracing"))]
+    let _ = events;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes so many bytes, then none until there is room again.
+    #[derive(Default)]
+    struct Full {
+        taken: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let fits = bytes.len().min(self.room);
+            if fits == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= fits;
+            self.taken.extend_from_slice(&bytes[..fits]);
+            Ok(fits)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_does_not_take_the_next_one_with_it() {
+        let mut lines = Lines::new(Full::default());
+        for (room, written) in [(6, true), (3, false), (0, false), (0, false), (99, true)] {
+            lines.to.room = room;
+            assert_eq!(lines.append(b"whole\n").is_ok(), written);
+        }
+        assert_eq!(lines.to.taken, b"whole\nwho\nwhole\n");
+    }
+
+    #[test]
+    fn a_line_that_was_not_begun_leaves_none_empty() {
+        let mut lines = Lines::new(Full::default());
+        assert!(lines.append(b"whole\n").is_err());
+        lines.to.room = 99;
+        lines.append(b"whole\n").unwrap();
+        assert_eq!(lines.to.taken, b"whole\n");
+    }
+}

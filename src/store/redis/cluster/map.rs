@@ -1,0 +1,336 @@
+//! The map of a cluster: read by every call, drawn anew when it turns out to be wrong.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::slots::{self, Place, SLOTS};
+use crate::store::redis::dial::Dialer;
+use crate::store::redis::failure::{Failure, NoConnection};
+use crate::store::redis::link::Link;
+use crate::store::redis::node::Node;
+use crate::store::redis::replica::Health;
+use crate::store::redis::target::Target;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// How long the map is trusted at least: however many calls fail, it is not asked for more often than this.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long one node has to tell the map before another is asked as well.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The servers that have a slot.
+pub(super) struct Shard {
+    pub(super) primary: Arc<Server>,
+    pub(super) replicas: Vec<Arc<Server>>,
+}
+
+/// A server of the cluster.
+pub(super) struct Server {
+    pub(super) place: Place,
+    pub(super) node: Node,
+    /// The connections on which it serves reads while it is a replica.
+    pub(super) as_replica: Node,
+    pub(super) health: Health,
+}
+
+/// What one node said at one time.
+#[derive(Default)]
+struct Drawing {
+    shards: Vec<Shard>,
+    /// The place of its shard, for each slot; nobody has a slot whose shard does not exist.
+    of_slots: Vec<u16>,
+}
+
+/// The map, and how to draw it.
+pub(super) struct Map(Arc<Shared>);
+
+struct Shared {
+    seeds: Vec<Dialer>,
+    connections: usize,
+    connect_timeout: Duration,
+    current: RwLock<Arc<Drawing>>,
+    /// Every server that the map shows, and those that it began with.
+    servers: Mutex<HashMap<Place, Arc<Server>>>,
+    drawing: Mutex<State>,
+}
+
+struct State {
+    /// The one attempt that is under way, or the last one.
+    attempt: Option<watch::Receiver<Outcome>>,
+    begun: Option<Instant>,
+    /// Whom to ask next.
+    turn: usize,
+}
+
+type Outcome = Option<Result<(), StoreError>>;
+
+impl Map {
+    pub(super) fn new(seeds: Vec<Dialer>, connections: usize, connect_timeout: Duration) -> Self {
+        Self(Arc::new(Shared {
+            seeds,
+            connections,
+            connect_timeout,
+            current: RwLock::default(),
+            servers: Mutex::default(),
+            drawing: Mutex::new(State {
+                attempt: None,
+                begun: None,
+                turn: 0,
+            }),
+        }))
+    }
+
+    /// The servers of a slot. Where nobody is known to have it, the map is drawn first.
+    pub(super) async fn shard<T>(
+        &self,
+        slot: u16,
+        deadline: Instant,
+        choose: impl Fn(&Shard) -> T,
+    ) -> Result<T, Failure> {
+        if let Some(chosen) = self.0.known(slot).map(|drawing| choose(drawing.of(slot))) {
+            return Ok(chosen);
+        }
+        self.drawn(deadline).await.map_err(Failure::NotSent)?;
+        match self.0.known(slot) {
+            Some(drawing) => Ok(choose(drawing.of(slot))),
+            None => Err(Failure::NotSent(StoreError::caused_by(
+                StoreErrorKind::Unavailable,
+                format!("no server of the Redis cluster has slot {slot}"),
+            ))),
+        }
+    }
+
+    /// Every server that has slots.
+    pub(super) async fn primaries(&self, deadline: Instant) -> Result<Vec<Arc<Server>>, Failure> {
+        if self.0.current().shards.is_empty() {
+            self.drawn(deadline).await.map_err(Failure::NotSent)?;
+        }
+        let drawing = self.0.current();
+        let mut primaries: Vec<Arc<Server>> = Vec::new();
+        for shard in &drawing.shards {
+            // One may have several ranges of slots.
+            if !primaries
+                .iter()
+                .any(|known| Arc::ptr_eq(known, &shard.primary))
+            {
+                primaries.push(Arc::clone(&shard.primary));
+            }
+        }
+        Ok(primaries)
+    }
+
+    /// The server at a place that a redirection named.
+    pub(super) fn server(&self, place: &Place) -> Result<Arc<Server>, Failure> {
+        self.0.server(place).map_err(Failure::Lost)
+    }
+
+    /// Draws the map anew, unless that has just been done, and does not wait for it.
+    pub(super) fn doubt(&self) {
+        drop(self.0.draw());
+    }
+
+    /// Draws the map, or waits for whoever is at it.
+    pub(super) async fn drawn(&self, deadline: Instant) -> Result<(), StoreError> {
+        // A second attempt, because the runtime that the first one ran on may be gone, as between two tests.
+        for _ in 0..2 {
+            let mut attempt = self.0.draw();
+            match timeout_at(deadline, attempt.wait_for(Option::is_some)).await {
+                Ok(Ok(outcome)) => {
+                    if let Some(outcome) = &*outcome {
+                        return outcome.clone();
+                    }
+                }
+                Ok(Err(_)) => {}
+                Err(_) => break,
+            }
+        }
+        let address = self.0.address();
+        Err(NoConnection::TimedOut { address }.into_error())
+    }
+
+    pub(super) fn address(&self) -> String {
+        self.0.address()
+    }
+}
+
+impl Drawing {
+    fn has(&self, slot: u16) -> bool {
+        let shard = self.of_slots.get(usize::from(slot));
+        shard.is_some_and(|shard| usize::from(*shard) < self.shards.len())
+    }
+
+    fn of(&self, slot: u16) -> &Shard {
+        &self.shards[usize::from(self.of_slots[usize::from(slot)])]
+    }
+}
+
+impl Shared {
+    fn current(&self) -> Arc<Drawing> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
+    }
+
+    fn known(&self, slot: u16) -> Option<Arc<Drawing>> {
+        Some(self.current()).filter(|drawing| drawing.has(slot))
+    }
+
+    fn address(&self) -> String {
+        let addresses: Vec<_> = self.seeds.iter().map(Dialer::address).collect();
+        format!("the cluster of {}", addresses.join(", "))
+    }
+
+    /// The one attempt that is under way, or the last one if it has just been, or a new one.
+    fn draw(self: &Arc<Self>) -> watch::Receiver<Outcome> {
+        let mut state = self.drawing.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = state.begun.is_some_and(|begun| begun.elapsed() < PAUSE);
+        if let Some(attempt) = &state.attempt {
+            let finished = attempt.borrow().is_some();
+            // One whose task was lost together with its runtime never has an outcome.
+            let lost = !finished && attempt.has_changed().is_err();
+            if (!finished && !lost) || (finished && recent) {
+                return attempt.clone();
+            }
+        }
+        let (outcome, attempt) = watch::channel(None);
+        state.attempt = Some(attempt.clone());
+        state.begun = Some(Instant::now());
+        let turn = state.turn;
+        state.turn = turn.wrapping_add(1);
+        drop(state);
+        tokio::spawn(Arc::clone(self).attempt(turn, outcome));
+        attempt
+    }
+
+    async fn attempt(self: Arc<Self>, turn: usize, outcome: watch::Sender<Outcome>) {
+        let asking = timeout(self.connect_timeout, self.ask_around(turn));
+        let result = match asking.await {
+            Ok(result) => result,
+            Err(_) => {
+                let address = self.address();
+                Err(NoConnection::TimedOut { address }.into_error())
+            }
+        };
+        // Nobody need be waiting.
+        outcome.send_replace(Some(result));
+    }
+
+    /// Asks one server after the other, the next one as soon as the one before has failed or takes its time.
+    async fn ask_around(self: &Arc<Self>, turn: usize) -> Result<(), StoreError> {
+        let mut servers = self.askable()?;
+        let count = servers.len();
+        servers.rotate_left(turn % count);
+        let deadline = Instant::now() + self.connect_timeout;
+        let (mut servers, mut asked) = (servers.into_iter(), JoinSet::new());
+        let mut failure = None;
+        loop {
+            match servers.next() {
+                Some(server) => {
+                    asked.spawn(async move {
+                        let answer = server.node.one(&slots::ask(), None, deadline).await?;
+                        let ranges = slots::ranges(&answer, &server.place.host);
+                        match (ranges, answer) {
+                            (Some(ranges), _) if !ranges.is_empty() => Ok(ranges),
+                            (_, redis::Value::ServerError(error)) => Err(Failure::said(&error)),
+                            _ => Err(Failure::Unexpected("CLUSTER SLOTS")),
+                        }
+                    });
+                }
+                None if asked.is_empty() => break,
+                None => {}
+            }
+            let answer = match servers.len() {
+                0 => Ok(asked.join_next().await),
+                _ => timeout(PATIENCE, asked.join_next()).await,
+            };
+            match answer {
+                Ok(Some(Ok(Ok(ranges)))) => return self.adopt(ranges),
+                Ok(Some(Ok(Err(error)))) => failure = Some(error),
+                Ok(Some(Err(_)) | None) | Err(_) => {}
+            }
+        }
+        Err(failure.unwrap_or(Failure::TimedOut).of_a_read())
+    }
+
+    /// Whom to ask for the map: everybody on it, and the URL's nodes, should all those be gone.
+    fn askable(self: &Arc<Self>) -> Result<Vec<Arc<Server>>, StoreError> {
+        for seed in &self.seeds {
+            if let Some((host, port)) = seed.place() {
+                let host = host.to_owned();
+                let server = self.server(&Place { host, port });
+                server.map_err(|error| Failure::Lost(error).of_a_read())?;
+            }
+        }
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut askable: Vec<_> = servers.values().cloned().collect();
+        // Those that answer queries anyway come before those that nobody has spoken to for a while.
+        askable.sort_by(|one, other| {
+            let key = |server: &Server| (server.place.host.clone(), server.place.port);
+            key(one).cmp(&key(other))
+        });
+        Ok(askable)
+    }
+
+    fn adopt(self: &Arc<Self>, ranges: Vec<slots::Range>) -> Result<(), StoreError> {
+        let mut drawing = Drawing {
+            shards: Vec::with_capacity(ranges.len()),
+            of_slots: vec![u16::MAX; usize::from(SLOTS)],
+        };
+        let server = |place: &Place| {
+            let server = self.server(place);
+            server.map_err(|error| Failure::Lost(error).of_a_read())
+        };
+        for range in ranges {
+            let replicas = range.replicas.iter().map(server);
+            let shard = Shard {
+                primary: server(&range.primary)?,
+                replicas: replicas.collect::<Result<_, _>>()?,
+            };
+            let number = u16::try_from(drawing.shards.len()).unwrap_or(u16::MAX);
+            drawing.of_slots[range.slots].fill(number);
+            drawing.shards.push(shard);
+        }
+        self.forget_all_but(&drawing);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(drawing);
+        Ok(())
+    }
+
+    /// Lets go of the servers that have left, and their connections with them. The URL's own come back when they are asked.
+    fn forget_all_but(&self, drawing: &Drawing) {
+        let shown = |server: &Arc<Server>| {
+            let is = |other: &Arc<Server>| Arc::ptr_eq(server, other);
+            let mut shards = drawing.shards.iter();
+            shards.any(|shard| is(&shard.primary) || shard.replicas.iter().any(is))
+        };
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.retain(|_, server| shown(server));
+    }
+
+    /// The server at this place, known or not.
+    fn server(&self, place: &Place) -> Result<Arc<Server>, redis::RedisError> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = servers.get(place) {
+            return Ok(Arc::clone(server));
+        }
+        // All of a cluster's servers want the same user.
+        let client = self.seeds[0].to(&place.host, place.port)?;
+        let link = |target| Link::new(target, self.connect_timeout);
+        let server = Arc::new(Server {
+            place: place.clone(),
+            node: Node::new(self.connections, || Target::Server(client.clone()), link),
+            as_replica: Node::new(
+                self.connections,
+                || Target::ClusterReplica(client.clone()),
+                link,
+            ),
+            health: Health::default(),
+        });
+        servers.insert(place.clone(), Arc::clone(&server));
+        Ok(server)
+    }
+}

@@ -1,0 +1,141 @@
+//! A connection that the application already has.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redis::aio::ConnectionManager;
+#[cfg(feature = "redis-cluster")]
+use redis::cluster_async::ClusterConnection;
+use redis::{Cmd, Pipeline, Value};
+use tokio::time::Instant;
+
+use super::failure::{Failure, NoConnection};
+use super::node::within;
+use super::version;
+
+/// It reconnects by itself, as far as it does.
+pub(super) struct Own {
+    connection: Connection,
+    /// Whether the server is known to be new enough.
+    checked: AtomicBool,
+}
+
+pub(super) enum Connection {
+    /// To one server. It does not reconnect after a time-out, nor after a fail-over that left it with a replica.
+    Manager(ConnectionManager),
+    /// To a cluster.
+    #[cfg(feature = "redis-cluster")]
+    Cluster(ClusterConnection),
+}
+
+impl Own {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            checked: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn is_spread(&self) -> bool {
+        match &self.connection {
+            Connection::Manager(_) => false,
+            #[cfg(feature = "redis-cluster")]
+            Connection::Cluster(_) => true,
+        }
+    }
+
+    pub(super) async fn one(&self, command: &Cmd, deadline: Instant) -> Result<Value, Failure> {
+        self.check(deadline).await?;
+        self.ask(command, deadline).await.map_err(not_sent)
+    }
+
+    pub(super) async fn all(
+        &self,
+        commands: &Pipeline,
+        deadline: Instant,
+    ) -> Result<Vec<Value>, Failure> {
+        self.check(deadline).await?;
+        match &self.connection {
+            Connection::Manager(connection) => {
+                let mut connection = connection.clone();
+                let count = commands.len();
+                let asked = connection.send_packed_commands(commands, 0, count);
+                within(deadline, asked).await.map_err(not_sent)
+            }
+            // It sends a pipeline to one node, and fails it as a whole while that node's slots move.
+            #[cfg(feature = "redis-cluster")]
+            Connection::Cluster(_) => {
+                let asked = commands
+                    .cmd_iter()
+                    .map(|command| self.ask(command, deadline));
+                let answers = futures_util::future::join_all(asked).await;
+                let answers = answers.into_iter().map(|answer| answer.map_err(not_sent));
+                answers.collect()
+            }
+        }
+    }
+
+    async fn ask(&self, command: &Cmd, deadline: Instant) -> Result<Value, Failure> {
+        match &self.connection {
+            Connection::Manager(connection) => {
+                let mut connection = connection.clone();
+                within(deadline, connection.send_packed_command(command)).await
+            }
+            #[cfg(feature = "redis-cluster")]
+            Connection::Cluster(connection) => {
+                use redis::aio::ConnectionLike;
+
+                let mut connection = connection.clone();
+                let asked = async {
+                    match connection.req_packed_command(command).await {
+                        // It makes an error of an error reply, which here is an answer as any other.
+                        Err(error) => redis::ServerError::try_from(error).map(Value::ServerError),
+                        answer => answer,
+                    }
+                };
+                within(deadline, asked).await
+            }
+        }
+    }
+
+    /// Asks who the server is, once, before anything else is sent to it.
+    async fn check(&self, deadline: Instant) -> Result<(), Failure> {
+        if self.checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let address = || "the application's connection".to_owned();
+        // Whatever became of the question, the command itself was not sent.
+        let unanswered = |failure| {
+            let cause = match failure {
+                Failure::Lost(error) => NoConnection::from_error(&address(), error),
+                _ => NoConnection::TimedOut { address: address() },
+            };
+            Failure::NotSent(cause.into_error())
+        };
+        let too_old = |version| {
+            let address = address();
+            Failure::NotSent(NoConnection::TooOld { address, version }.into_error())
+        };
+        let reply = self.ask(&version::hello(), deadline).await;
+        let reply = reply.map_err(unanswered)?;
+        if matches!(reply, Value::ServerError(_)) {
+            let reply = self.ask(&version::info(), deadline).await;
+            let reply = reply.map_err(unanswered)?;
+            let version = version::in_info(&reply).unwrap_or("that it does not know HELLO");
+            return Err(too_old(version.to_owned()));
+        }
+        version::check_hello(&reply).map_err(too_old)?;
+        self.checked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// A refused connection is one that nothing was sent on.
+fn not_sent(failure: Failure) -> Failure {
+    match failure {
+        Failure::Lost(error) if error.is_connection_refusal() => {
+            let address = "the application's connection";
+            Failure::NotSent(NoConnection::from_error(address, error).into_error())
+        }
+        failure => failure,
+    }
+}

@@ -101,14 +101,14 @@ async fn commit(
         (Plan::Replace, Card::Valid(held)) => replace(desk, held, intent).await,
         (Plan::Create, _) => create(desk, intent, &intent.changes).await,
         (Plan::Delete, card) => {
-            delete(desk, card, intent.ended).await?;
+            delete(desk, card, intent).await?;
             Ok(Committed {
                 card: Card::Absent,
                 cookie: Cookie::Send(CookieChange::Remove),
             })
         }
         (Plan::DeleteThenCreate, card) => {
-            delete(desk, card, intent.ended).await?;
+            delete(desk, card, intent).await?;
             create(desk, intent, &intent.changes).await
         }
         (Plan::RemoveCookie, card) => Ok(Committed {
@@ -244,7 +244,7 @@ fn set_cookie(desk: Teller<'_>, held: &Held, lifetime: &Lifetime<'_>) -> Cookie 
 }
 
 /// Deletes the session that a card opens, or has opened until a moment ago.
-async fn delete(desk: Teller<'_>, card: &Card, ended: Ended) -> Result<(), SessionError> {
+async fn delete(desk: Teller<'_>, card: &Card, intent: &Intent) -> Result<(), SessionError> {
     let (id, user) = match card {
         Card::Valid(held) => (held.token.selector(), held.record.owner()),
         // Whose it is by now is not this card's to know.
@@ -260,7 +260,8 @@ async fn delete(desk: Teller<'_>, card: &Card, ended: Ended) -> Result<(), Sessi
             .await
         {
             Ok(()) => {
-                let ending = match ended {
+                let ending = match intent.ended {
+                    _ if intent.outdated => Ending::Credential,
                     Ended::BySwitch => Ending::Switch,
                     Ended::No | Ended::Asked => Ending::Logout,
                 };

@@ -17,6 +17,8 @@ use crate::token::VerifierHash;
 #[derive(Clone, Default)]
 pub(crate) struct Intent {
     pub(crate) ended: Ended,
+    /// That it is to end since it rests on a credential that has been changed: for who tells of it.
+    pub(crate) outdated: bool,
     pub(crate) login: Option<Box<Login>>,
     /// When the user proved once more who they are.
     pub(crate) reauthenticated: Option<Timestamp>,

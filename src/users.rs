@@ -111,10 +111,23 @@ impl Users {
     ///
     /// The store fails: some sessions may still live. Doing it again does no harm.
     pub async fn end_all(&self, user: &str) -> Result<usize, StoreError> {
+        self.end_but(user, None).await
+    }
+
+    /// As [`end_all`](Users::end_all), but for one session, which goes on: the one that a task was asked for from, perhaps.
+    ///
+    /// # Errors
+    ///
+    /// As for [`end_all`](Users::end_all).
+    pub async fn end_others(&self, user: &str, except: SessionId) -> Result<usize, StoreError> {
+        self.end_but(user, Some(except)).await
+    }
+
+    async fn end_but(&self, user: &str, but: Option<SessionId>) -> Result<usize, StoreError> {
         let (desk, user) = (self.0.clone(), user.to_owned());
         let work = async move {
             let desk = desk.serving(None);
-            desk.end_user(&user.into(), None, Revocation::Administrator)
+            desk.end_user(&user.into(), but, Revocation::Administrator)
                 .await
         };
         self.0.finish(work).await
@@ -300,6 +313,10 @@ impl<M: 'static> Session<M> {
     /// [`SessionError::NotLoggedIn`], what [`save`](Session::save) may answer, or the store fails: some sessions may still
     /// live.
     pub async fn end_other_sessions(&self) -> Result<usize, SessionError> {
+        self.end_others(Revocation::Others).await
+    }
+
+    pub(crate) async fn end_others(&self, by: Revocation) -> Result<usize, SessionError> {
         self.require_user()?;
         match self.cycle_id() {
             Err(SessionError::HeadSent) => {}
@@ -311,7 +328,7 @@ impl<M: 'static> Session<M> {
             let (desk, asker) = (session.desk(), session.asker()?);
             let desk = asker.at(&desk);
             desk.confirm(&asker).await?;
-            let others = desk.end_user(&asker.user, session.id(), Revocation::Others);
+            let others = desk.end_user(&asker.user, session.id(), by);
             Ok(others.await?)
         };
         desk.finish(work).await

@@ -239,6 +239,7 @@ impl Visit {
         };
         let kept = Intent {
             ended,
+            outdated: state.intent.outdated && ended == Ended::Asked,
             ..Intent::default()
         };
         let dropped = std::mem::replace(&mut state.intent, kept);

@@ -131,6 +131,8 @@ words! {
         Logout = "logout",
         /// Somebody else logged in on it.
         Switch = "switch",
+        /// It rested on a credential that its user has changed: [`check_stamp`](crate::Session::check_stamp).
+        Credential = "credential",
     }
 }
 
@@ -141,6 +143,9 @@ words! {
         One = "one",
         /// Its user, all but the one they asked with: [`end_other_sessions`](crate::Session::end_other_sessions).
         Others = "others",
+        /// Its user, all but the one they asked with, since they changed their credential:
+        /// [`credential_changed`](crate::Session::credential_changed).
+        Credential = "credential",
         /// Its user, all: [`logout_everywhere`](crate::Session::logout_everywhere).
         Everywhere = "everywhere",
         /// The application, outside of a request: [`Users`](crate::Users).

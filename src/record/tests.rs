@@ -331,6 +331,31 @@ fn printing_a_record_shows_neither_user_nor_data_nor_hash() {
     assert!(printed.contains("Data(1 keys)"), "{printed}");
 }
 
+#[cfg(feature = "redis")]
+#[test]
+fn the_first_bytes_of_a_record_tell_whose_it_is_however_long_the_id() {
+    for user in ["a", "alice", &"é".repeat(127)] {
+        let mut header = sample().header().clone();
+        header.authenticated = Some(header.created);
+        header.user = Some(user.into());
+        let mut bytes = Record::new(header, Data::empty()).encode();
+        bytes.resize(Record::OWNER_LEN, b' ');
+        assert_eq!(Record::decode_owner(&bytes).unwrap().as_deref(), Some(user));
+    }
+    let mut header = sample().header().clone();
+    header.user = None;
+    let bytes = Record::new(header, Data::empty()).encode();
+    assert_eq!(Record::decode_owner(&bytes), Ok(None));
+    assert_eq!(
+        Record::decode_owner(&bytes[..63]),
+        Err(DecodeError::Corrupt)
+    );
+    assert_eq!(
+        Record::decode_owner(b"\x03"),
+        Err(DecodeError::FutureFormat)
+    );
+}
+
 proptest! {
     #[test]
     fn what_is_encoded_decodes_to_the_same(record in records()) {
@@ -343,6 +368,11 @@ proptest! {
     fn any_bytes_decode_or_are_refused_without_a_panic(bytes: Vec<u8>) {
         if let Ok(record) = Record::decode(bytes.clone()) {
             assert!([1, 2].contains(&bytes[0]));
+            #[cfg(feature = "redis")]
+            assert_eq!(
+                Record::decode_owner(&bytes).unwrap().as_deref(),
+                record.user(),
+            );
             assert!(serde_json::from_str::<serde_json::Value>(record.json()).is_ok());
         }
     }

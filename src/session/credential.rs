@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::error::SessionError;
+use crate::event::Revocation;
 
 /// # When the password changes
 ///
@@ -52,7 +53,9 @@ impl<M: 'static> Session<M> {
             return Ok(());
         }
         // After the response has begun nothing can be ended any more, and the answer is the same.
-        self.flush().ok();
+        if self.flush().is_ok() {
+            self.visit.state().intent.outdated = true;
+        }
         Err(SessionError::NotLoggedIn)
     }
 
@@ -79,7 +82,7 @@ impl<M: 'static> Session<M> {
     /// As for [`end_other_sessions`](Session::end_other_sessions).
     pub async fn credential_changed(&self, stamp: impl AsRef<[u8]>) -> Result<usize, SessionError> {
         self.stamp(stamp.as_ref())?;
-        self.end_other_sessions().await
+        self.end_others(Revocation::Credential).await
     }
 
     fn stamp(&self, stamp: &[u8]) -> Result<(), SessionError> {

@@ -90,6 +90,15 @@ impl RedisStore {
             .map_err(Failure::of_a_read)
     }
 
+    /// Whose some sessions are, in one round trip, and without their data.
+    async fn owners_of(&self, keys: &[RecordKey], user: &str) -> Result<Vec<Owner>, StoreError> {
+        let commands = command::owners(keys.iter().map(|key| self.key(key)));
+        let replies = self.read(&commands, self.deadline()).await;
+        replies
+            .and_then(|replies| reply::owners(replies, keys.len(), user))
+            .map_err(Failure::of_a_read)
+    }
+
     /// Removes stale entries, if they still are: of a login that began meanwhile, the entry stays.
     async fn prune(&self, index: Key<'_>, stale: &[SessionId]) -> Result<Value, Failure> {
         let ids: Vec<_> = stale.iter().map(|id| id.as_str().as_bytes()).collect();
@@ -183,8 +192,7 @@ impl UserIndex for RedisStore {
 
         let mut ended = Vec::new();
         for keys in in_chunks(namespace, &ids) {
-            let loaded = self.load_all(&keys).await?;
-            let owners = loaded.iter().map(|loaded| of_whom(loaded, user));
+            let owners = self.owners_of(&keys, user).await?;
             let owned = keys.iter().zip(owners);
             // Where there is no record (yet), or one of nobody (yet), a tombstone keeps the login out that is under way.
             let (mut mine, mut there) = (Vec::new(), Vec::new());

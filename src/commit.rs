@@ -22,7 +22,7 @@ use crate::record::{Record, Revision};
 use crate::store::{
     BoundedStore, Created, LOGIN_LIFETIME, Loaded, RecordKey, Replaced, StoreError, StoreErrorKind,
 };
-use crate::token::{RandomError, SessionId, VerifierHash};
+use crate::token::{RandomError, SessionId, Token, VerifierHash};
 
 /// How often a commit that others get ahead of is tried anew, and for how long.
 const ATTEMPTS: u32 = 8;
@@ -332,10 +332,11 @@ fn new_draft<'a>(
     desk: Teller<'a>,
     intent: &Intent,
     changes: &Changes,
-    proof: VerifierHash,
+    (token, proof): (&Token, VerifierHash),
 ) -> Result<Draft<'a>, SessionError> {
     let now = desk.clock.now();
-    let header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
+    let mut header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
+    header.terms.seal = desk.seal(token);
     let data = changes
         .apply(None, desk.config.max_data_size)
         .map_err(|why| too_large(desk, why))?;
@@ -348,11 +349,14 @@ fn next_draft<'a>(
     intent: &Intent,
     changes: &Changes,
     base: &Record,
-    new_proof: Option<VerifierHash>,
+    (token, new_proof): (&Token, Option<VerifierHash>),
 ) -> Result<Draft<'a>, SessionError> {
     let now = desk.clock.now();
     let revision = desk.new_revision()?;
-    let header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
+    let mut header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
+    if new_proof.is_some() || header.terms.seal.is_none() {
+        header.terms.seal = desk.seal(token);
+    }
     let data = changes
         .apply(Some(base.data()), desk.config.max_data_size)
         .map_err(|why| too_large(desk, why))?;
@@ -378,7 +382,7 @@ async fn create(
             record,
             ttl,
             lifetime,
-        } = new_draft(desk, intent, changes, proof)?;
+        } = new_draft(desk, intent, changes, (&token, proof))?;
         loop {
             match patience.store().create(&key, &record, ttl).await {
                 Ok(Created::Created) => break,
@@ -442,7 +446,7 @@ async fn replace(
             record,
             ttl,
             lifetime,
-        } = next_draft(desk, intent, &changes, &base, new_proof)?;
+        } = next_draft(desk, intent, &changes, &base, (&token, new_proof))?;
         if lifetime.is_over() {
             // The absolute limit passed while the request was under way.
             return interrupted(desk, id, base.owner());

@@ -88,6 +88,7 @@ const FEW: usize = 8;
 pub(crate) struct Place(Entry);
 
 /// A JSON object as text, and the index of its keys, sorted.
+#[derive(Clone)]
 pub(crate) struct Data {
     json: String,
     index: Vec<Entry>,

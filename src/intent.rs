@@ -77,6 +77,15 @@ impl Intent {
             .or_else(|| self.header(card)?.authenticated)
     }
 
+    /// Whether it is doubted that the session is still its user's, who has not proved it since.
+    pub(crate) fn doubted(&self, card: &Card) -> bool {
+        let proved = self.login.is_some() || self.reauthenticated.is_some();
+        !proved
+            && self
+                .header(card)
+                .is_some_and(|header| header.terms.doubted.is_some())
+    }
+
     /// Which column of the decision table this is.
     pub(crate) fn wish(&self, card: &Card, asked: bool) -> Wish {
         if self.login.is_some() {
@@ -138,6 +147,7 @@ impl Intent {
     fn write_header(&self, header: &mut Header, config: &SessionConfig) {
         if let Some(at) = self.reauthenticated {
             header.authenticated = Some(at);
+            header.terms.doubted = None;
         }
         if let Some(login) = &self.login {
             // Nothing else moves the absolute deadline.

@@ -13,6 +13,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
 use sha2::block_api::compress256;
+use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -161,6 +162,24 @@ impl Token {
         self.selector
     }
 
+    /// A client's fingerprint as the record keeps it: hashed together with this token, which the store does not know. Whoever
+    /// reads the store cannot try out which address it was made of, nor see that two sessions are of one client.
+    pub(crate) fn seal(&self, fingerprint: &[u8; 32]) -> Seal {
+        let mut sha = Sha256::new();
+        for part in [
+            &b"tower-keycard client 1"[..],
+            &self.selector.0,
+            self.verifier.0.as_slice(),
+            fingerprint,
+        ] {
+            sha.update((part.len() as u64).to_be_bytes());
+            sha.update(part);
+        }
+        let mut half = [0; Seal::LEN];
+        half.copy_from_slice(&sha.finalize()[..Seal::LEN]);
+        Seal(half)
+    }
+
     /// Appends the token's text: for the `Set-Cookie` line, and for nothing else.
     pub(crate) fn expose(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.selector.0);
@@ -178,6 +197,24 @@ impl Token {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Token({}, [secret])", self.selector)
+    }
+}
+
+/// A client's fingerprint, sealed with the token of its session: half a SHA-256.
+#[derive(Clone, Copy)]
+pub(crate) struct Seal(pub(crate) [u8; Seal::LEN]);
+
+impl Seal {
+    pub(crate) const LEN: usize = 16;
+
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal([hidden])")
     }
 }
 
@@ -320,8 +357,6 @@ impl std::error::Error for RandomError {}
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, proptest};
-
-    use sha2::{Digest, Sha256};
 
     use super::*;
 

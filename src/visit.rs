@@ -184,7 +184,7 @@ impl Visit {
         let mut card = None;
         match &self.presented {
             Presented::Card(token) => {
-                let examined = self.teller().examine(token).await?;
+                let examined = self.teller().admit(token).await?;
                 if let Card::Valid(held) = &examined {
                     let event = Event::new(EventKind::Resumed).session(token.selector());
                     self.teller().tell(event.user(held.record.owner()));

@@ -19,6 +19,7 @@ use crate::lifetime::Lifetime;
 use crate::plan::{Ended, Plan};
 use crate::policy;
 use crate::record::{Record, Revision};
+use crate::stamp::Stamp;
 use crate::store::{
     BoundedStore, Created, LOGIN_LIFETIME, Loaded, RecordKey, Replaced, StoreError, StoreErrorKind,
 };
@@ -101,7 +102,18 @@ async fn commit(
         (Plan::Replace, Card::Valid(held)) => replace(desk, held, intent).await,
         (Plan::Create, _) => create(desk, intent, &intent.changes).await,
         (Plan::Delete, card) => {
-            delete(desk, card, intent).await?;
+            let mut latest = None;
+            if let Card::Valid(held) = card
+                && intent.outdated
+            {
+                let now = Box::pin(desk.examine_latest(&held.token)).await?;
+                if !rests_on(&now, held.record.header().terms.stamp) {
+                    // It was this very session, in a request at the same time, that changed the credential.
+                    return Ok(Committed::unchanged(now));
+                }
+                latest = Some(now);
+            }
+            delete(desk, latest.as_ref().unwrap_or(card), intent).await?;
             Ok(Committed {
                 card: Card::Absent,
                 cookie: Cookie::Send(CookieChange::Remove),
@@ -121,6 +133,17 @@ async fn commit(
         (Plan::Nothing | Plan::Discard | Plan::Touch | Plan::Replace, card) => {
             Ok(Committed::unchanged(card.clone()))
         }
+    }
+}
+
+/// Whether a card opens a session that rests on this credential.
+fn rests_on(card: &Card, stamp: Option<Stamp>) -> bool {
+    let Card::Valid(held) = card else {
+        return false;
+    };
+    match (held.record.header().terms.stamp, stamp) {
+        (Some(one), Some(other)) => one.same_as(&other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 

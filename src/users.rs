@@ -75,7 +75,7 @@ impl Users {
         let mut sessions = settled_last(self.0.serving(None).sessions_of(user).await?);
         let describe = |indexed: Indexed| {
             let header = indexed.record.header();
-            let lifetime = self.0.lifetime(&indexed.record);
+            let lifetime = self.0.lifetime(&indexed.record, now);
             let last_seen = now.minus(lifetime.unused_for(indexed.remaining));
             // No session is used before its login, whatever the store's time says after limits were changed.
             let login = header.authenticated.unwrap_or(header.created);
@@ -175,7 +175,8 @@ impl Teller<'_> {
         let mut found = found.inspect_err(|error| {
             self.tell(Event::store_failed(StoreCall::SessionsOf, error));
         })?;
-        found.retain(|indexed| !self.lifetime(&indexed.record).is_over());
+        let now = self.clock.now();
+        found.retain(|indexed| !self.lifetime(&indexed.record, now).is_over());
         Ok(found)
     }
 

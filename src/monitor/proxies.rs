@@ -217,6 +217,21 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["1.2.3.4, ?, 10.0.0.2"]), "10.0.0.2");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_a_client_sends_changes_what_the_first_proxy_saw(
+            lies in "[ -~]{0,40}",
+            seen in proptest::prelude::any::<u32>(),
+        ) {
+            let seen = std::net::Ipv4Addr::from_bits(seen | 0x8000_0000);
+            proptest::prop_assume!(!"192.0.2.1".eq(&seen.to_string()));
+            let line = format!("{lies}, {seen}, 10.0.0.2");
+            proptest::prop_assert_eq!(client("10.0.0.1", &[&line]), seen.to_string());
+            let seen_line = seen.to_string();
+            proptest::prop_assert_eq!(client("10.0.0.1", &[&lies, &seen_line]), seen.to_string());
+        }
+    }
+
     #[test]
     fn ports_brackets_and_mapped_addresses_are_understood() {
         assert_eq!(client("10.0.0.1", &["1.2.3.4:5678"]), "1.2.3.4");

@@ -98,7 +98,6 @@ impl<M> Session<M> {
         } else {
             displaced = keep(&mut state.intent.changes);
         }
-        state.intent.stamp = None;
         state.intent.login = Some(Box::new(intent::Login { user, at, terms }));
         drop(state);
         drop((dropped, displaced));

@@ -25,8 +25,10 @@ pub struct UserSession {
     pub created: SystemTime,
     /// When its user last proved who they are.
     pub authenticated_at: Option<SystemTime>,
-    /// When it was last used: that or up to a [refresh interval](crate::SessionConfig::refresh_interval) later, a minute by
-    /// default. It follows from how much of its life the store has left. So the clocks of the application's servers have to
+    /// When it was last used, to a [refresh interval](crate::SessionConfig::refresh_interval): it may have been used until
+    /// that much later, a minute by default.
+    ///
+    /// It follows from how much of the record's life the store has left. So the clocks of the application's servers have to
     /// agree: where the absolute limit is nearer than the idle one, a difference counts a hundredfold. Just after limits were
     /// changed it may be off by as much as these were moved.
     pub last_seen: SystemTime,

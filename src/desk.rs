@@ -195,7 +195,8 @@ impl Teller<'_> {
             matches!(&loaded, Ok(Loaded::Record { record, .. }) if record.is_possibly_stale());
         let judged = self.judge(token, loaded)?;
         if stale && judged.0.held().is_none() {
-            return self.examine_latest(token).await;
+            // Boxed, as above.
+            return Box::pin(self.examine_latest(token)).await;
         }
         Ok(self.told(judged, token))
     }

@@ -177,15 +177,14 @@ impl Visit {
         if self.state().loaded {
             return Ok(());
         }
-        let mut card = None;
         match &self.presented {
             Presented::Card(token) => {
-                let examined = self.teller().admit(token).await?;
-                if let Card::Valid(held) = &examined {
+                let card = self.teller().admit(token).await?;
+                if let Card::Valid(held) = &card {
                     let event = Event::new(EventKind::Resumed).session(token.selector());
                     self.teller().tell(event.user(held.record.owner()));
                 }
-                card = Some(examined);
+                self.state().card = card;
             }
             Presented::Nothing { malformed: true } => {
                 self.teller().tell(Event::new(EventKind::Malformed));
@@ -193,11 +192,7 @@ impl Visit {
             Presented::Nothing { malformed: false } => {}
             Presented::Conflicting => self.teller().tell(Event::new(EventKind::Ambiguous)),
         }
-        let mut state = self.state();
-        if let Some(card) = card {
-            state.card = card;
-        }
-        state.loaded = true;
+        self.state().loaded = true;
         Ok(())
     }
 

@@ -9,11 +9,12 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::card::{Card, Why};
 use crate::client::{ClientFacts, Recognition};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::{ConfigError, SessionConfig};
 use crate::cookie::CookieTemplate;
 use crate::event::{Event, EventKind, Meters, Observers, StoreCall};
 use crate::hooks::Hooks;
+use crate::lifetime::Lifetime;
 use crate::monitor::Watch;
 use crate::record::{Record, Revision};
 use crate::stamp::Stamp;
@@ -129,8 +130,8 @@ impl Desk {
         Teller { desk: self, client }
     }
 
-    pub(crate) fn lifetime<'a>(&'a self, record: &Record) -> crate::lifetime::Lifetime<'a> {
-        crate::lifetime::Lifetime::new(&self.config, record.header(), self.clock.now())
+    pub(crate) fn lifetime(&self, record: &Record, now: Timestamp) -> Lifetime<'_> {
+        Lifetime::new(&self.config, record.header(), now)
     }
 }
 
@@ -155,6 +156,12 @@ impl Deref for Teller<'_> {
 
     fn deref(&self) -> &Desk {
         self.desk
+    }
+}
+
+impl<'a> Teller<'a> {
+    pub(crate) fn lifetime(self, record: &Record, now: Timestamp) -> Lifetime<'a> {
+        Lifetime::new(&self.desk.config, record.header(), now)
     }
 }
 

@@ -212,7 +212,7 @@ mod tests {
             token: Token::generate(&Random::System).unwrap(),
             proof: OLD,
             record: Record::new(header(), data),
-            remaining: Duration::from_secs(60),
+            touch_due: false,
         })
     }
 

@@ -108,6 +108,8 @@ pub mod documentation {
     #[doc = include_str!("../docs/security.md")]
     pub mod security {}
 
+    #[doc = include_str!("../docs/failover.md")]
+    pub mod failover {}
     #[doc = include_str!("../docs/production.md")]
     pub mod production {}
 }

@@ -25,8 +25,10 @@ pub struct UserSession {
     pub created: SystemTime,
     /// When its user last proved who they are.
     pub authenticated_at: Option<SystemTime>,
-    /// When it was last used: that or up to a [refresh interval](crate::SessionConfig::refresh_interval) later, a minute by
-    /// default. It follows from how much of its life the store has left. So the clocks of the application's servers have to
+    /// When it was last used, to a [refresh interval](crate::SessionConfig::refresh_interval): it may have been used until
+    /// that much later, a minute by default.
+    ///
+    /// It follows from how much of the record's life the store has left. So the clocks of the application's servers have to
     /// agree: where the absolute limit is nearer than the idle one, a difference counts a hundredfold. Just after limits were
     /// changed it may be off by as much as these were moved.
     pub last_seen: SystemTime,
@@ -75,7 +77,7 @@ impl Users {
         let mut sessions = settled_last(self.0.serving(None).sessions_of(user).await?);
         let describe = |indexed: Indexed| {
             let header = indexed.record.header();
-            let lifetime = self.0.lifetime(&indexed.record);
+            let lifetime = self.0.lifetime(&indexed.record, now);
             let last_seen = now.minus(lifetime.unused_for(indexed.remaining));
             // No session is used before its login, whatever the store's time says after limits were changed.
             let login = header.authenticated.unwrap_or(header.created);
@@ -175,7 +177,8 @@ impl Teller<'_> {
         let mut found = found.inspect_err(|error| {
             self.tell(Event::store_failed(StoreCall::SessionsOf, error));
         })?;
-        found.retain(|indexed| !self.lifetime(&indexed.record).is_over());
+        let now = self.clock.now();
+        found.retain(|indexed| !self.lifetime(&indexed.record, now).is_over());
         Ok(found)
     }
 

@@ -16,7 +16,7 @@
 //! | `devices.rs` | where you are logged in, and ending that |
 //! | `password.rs` | change the password, and confirm it before what is sensitive |
 //! | `security_log.rs` | what happened to the account |
-//! | `client.rs` | what a device is called |
+//! | `client.rs` | what a device is called, and recognised by |
 //! | `accounts.rs` | names and password hashes: your application's database |
 //! | `page.rs`, `templates/` | the pages |
 
@@ -46,6 +46,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
+use tower_keycard::monitor::Monitor;
 use tower_keycard::{
     AnyStore, ConfigError, LoginRedirectLayer, MemoryStore, RequireFreshLayer, RequireLoginLayer,
     SessionLayer,
@@ -80,6 +81,8 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         .absolute(options.absolute)
         .clear_site_data(true)
         .client(client::recognise)
+        // Whose session suddenly comes from elsewhere has to type the password before anything sensitive.
+        .monitor(Monitor::default())
         .observer(log.clone())
         .failure_response(page::failure)
         .build()?;

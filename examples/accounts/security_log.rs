@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use axum::extract::State;
 use axum::response::Response;
 
-use tower_keycard::event::{Creation, EventKind, Revocation, Rotation, SessionEvent, Staleness};
+use tower_keycard::event::{
+    Creation, EventKind, Revocation, Rotation, SessionEvent, Signal, Staleness,
+};
 use tower_keycard::{SessionError, SessionObserver};
 
 use crate::member::Member;
@@ -56,13 +58,22 @@ fn told(kind: EventKind) -> Option<(&'static str, bool)> {
         }
         EventKind::Rotated(Rotation::Reauthentication) => ("Confirmed the password", false),
         EventKind::Destroyed(_) => ("Logged out", false),
-        EventKind::Revoked(Revocation::One) => ("Logged a device out", false),
+        EventKind::Revoked(Revocation::Credential) => {
+            ("Logged another device out by changing the password", false)
+        }
         EventKind::Revoked(_) => ("Logged another device out", false),
         EventKind::Expired(_) => ("Came back after the login had expired", false),
-        // A browser sends no card that it was given a newer one for: somebody has a copy.
-        EventKind::Stale(Staleness::Late | Staleness::Old) => {
+        // Within a minute this may be another tab, which had not heard of the new one yet.
+        EventKind::Stale(Staleness::Late) => {
+            ("A login that had just been replaced was refused", false)
+        }
+        EventKind::Stale(Staleness::Old) => {
             ("An old copy of your login was used, and refused", true)
         }
+        EventKind::Suspected {
+            signal: Signal::FingerprintChanged,
+            ..
+        } => ("Your login was used by another device", true),
         _ => return None,
     })
 }

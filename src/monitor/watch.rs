@@ -225,8 +225,8 @@ impl Watch {
         if strength >= self::strength(Response::RequireReauthentication) && !doubted {
             match doubt(desk, id, now).await {
                 Ok(Some((record, remaining))) if record.header().verifier.same_as(&held.proof) => {
+                    held.touch_due = desk.lifetime(&record, now).touch_is_due(remaining);
                     held.record = record;
-                    held.remaining = remaining;
                 }
                 _ => held.record = doubted_since(&held.record, now, None),
             }

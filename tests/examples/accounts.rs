@@ -91,6 +91,11 @@ fn session_cookie(browser: &Browser) -> Value {
     cookies.remove(0)
 }
 
+/// Waits until this page is shown: the one before may still be there after a click.
+fn arrives(browser: &Browser, page: &str) {
+    browser.text(&format!("body.{page} h1"));
+}
+
 /// Does something again and again until it is so.
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -108,7 +113,7 @@ fn texts(browser: &Browser, selector: &str) -> Vec<String> {
     texts.as_array().unwrap().iter().map(text).collect()
 }
 
-fn is_sent_to_log_in(reply: &Reply, location: &str) {
+fn is_sent_to(reply: &Reply, location: &str) {
     assert_eq!(
         (reply.status, reply.header("location")),
         (303, Some(location))
@@ -123,12 +128,12 @@ mod in_two_browsers {
         let (laptop, phone) = (site.laptop(), site.phone());
         laptop.reload();
         let devices = texts(&laptop, "#devices strong");
-        assert_eq!(devices, ["Safari on an iPhone", "Chrome on Linux"]);
+        assert_eq!(devices, ["Safari on iPhone", "Chrome on Linux"]);
         let current = texts(&laptop, "#devices .current strong");
         assert_eq!(current, ["Chrome on Linux"]);
         assert_eq!(
             texts(&phone, "#devices .current strong"),
-            ["Safari on an iPhone"]
+            ["Safari on iPhone"]
         );
 
         laptop.click("#devices .end");
@@ -136,13 +141,13 @@ mod in_two_browsers {
         assert_eq!(texts(&laptop, "#devices strong"), ["Chrome on Linux"]);
 
         phone.click("a[href='/log']");
-        assert_eq!(phone.text("h1"), "Log in");
+        arrives(&phone, "login");
         assert_eq!(phone.address(), site.url("/login?next=/log"));
         // Where it wanted to go, it comes after the login.
         log_in(&phone, PASSWORD, false);
-        assert_eq!(phone.text("h1"), "Security log");
+        arrives(&phone, "log");
         assert_eq!(phone.address(), site.url("/log"));
-        assert!(texts(&phone, "#log strong").contains(&"Logged a device out".to_owned()));
+        assert!(texts(&phone, "#log strong").contains(&"Logged another device out".to_owned()));
     }
 
     fn a_changed_password_logs_the_other_browser_out<S: Store>() {
@@ -161,7 +166,7 @@ mod in_two_browsers {
         assert_ne!(session_cookie(&laptop)["value"], card["value"]);
 
         phone.reload();
-        assert_eq!(phone.text("h1"), "Log in");
+        arrives(&phone, "login");
         log_in(&phone, PASSWORD, false);
         assert_eq!(
             phone.text("#alert"),
@@ -171,7 +176,7 @@ mod in_two_browsers {
         eventually("a login with the new password", || {
             phone.open(&site.url("/login"));
             log_in(&phone, "curiouser and curiouser", false);
-            phone.text("h1") == "Where you are logged in"
+            phone.text("body.devices h1, #failure") == "Where you are logged in"
         });
     }
 
@@ -185,9 +190,9 @@ mod in_two_browsers {
             "One other device is logged out."
         );
         phone.reload();
-        assert_eq!(phone.text("h1"), "Log in");
+        arrives(&phone, "login");
         laptop.reload();
-        assert_eq!(laptop.text("h1"), "Where you are logged in");
+        arrives(&laptop, "devices");
     }
 
     fn an_old_copy_of_the_card_shows_up_in_the_security_log<S: Store>() {
@@ -197,19 +202,42 @@ mod in_two_browsers {
         laptop.open(&site.url("/confirm"));
         laptop.fill("#confirm", PASSWORD);
         laptop.click("form[action='/confirm'] button");
-        assert_eq!(laptop.text("h1"), "Where you are logged in");
+        arrives(&laptop, "devices");
         assert_ne!(session_cookie(&laptop)["value"], copy["value"]);
 
-        is_sent_to_log_in(&site.curl(&copy).get(&site.url("/")), "/login?next=/");
+        is_sent_to(&site.curl(&copy).get(&site.url("/")), "/login?next=/");
+        laptop.open(&site.url("/log"));
+        eventually("the old copy", || {
+            laptop.reload();
+            texts(&laptop, "#log strong").len() == 3
+        });
+        let log = texts(&laptop, "#log strong");
+        let refused = "A login that had just been replaced was refused";
+        assert_eq!(log, [refused, "Confirmed the password", "Logged in"]);
+        assert_eq!(texts(&laptop, "#log div .hint")[0], "curl");
+    }
+
+    fn a_copy_of_the_card_in_other_hands_is_noticed_and_does_no_harm<S: Store>() {
+        let site = Site::<S>::start();
+        let laptop = site.laptop();
+        let thief = site.curl(&session_cookie(&laptop));
+        // It opens what is not sensitive, as any copy of a card does.
+        assert_eq!(thief.get(&site.url("/")).status, 200);
+        let sensitive = thief.get(&site.url("/password"));
+        is_sent_to(&sensitive, "/confirm?next=/password");
+
         laptop.open(&site.url("/log"));
         eventually("an alarm", || {
             laptop.reload();
-            texts(&laptop, "#log .alarming strong")
-                == ["An old copy of your login was used, and refused"]
+            texts(&laptop, "#log .alarming strong") == ["Your login was used by another device"]
         });
-        assert_eq!(texts(&laptop, "#log .alarming .hint")[0], "curl");
-        let calm = texts(&laptop, "#log li:not(.alarming) strong");
-        assert_eq!(calm, ["Confirmed the password", "Logged in"]);
+        assert_eq!(texts(&laptop, "#log .alarming div .hint"), ["curl"]);
+        // Its user proves who they are, and the copy is dead.
+        laptop.open(&site.url("/password"));
+        laptop.fill("#confirm", PASSWORD);
+        laptop.click("form[action='/confirm'] button");
+        arrives(&laptop, "password");
+        is_sent_to(&thief.get(&site.url("/")), "/login?next=/");
     }
 
     on_each_store!(
@@ -217,6 +245,7 @@ mod in_two_browsers {
         a_changed_password_logs_the_other_browser_out,
         logging_out_everywhere_else_leaves_this_browser_alone,
         an_old_copy_of_the_card_shows_up_in_the_security_log,
+        a_copy_of_the_card_in_other_hands_is_noticed_and_does_no_harm,
     );
 }
 
@@ -249,7 +278,7 @@ mod in_one_browser {
         assert_eq!(laptop.text("#alert"), "That is not your password.");
         laptop.fill("#confirm", PASSWORD);
         laptop.click("form[action='/confirm'] button");
-        assert_eq!(laptop.text("h1"), "Change your password");
+        arrives(&laptop, "password");
         assert_eq!(laptop.address(), site.url("/password"));
     }
 
@@ -270,7 +299,7 @@ mod in_one_browser {
             laptop.script("return localStorage.getItem('draft')"),
             Value::Null
         );
-        is_sent_to_log_in(&site.curl(&card).get(&site.url("/")), "/login?next=/");
+        is_sent_to(&site.curl(&card).get(&site.url("/")), "/login?next=/");
         // Nor does the back button show the page again.
         laptop.script("history.back()");
         eventually("the login page", || texts(&laptop, "h1") == ["Log in"]);
@@ -319,8 +348,8 @@ mod with_curl {
             let reply = Curl::new().get(&site.url(path));
             assert_eq!(reply.header("set-cookie"), None, "{path}");
         }
-        is_sent_to_log_in(&Curl::new().get(&site.url("/log")), "/login?next=/log");
-        is_sent_to_log_in(&Curl::new().post(&site.url("/devices/end"), &[]), "/login");
+        is_sent_to(&Curl::new().get(&site.url("/log")), "/login?next=/log");
+        is_sent_to(&Curl::new().post(&site.url("/devices/end"), &[]), "/login");
     }
 
     fn a_post_from_another_site_is_refused<S: Store>() {
@@ -392,15 +421,15 @@ fn the_readme_shows_what_the_pages_look_like() {
     let site = Site::<Memory>::start();
     let laptop = site.laptop();
     let phone = site.phone();
-    let copy = session_cookie(&laptop);
     laptop.open(&site.url("/confirm?next=/"));
     picture(&laptop, "accounts-confirm", false);
     laptop.fill("#confirm", PASSWORD);
     laptop.click("form[action='/confirm'] button");
+    arrives(&laptop, "devices");
     assert_eq!(texts(&laptop, "#devices strong").len(), 2);
     picture(&laptop, "accounts-devices", false);
 
-    site.curl(&copy).get(&site.url("/"));
+    site.curl(&session_cookie(&laptop)).get(&site.url("/"));
     laptop.open(&site.url("/log"));
     eventually("an alarm", || {
         laptop.reload();

@@ -184,7 +184,25 @@ impl UserIndex for RedisStore {
             args: &[except.as_ref().map_or("", SessionId::as_str).as_bytes()],
             ttl: Some(MARKER_LIFETIME),
         };
-        let reply = self.run(script, self.0.wait, self.deadline()).await;
+        // What too few replicas have is done all the same, and to the end: a complaint may wait.
+        let mut unreplicated = None;
+        let reply = match self.run(script, self.0.wait, self.deadline()).await {
+            Err(Failure::Unreplicated {
+                had,
+                wanted,
+                mut answers,
+            }) => {
+                let answer = answers.pop().ok_or(Failure::Unexpected("WAIT"));
+                let failure = Failure::Unreplicated {
+                    had,
+                    wanted,
+                    answers,
+                };
+                unreplicated = Some(failure.of_a_write());
+                answer
+            }
+            reply => reply,
+        };
         let mut ids = reply
             .and_then(reply::sessions)
             .map_err(Failure::of_a_write)?;
@@ -204,7 +222,12 @@ impl UserIndex for RedisStore {
                     there.push(key.id());
                 }
             }
-            self.delete_all(&mine).await?;
+            match self.delete_all(&mine).await {
+                Err(error) if error.kind() == StoreErrorKind::Unreplicated => {
+                    unreplicated = Some(error);
+                }
+                deleted => deleted?,
+            }
             ended.append(&mut there);
             let ids: Vec<_> = keys.iter().map(RecordKey::id).collect();
             let unbind = command::unbind(index, ids.iter());
@@ -215,7 +238,10 @@ impl UserIndex for RedisStore {
                 .await
                 .ok();
         }
-        Ok(ended)
+        match unreplicated {
+            Some(error) => Err(error),
+            None => Ok(ended),
+        }
     }
 }
 

@@ -142,6 +142,9 @@ use super::{
     TOMBSTONE_LIFETIME, UserIndexRef,
 };
 
+/// How long a replica has to answer, at most.
+const REPLICA_PATIENCE: Duration = Duration::from_millis(100);
+
 /// Keeps sessions in Redis or Valkey. Clones are the same store, and share its connection.
 ///
 /// The [module's documentation](self) says what it asks of the server, and what happens while that is away.
@@ -361,8 +364,8 @@ impl RedisStore {
     /// The record that a replica has, if it is well. What it has not got it may not have got *yet*.
     async fn load_from_replica(&self, key: &RecordKey) -> Option<Loaded> {
         let commands = command::load(std::iter::once(self.key(key)));
-        // The rest of the time is for the primary.
-        let deadline = Instant::now() + self.0.response_timeout / 4;
+        // The rest of the time, which the caller may have less of, is for the primary.
+        let deadline = Instant::now() + REPLICA_PATIENCE.min(self.0.response_timeout / 4);
         let replies = self.0.backend.read_replica(&commands, deadline).await?;
         match reply::both(replies) {
             Ok(Loaded::Record { record, remaining }) => Some(Loaded::Record {

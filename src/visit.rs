@@ -180,7 +180,12 @@ impl Visit {
         let mut card = None;
         match &self.presented {
             Presented::Card(token) => {
-                let examined = self.teller().admit(token).await?;
+                let desk = self.teller();
+                let examined = match &self.desk.watch {
+                    None => desk.examine(token).await?,
+                    // Boxed, so that who has no monitor does not carry it along in every request.
+                    Some(watch) => Box::pin(watch.admit(desk, token, self.client.as_ref())).await?,
+                };
                 if let Card::Valid(held) = &examined {
                     let event = Event::new(EventKind::Resumed).session(token.selector());
                     self.teller().tell(event.user(held.record.owner()));

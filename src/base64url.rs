@@ -26,9 +26,8 @@ pub(crate) fn encode(bytes: &[u8], text: &mut [u8]) {
     debug_assert_eq!(bytes.len() / 3 * 4, text.len());
     for (three, four) in bytes.chunks_exact(3).zip(text.chunks_exact_mut(4)) {
         let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-        for (place, character) in four.iter_mut().enumerate() {
-            *character = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
-        }
+        let character = |shift: u32| ALPHABET[(bits >> shift & 63) as usize];
+        four.copy_from_slice(&[18, 12, 6, 0].map(character));
     }
 }
 

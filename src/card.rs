@@ -8,7 +8,6 @@ use crate::record::{DecodeError, Record, is_recent};
 use crate::store::{Loaded, TOMBSTONE_LIFETIME};
 use crate::token::{SessionId, Token, VerifierHash};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What a request's cookie is worth.
 #[derive(Clone, Debug)]
@@ -56,8 +55,8 @@ pub(crate) struct Held {
     /// What the token's verifier hashes to: a record with another one is somebody else's by now.
     pub(crate) proof: VerifierHash,
     pub(crate) record: Record,
-    /// How long the store will still keep the record.
-    pub(crate) remaining: Duration,
+    /// Whether the store's time for the record was worth moving when the record was loaded, or written.
+    pub(crate) touch_due: bool,
 }
 
 impl Card {
@@ -80,7 +79,8 @@ impl Card {
             Loaded::Unreadable(why) => return (Self::Unknown(Why::Unreadable(why)), None),
         };
         let header = record.header();
-        let over = Lifetime::new(config, header, now).ended_by();
+        let lifetime = Lifetime::new(config, header, now);
+        let over = lifetime.ended_by();
         if header.verifier.same_as(&proof) {
             return match over {
                 Some(limit) => (Self::Unknown(Why::Expired(limit)), header.user.clone()),
@@ -88,8 +88,8 @@ impl Card {
                     let held = Held {
                         token: token.clone(),
                         proof,
+                        touch_due: lifetime.touch_is_due(remaining),
                         record,
-                        remaining,
                     };
                     (Self::Valid(held), None)
                 }
@@ -124,6 +124,8 @@ impl Card {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::data::Data;
     use crate::record::{Header, Revision};

@@ -3,9 +3,10 @@
 //! Changes are kept per key, so they are at once the queue and the view: reading looks here first, then in the record.
 //! A value that was set no longer depends on the record; an update does, and keeps its function to run it again.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::data::{self, Data, Place};
+use crate::data::{self, Data, Place, Writer};
 use crate::error::SessionError;
 
 /// Keys that begin with this are kept by this crate itself; a login drops them, an application cannot write them.
@@ -143,6 +144,9 @@ impl Changes {
     }
 
     fn sum_len(&self, data: Option<&Data>) -> usize {
+        if self.changes.is_empty() && matches!(self.keep, Keep::All) {
+            return data.map_or(0, Data::entries_len);
+        }
         self.view(data)
             .map(|(key, value)| data::entry_len(key.len(), value.len()))
             .sum()
@@ -152,7 +156,7 @@ impl Changes {
     pub(crate) fn len_with(&mut self, data: Option<&Data>, key: &str, value: usize) -> usize {
         let len = self.len.unwrap_or_else(|| self.sum_len(data));
         self.len = Some(len);
-        "{}".len() - ",".len() + len - self.entry_len(data, key) + data::entry_len(key.len(), value)
+        data::object_len(len - self.entry_len(data, key) + data::entry_len(key.len(), value))
     }
 
     fn entry_len(&self, data: Option<&Data>, key: &str) -> usize {
@@ -297,11 +301,38 @@ impl Changes {
 
     /// The data with these changes, as this request sees it.
     pub(crate) fn apply(&self, data: Option<&Data>, max_len: usize) -> Result<Data, ReplayError> {
-        let len = 2 + self.sum_len(data).saturating_sub(1);
-        if len > max_len {
+        let len = self.len.unwrap_or_else(|| self.sum_len(data));
+        if data::object_len(len) > max_len {
             return Err(ReplayError::TooLarge);
         }
-        Data::build(len, self.room(data), self.view(data)).map_err(|_| ReplayError::TooLarge)
+        let mut writer = Writer::new(self.room(data), len);
+        let mut copied = 0;
+        for (key, change) in &self.changes {
+            if let Some(data) = data {
+                let place = data.position(key);
+                let (Ok(before) | Err(before)) = place;
+                self.copy(data, copied..before, &mut writer);
+                copied = before + usize::from(place.is_ok());
+            }
+            if let Some(value) = change.value() {
+                writer.entry(key, value);
+            }
+        }
+        if let Some(data) = data {
+            self.copy(data, copied..data.len(), &mut writer);
+        }
+        writer.finish().map_err(|_| ReplayError::TooLarge)
+    }
+
+    /// Writes what stays of these entries of the record.
+    fn copy(&self, data: &Data, places: Range<usize>, writer: &mut Writer) {
+        if matches!(self.keep, Keep::All) {
+            writer.entries(data, places);
+        } else {
+            data.pairs_in(places)
+                .filter(|(key, _)| self.keep.keeps(key))
+                .for_each(|(key, value)| writer.entry(key, value));
+        }
     }
 
     /// For how many entries room is to be made: the view has no more.

@@ -9,6 +9,7 @@ use http::request::Parts;
 use sha2::{Digest, Sha256};
 
 use crate::event;
+use crate::monitor::Browser;
 
 /// What is known of the client that sent a request: shown in events, and in a user's list of devices.
 ///
@@ -142,6 +143,10 @@ impl ClientFingerprint {
         }
         Self(hash.finalize().into())
     }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 /// Shows nothing: whoever knows what the parts may be can find out by trying.
@@ -158,6 +163,18 @@ pub(crate) struct Recognition(Arc<dyn Fn(&Parts) -> ClientFacts + Send + Sync>);
 impl Recognition {
     pub(crate) fn new(recognise: impl Fn(&Parts) -> ClientFacts + Send + Sync + 'static) -> Self {
         Self(Arc::new(recognise))
+    }
+
+    /// Who it is where the application does not say, and a monitor asks: by the `User-Agent` alone, since only the application
+    /// knows whose address it sees.
+    pub(crate) fn by_browser() -> Self {
+        Self::new(|request| {
+            let browser = Browser::of(&request.headers).to_string();
+            let fingerprint = ClientFingerprint::new([&browser]);
+            ClientFacts::new()
+                .with_description(browser)
+                .with_fingerprint(fingerprint)
+        })
     }
 
     /// What the application says of the request; nothing where it panics, which is no fault of the request.

@@ -97,12 +97,14 @@ impl Clock {
         Self(Source::Function(Arc::new(now)))
     }
 
-    /// A clock that stands still at `start` until [`advance`](Clock::advance) moves it; clones share it.
+    /// A clock that stands still at `start`, a [`Timestamp`] or a [`SystemTime`], until [`advance`](Clock::advance) moves it;
+    /// clones share it.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
-    pub fn manual(start: Timestamp) -> Self {
+    pub fn manual(start: impl Into<Timestamp>) -> Self {
+        let start = start.into().0;
         Self(Source::Manual(Arc::new(std::sync::atomic::AtomicU64::new(
-            start.0,
+            start,
         ))))
     }
 
@@ -114,9 +116,9 @@ impl Clock {
 
     /// Sets a [`manual`](Clock::manual) clock, for all its clones; any other clock stays as it is.
     #[cfg(any(test, feature = "testing"))]
-    pub fn set(&self, to: Timestamp) {
+    pub fn set(&self, to: impl Into<Timestamp>) {
         if let Source::Manual(now) = &self.0 {
-            now.store(to.0, std::sync::atomic::Ordering::SeqCst);
+            now.store(to.into().0, std::sync::atomic::Ordering::SeqCst);
         }
     }
 

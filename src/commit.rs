@@ -19,10 +19,11 @@ use crate::lifetime::Lifetime;
 use crate::plan::{Ended, Plan};
 use crate::policy;
 use crate::record::{Record, Revision};
+use crate::stamp::Stamp;
 use crate::store::{
     BoundedStore, Created, LOGIN_LIFETIME, Loaded, RecordKey, Replaced, StoreError, StoreErrorKind,
 };
-use crate::token::{RandomError, SessionId};
+use crate::token::{RandomError, SessionId, Token, VerifierHash};
 
 /// How often a commit that others get ahead of is tried anew, and for how long.
 const ATTEMPTS: u32 = 8;
@@ -67,56 +68,82 @@ impl From<RandomError> for SessionError {
 }
 
 /// Carries out `plan` for what `intent` asks of `card`, within what the layer allows a user.
+///
+/// What is seldom done is boxed: the future of every commit would have room for it.
 pub(crate) async fn carry_out(
     desk: Teller<'_>,
-    card: Card,
-    intent: Intent,
+    card: &Card,
+    intent: &Intent,
     plan: Plan,
 ) -> Result<Committed, SessionError> {
-    let (Some(limit), Some(login)) = (desk.config.max_sessions_per_user, &intent.login) else {
-        return commit(desk, card, intent, plan).await;
-    };
-    let user = login.user.clone();
-    let own = card.held().map(|held| held.token.selector());
-    policy::admit(desk, limit, &user, own).await?;
+    let limited = desk.config.max_sessions_per_user.zip(intent.login.as_ref());
+    if let Some((limit, login)) = limited {
+        let own = card.held().map(|held| held.token.selector());
+        Box::pin(policy::admit(desk, limit, &login.user, own)).await?;
+    }
     let committed = commit(desk, card, intent, plan).await?;
-    if let Some(held) = committed.card.held() {
-        policy::settle(desk, limit, &user, held.token.selector()).await?;
+    if let Some((limit, login)) = limited
+        && let Some(held) = committed.card.held()
+    {
+        let own = held.token.selector();
+        Box::pin(policy::settle(desk, limit, &login.user, own)).await?;
     }
     Ok(committed)
 }
 
 async fn commit(
     desk: Teller<'_>,
-    card: Card,
-    intent: Intent,
+    card: &Card,
+    intent: &Intent,
     plan: Plan,
 ) -> Result<Committed, SessionError> {
     match (plan, card) {
         (Plan::Touch, Card::Valid(held)) => Ok(touch(desk, held).await),
         (Plan::Replace, Card::Valid(held)) => replace(desk, held, intent).await,
-        (Plan::Create, _) => create(desk, &intent, &intent.changes).await,
+        (Plan::Create, _) => create(desk, intent, &intent.changes).await,
         (Plan::Delete, card) => {
-            delete(desk, &card, intent.ended).await?;
+            let mut latest = None;
+            if let Card::Valid(held) = card
+                && intent.outdated
+            {
+                let now = Box::pin(desk.examine_latest(&held.token)).await?;
+                if !rests_on(&now, held.record.header().terms.stamp) {
+                    // It was this very session, in a request at the same time, that changed the credential.
+                    return Ok(Committed::unchanged(now));
+                }
+                latest = Some(now);
+            }
+            delete(desk, latest.as_ref().unwrap_or(card), intent).await?;
             Ok(Committed {
                 card: Card::Absent,
                 cookie: Cookie::Send(CookieChange::Remove),
             })
         }
         (Plan::DeleteThenCreate, card) => {
-            delete(desk, &card, intent.ended).await?;
-            create(desk, &intent, &intent.changes).await
+            delete(desk, card, intent).await?;
+            create(desk, intent, &intent.changes).await
         }
         (Plan::RemoveCookie, card) => Ok(Committed {
-            card,
+            card: card.clone(),
             cookie: Cookie::Send(CookieChange::Remove),
         }),
         (Plan::Refuse, _) => Err(SessionError::Ambiguous),
         (Plan::Interrupt, _) => Err(SessionError::Interrupted),
         (Plan::Unavailable, _) => Err(StoreError::new(StoreErrorKind::Refused).into()),
         (Plan::Nothing | Plan::Discard | Plan::Touch | Plan::Replace, card) => {
-            Ok(Committed::unchanged(card))
+            Ok(Committed::unchanged(card.clone()))
         }
+    }
+}
+
+/// Whether a card opens a session that rests on this credential.
+fn rests_on(card: &Card, stamp: Option<Stamp>) -> bool {
+    let Card::Valid(held) = card else {
+        return false;
+    };
+    match (held.record.header().terms.stamp, stamp) {
+        (Some(one), Some(other)) => one.same_as(&other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 
@@ -164,10 +191,10 @@ impl<'a> Patience<'a> {
     }
 
     /// The store, for one call.
-    fn store(&self) -> BoundedStore {
+    fn store(&self) -> Cow<'_, BoundedStore> {
         match self.unanswered {
-            true => self.desk.store.within_at_most(self.time_left()),
-            false => self.desk.store.clone(),
+            true => Cow::Owned(self.desk.store.within_at_most(self.time_left())),
+            false => Cow::Borrowed(&self.desk.store),
         }
     }
 
@@ -201,15 +228,21 @@ fn gave_up() -> SessionError {
 }
 
 /// Slides the idle limit. A failure costs nothing but the slide.
-async fn touch(desk: Teller<'_>, mut held: Held) -> Committed {
-    let lifetime = desk.lifetime(&held.record);
+async fn touch(desk: Teller<'_>, held: &Held) -> Committed {
+    let lifetime = desk.lifetime(&held.record, desk.clock.now());
+    if lifetime.is_over() {
+        // It ended while the request was under way. If it is the clock that is wrong, it goes on afterwards.
+        return Committed::unchanged(Card::Valid(held.clone()));
+    }
     let ttl = lifetime.time_to_live();
     let key = desk.key(held.token.selector());
-    let mut cookie = Cookie::Keep;
     let (expected, prolongs) = (held.record.revision(), held.record.prolonged_by(ttl));
-    match desk.store.touch(&key, expected, ttl, prolongs).await {
+    let touched = desk.store.touch(&key, expected, ttl, prolongs).await;
+    let mut cookie = Cookie::Keep;
+    let mut held = held.clone();
+    match touched {
         Ok(true) => {
-            held.remaining = ttl;
+            held.touch_due = lifetime.touch_is_always_due();
             if lifetime.cookie_slides() {
                 cookie = set_cookie(desk, &held, &lifetime);
             }
@@ -234,7 +267,7 @@ fn set_cookie(desk: Teller<'_>, held: &Held, lifetime: &Lifetime<'_>) -> Cookie 
 }
 
 /// Deletes the session that a card opens, or has opened until a moment ago.
-async fn delete(desk: Teller<'_>, card: &Card, ended: Ended) -> Result<(), SessionError> {
+async fn delete(desk: Teller<'_>, card: &Card, intent: &Intent) -> Result<(), SessionError> {
     let (id, user) = match card {
         Card::Valid(held) => (held.token.selector(), held.record.owner()),
         // Whose it is by now is not this card's to know.
@@ -250,7 +283,8 @@ async fn delete(desk: Teller<'_>, card: &Card, ended: Ended) -> Result<(), Sessi
             .await
         {
             Ok(()) => {
-                let ending = match ended {
+                let ending = match intent.ended {
+                    _ if intent.outdated => Ending::Credential,
                     Ended::BySwitch => Ending::Switch,
                     Ended::No | Ended::Asked => Ending::Logout,
                 };
@@ -291,6 +325,72 @@ fn login_age(
     Ok(Some(age))
 }
 
+/// A record as it is to be written.
+struct Draft<'a> {
+    record: Record,
+    ttl: Duration,
+    lifetime: Lifetime<'a>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(
+        desk: Teller<'a>,
+        intent: &Intent,
+        record: Record,
+        now: Timestamp,
+    ) -> Result<Self, SessionError> {
+        let lifetime = desk.lifetime(&record, now);
+        let ttl = lifetime.time_to_live();
+        let record = record.for_index(login_age(desk, intent, now)?, ttl, now);
+        Ok(Self {
+            record,
+            ttl,
+            lifetime,
+        })
+    }
+}
+
+/// What a new session is written as.
+fn new_draft<'a>(
+    desk: Teller<'a>,
+    intent: &Intent,
+    changes: &Changes,
+    (token, proof): (&Token, VerifierHash),
+) -> Result<Draft<'a>, SessionError> {
+    let now = desk.clock.now();
+    let mut header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
+    header.terms.seal = desk.seal(token);
+    let data = changes
+        .apply(None, desk.config.max_data_size)
+        .map_err(|why| too_large(desk, why))?;
+    Draft::new(desk, intent, Record::new(header, data), now)
+}
+
+/// What a session that goes on is written as, with a new verifier if there is one.
+fn next_draft<'a>(
+    desk: Teller<'a>,
+    intent: &Intent,
+    changes: &Changes,
+    base: &Record,
+    (token, new_proof): (&Token, Option<VerifierHash>),
+) -> Result<Draft<'a>, SessionError> {
+    let now = desk.clock.now();
+    let revision = desk.new_revision()?;
+    let mut header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
+    if new_proof.is_some() || header.terms.seal.is_none() {
+        header.terms.seal = desk.seal(token);
+    }
+    let data = changes
+        .apply(Some(base.data()), desk.config.max_data_size)
+        .map_err(|why| too_large(desk, why))?;
+    let record = Record::new(header, data);
+    let record = match new_proof {
+        Some(_) => record.rotating(),
+        None => record,
+    };
+    Draft::new(desk, intent, record, now)
+}
+
 /// Stores a new session under a fresh token.
 async fn create(
     desk: Teller<'_>,
@@ -301,14 +401,11 @@ async fn create(
     'token: while patience.lasts() {
         let token = desk.new_token()?;
         let (key, proof) = (desk.key(token.selector()), desk.hash(&token));
-        let now = desk.clock.now();
-        let header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
-        let data = changes
-            .apply(None, desk.config.max_data_size)
-            .map_err(|why| too_large(desk, why))?;
-        let record = Record::new(header, data);
-        let ttl = desk.lifetime(&record).time_to_live();
-        let record = record.for_index(login_age(desk, intent, now)?, ttl, now);
+        let Draft {
+            record,
+            ttl,
+            lifetime,
+        } = new_draft(desk, intent, changes, (&token, proof))?;
         loop {
             match patience.store().create(&key, &record, ttl).await {
                 Ok(Created::Created) => break,
@@ -330,13 +427,12 @@ async fn create(
         };
         let event = Event::new(EventKind::Created(creation)).session(token.selector());
         desk.tell(event.user(record.owner()));
-        let lifetime = desk.lifetime(&record);
         tell_capped(desk, intent, &lifetime, key.id(), &record);
         let held = Held {
             token,
             proof,
-            remaining: ttl,
-            record: record.clone(),
+            touch_due: lifetime.touch_is_always_due(),
+            record,
         };
         let cookie = set_cookie(desk, &held, &lifetime);
         return Ok(Committed {
@@ -348,7 +444,11 @@ async fn create(
 }
 
 /// Writes a session that goes on, unless another request rotated or ended it meanwhile.
-async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committed, SessionError> {
+async fn replace(
+    desk: Teller<'_>,
+    held: &Held,
+    intent: &Intent,
+) -> Result<Committed, SessionError> {
     let id = held.token.selector();
     let key = desk.key(id);
     // One new token for all attempts: whichever of them arrives, it is the one that the browser gets.
@@ -359,28 +459,20 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
     } else {
         (held.token.clone(), None)
     };
-    let mut base = held.record;
+    let mut base = held.record.clone();
     let mut changes = Cow::Borrowed(&intent.changes);
     let mut unanswered: Vec<Revision> = Vec::new();
     let mut patience = Patience::new(desk);
     let mut turn = None;
     while patience.lasts() {
-        let now = desk.clock.now();
-        let revision = desk.new_revision()?;
-        let header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
-        let data = changes
-            .apply(Some(base.data()), desk.config.max_data_size)
-            .map_err(|why| too_large(desk, why))?;
-        let record = Record::new(header, data);
-        let lifetime = Lifetime::new(&desk.config, record.header(), now);
-        let ttl = lifetime.time_to_live();
+        let Draft {
+            record,
+            ttl,
+            lifetime,
+        } = next_draft(desk, intent, &changes, &base, (&token, new_proof))?;
         if lifetime.is_over() {
             // The absolute limit passed while the request was under way.
             return interrupted(desk, id, base.owner());
-        }
-        let mut record = record.for_index(login_age(desk, &intent, now)?, ttl, now);
-        if new_proof.is_some() {
-            record = record.rotating();
         }
         let present = match patience
             .store()
@@ -392,14 +484,14 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
                     .expiry
                     .is_some_and(|expiry| expiry != base.header().expiry);
                 let send = new_proof.is_some() || moved || lifetime.cookie_slides();
-                tell_rotated(desk, &intent, id, &record);
-                tell_capped(desk, &intent, &lifetime, id, &record);
+                tell_rotated(desk, intent, id, &record);
+                tell_capped(desk, intent, &lifetime, id, &record);
                 let proof = new_proof.unwrap_or(held.proof);
                 let held = Held {
                     token,
                     proof,
                     record,
-                    remaining: ttl,
+                    touch_due: lifetime.touch_is_always_due(),
                 };
                 let cookie = if send {
                     set_cookie(desk, &held, &lifetime)
@@ -414,14 +506,14 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
             Ok(Replaced::Conflict(present)) => present,
             Err(error) => {
                 patience.outcome_unknown(StoreCall::Replace, id, error)?;
-                unanswered.push(revision);
+                unanswered.push(record.revision());
                 patience.load(&key).await?
             }
         };
         let (present, remaining) = match present {
             Loaded::Record { record, remaining } => (record, remaining),
             Loaded::Absent | Loaded::Tombstone | Loaded::Unreadable(_) => {
-                return taken_over(desk, intent, id, base.owner()).await;
+                return Box::pin(taken_over(desk, intent, id, base.owner())).await;
             }
         };
         if unanswered
@@ -429,7 +521,7 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
             .any(|revision| present.includes(*revision))
         {
             // It arrived after all. Only the cookie of a new token is sent: whether an old one may be, nobody confirmed.
-            tell_rotated(desk, &intent, id, &present);
+            tell_rotated(desk, intent, id, &present);
             let proof = new_proof.unwrap_or(held.proof);
             if !present.header().verifier.same_as(&proof) {
                 // And then somebody took the session over: what they made of it is not this request's to see.
@@ -438,11 +530,11 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
                     cookie: Cookie::Withdraw,
                 });
             }
-            let lifetime = Lifetime::new(&desk.config, present.header(), now);
+            let lifetime = desk.lifetime(&present, desk.clock.now());
             let held = Held {
                 token,
                 proof,
-                remaining,
+                touch_due: lifetime.touch_is_due(remaining),
                 record: present.clone(),
             };
             let cookie = match new_proof {
@@ -455,7 +547,7 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
             });
         }
         if !present.header().verifier.same_as(&held.proof) {
-            return taken_over(desk, intent, id, base.owner()).await;
+            return Box::pin(taken_over(desk, intent, id, base.owner())).await;
         }
         if present.revision() != base.revision() {
             // Whether an unanswered write lies beneath the newer ones, nobody can tell: nothing is added twice.
@@ -480,7 +572,7 @@ async fn replace(desk: Teller<'_>, held: Held, intent: Intent) -> Result<Committ
 /// proved who they are.
 async fn taken_over(
     desk: Teller<'_>,
-    intent: Intent,
+    intent: &Intent,
     id: SessionId,
     user: Option<&Arc<str>>,
 ) -> Result<Committed, SessionError> {
@@ -489,7 +581,7 @@ async fn taken_over(
     }
     desk.tell(Event::new(EventKind::Conflict).session(id).user(user));
     match intent.changes.rebased(None) {
-        Ok(changes) => create(desk, &intent, &changes).await,
+        Ok(changes) => create(desk, intent, &changes).await,
         Err(_) => interrupted(desk, id, user),
     }
 }

@@ -119,11 +119,16 @@ fn whole_seconds(duration: Duration) -> u64 {
         .clamp(1, MAX_AGE_LIMIT)
 }
 
-fn decimal(number: u64, out: &mut Vec<u8>) {
-    if number >= 10 {
-        decimal(number / 10, out);
+fn decimal(mut number: u64, out: &mut Vec<u8>) {
+    let start = out.len();
+    loop {
+        out.push(b"0123456789"[(number % 10) as usize]);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
     }
-    out.push(b"0123456789"[(number % 10) as usize]);
+    out[start..].reverse();
 }
 
 /// What a request shows under our cookie's name.

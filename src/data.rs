@@ -30,6 +30,9 @@ pub(crate) fn key_name(text: &str) -> String {
 
 /// How deeply arrays and objects nest in a JSON text; 0 for a scalar.
 pub(crate) fn depth(json: &[u8]) -> usize {
+    if !matches!(json.trim_ascii_start(), [b'{' | b'[', ..]) {
+        return 0;
+    }
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in json {
         if in_string {
@@ -64,6 +67,10 @@ struct Entry {
 }
 
 impl Entry {
+    fn len(&self) -> usize {
+        entry_len(self.key_len as usize, self.value_len as usize)
+    }
+
     fn key(self) -> Range<usize> {
         self.key as usize..(self.key + self.key_len) as usize
     }
@@ -81,9 +88,12 @@ const FEW: usize = 8;
 pub(crate) struct Place(Entry);
 
 /// A JSON object as text, and the index of its keys, sorted.
+#[derive(Clone)]
 pub(crate) struct Data {
     json: String,
     index: Vec<Entry>,
+    /// Whether the entries stand in the text in their order, and nothing but commas between them: as this crate writes it.
+    compact: bool,
 }
 
 /// The bytes are not a JSON object as this crate writes it.
@@ -97,6 +107,7 @@ impl Data {
         Self {
             json: "{}".to_owned(),
             index: Vec::new(),
+            compact: true,
         }
     }
 
@@ -129,46 +140,19 @@ impl Data {
             });
         }
         let key = |entry: &Entry| &json[entry.key()];
-        if !index.is_sorted_by(|one, next| key(one) < key(next)) {
+        let in_order = index.is_sorted_by(|one, next| key(one) < key(next));
+        if !in_order {
             index.sort_unstable_by(|one, next| key(one).cmp(key(next)));
             if index.windows(2).any(|pair| key(&pair[0]) == key(&pair[1])) {
                 return Err(NotData);
             }
         }
-        Ok(Self { json, index })
-    }
-
-    /// Writes an object from keys (in their JSON form) and values (JSON), which come in the order of the keys. How long it
-    /// will be, and of how many entries, saves an allocation where it is known.
-    pub(crate) fn build<'a>(
-        len: usize,
-        entries: usize,
-        pairs: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, NotData> {
-        let at = |place: usize| u32::try_from(place).map_err(|_| NotData);
-        let mut json = String::with_capacity(len);
-        let mut index = Vec::with_capacity(entries);
-        json.push('{');
-        for (key, value) in pairs {
-            if json.len() > 1 {
-                json.push(',');
-            }
-            json.push('"');
-            let key_at = at(json.len())?;
-            json.push_str(key);
-            json.push_str("\":");
-            let value_at = at(json.len())?;
-            json.push_str(value);
-            index.push(Entry {
-                key: key_at,
-                key_len: at(key.len())?,
-                value: value_at,
-                value_len: at(value.len())?,
-            });
-        }
-        json.push('}');
-        at(json.len())?;
-        Ok(Self { json, index })
+        let compact = in_order && json.len() == object_len(index.iter().map(Entry::len).sum());
+        Ok(Self {
+            json,
+            index,
+            compact,
+        })
     }
 
     /// The whole object as JSON.
@@ -181,6 +165,18 @@ impl Data {
         self.index.len()
     }
 
+    /// What all entries add to the length of an object as this crate writes it.
+    pub(crate) fn entries_len(&self) -> usize {
+        self.index.iter().map(Entry::len).sum()
+    }
+
+    /// Where the entry of a key is in their order, or would be.
+    pub(crate) fn position(&self, key: &str) -> Result<usize, usize> {
+        let (json, key) = (self.json.as_bytes(), key.as_bytes());
+        self.index
+            .binary_search_by(|entry| json[entry.key()].cmp(key))
+    }
+
     /// The value under a key, which is in its JSON form.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.place(key).map(|place| self.at(place))
@@ -188,14 +184,13 @@ impl Data {
 
     /// Where the value under a key stands.
     pub(crate) fn place(&self, key: &str) -> Option<Place> {
-        let (json, key) = (self.json.as_bytes(), key.as_bytes());
         let entry = if self.index.len() <= FEW {
+            let (json, key) = (self.json.as_bytes(), key.as_bytes());
             let same =
                 |entry: &&Entry| entry.key_len as usize == key.len() && json[entry.key()] == *key;
             self.index.iter().find(same)?
         } else {
-            let order = |entry: &Entry| json[entry.key()].cmp(key);
-            &self.index[self.index.binary_search_by(order).ok()?]
+            &self.index[self.position(key).ok()?]
         };
         Some(Place(*entry))
     }
@@ -207,10 +202,96 @@ impl Data {
 
     /// Keys in their JSON form with their values, sorted by key.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.index
+        self.pairs_in(0..self.len())
+    }
+
+    /// Those at these places of their order.
+    pub(crate) fn pairs_in(&self, places: Range<usize>) -> impl Iterator<Item = (&str, &str)> {
+        self.index[places]
             .iter()
             .map(|entry| (&self.json[entry.key()], &self.json[entry.value()]))
     }
+}
+
+/// Writes an object, from keys in their JSON form and values in JSON, which come in the order of the keys.
+pub(crate) struct Writer {
+    json: String,
+    index: Vec<Entry>,
+}
+
+impl Writer {
+    /// With room for so many entries, which add so much to the object's length.
+    pub(crate) fn new(entries: usize, len: usize) -> Self {
+        let mut json = String::with_capacity(object_len(len));
+        json.push('{');
+        Self {
+            json,
+            index: Vec::with_capacity(entries),
+        }
+    }
+
+    fn begin(&mut self) {
+        if self.json.len() > 1 {
+            self.json.push(',');
+        }
+    }
+
+    pub(crate) fn entry(&mut self, key: &str, value: &str) {
+        self.begin();
+        self.json.push('"');
+        let key_at = self.json.len();
+        self.json.push_str(key);
+        self.json.push_str("\":");
+        let value_at = self.json.len();
+        self.json.push_str(value);
+        self.index.push(Entry {
+            key: offset(key_at),
+            key_len: offset(key.len()),
+            value: offset(value_at),
+            value_len: offset(value.len()),
+        });
+    }
+
+    /// The entries of another object at these places of their order, as one piece of text if it can be done.
+    pub(crate) fn entries(&mut self, data: &Data, places: Range<usize>) {
+        let entries = &data.index[places.clone()];
+        let (Some(first), Some(last), true) = (entries.first(), entries.last(), data.compact)
+        else {
+            return data
+                .pairs_in(places)
+                .for_each(|(key, value)| self.entry(key, value));
+        };
+        self.begin();
+        let start = first.key().start - 1;
+        let (from, to) = (offset(start), offset(self.json.len()));
+        self.json.push_str(&data.json[start..last.value().end]);
+        self.index.extend(entries.iter().map(|entry| Entry {
+            key: entry.key - from + to,
+            value: entry.value - from + to,
+            ..*entry
+        }));
+    }
+
+    /// The object. One that is too long for its index is none.
+    pub(crate) fn finish(mut self) -> Result<Data, NotData> {
+        self.json.push('}');
+        u32::try_from(self.json.len()).map_err(|_| NotData)?;
+        Ok(Data {
+            json: self.json,
+            index: self.index,
+            compact: true,
+        })
+    }
+}
+
+/// What does not fit is found out when all is written.
+fn offset(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+/// How long an object is whose entries add so much to it.
+pub(crate) fn object_len(entries: usize) -> usize {
+    "{}".len() + entries.saturating_sub(",".len())
 }
 
 /// What an entry adds to the object's length, its comma included.
@@ -325,6 +406,8 @@ mod tests {
     #[test]
     fn depth_is_bounded_and_brackets_in_strings_do_not_count() {
         assert_eq!(depth(b"1"), 0);
+        assert_eq!(depth(b" \n[[]]"), 2);
+        assert_eq!(depth(br#""[[""#), 0);
         assert_eq!(depth(br#"{"a":[[]]}"#), 3);
         assert_eq!(depth(br#"[[],{},[[]],{}]"#), 3);
         assert_eq!(depth(br#"{"a":"[[[[\"[["}"#), 1);
@@ -353,7 +436,9 @@ mod tests {
         ) {
             let values: Vec<(String, String)> =
                 values.into_iter().map(|(key, value)| (key, value.to_string())).collect();
-            let data = Data::build(0, 0, values.iter().map(|(k, v)| (k.as_str(), v.as_str()))).unwrap();
+            let mut writer = Writer::new(0, 0);
+            values.iter().for_each(|(key, value)| writer.entry(key, value));
+            let data = writer.finish().unwrap();
             let read = parse(data.json()).unwrap();
             assert!(read.pairs().eq(data.pairs()));
             for (key, value) in &values {

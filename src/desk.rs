@@ -9,15 +9,17 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::card::{Card, Why};
 use crate::client::{ClientFacts, Recognition};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::{ConfigError, SessionConfig};
 use crate::cookie::CookieTemplate;
 use crate::event::{Event, EventKind, Meters, Observers, StoreCall};
 use crate::hooks::Hooks;
+use crate::lifetime::Lifetime;
+use crate::monitor::Watch;
 use crate::record::{Record, Revision};
 use crate::stamp::Stamp;
 use crate::store::{AnyStore, BoundedStore, Loaded, RecordKey, SessionStore, StoreError};
-use crate::token::{Random, RandomError, SessionId, Token, VerifierHash, VerifierHasher};
+use crate::token::{Random, RandomError, Seal, SessionId, Token, VerifierHash, VerifierHasher};
 
 /// The layer's configuration, in the form in which requests need it.
 pub(crate) struct Desk {
@@ -28,6 +30,7 @@ pub(crate) struct Desk {
     pub(crate) in_flight: InFlight,
     /// How the application knows who sends a request.
     pub(crate) recognition: Option<Recognition>,
+    pub(crate) watch: Option<Watch>,
     pub(crate) observers: Option<Observers>,
     pub(crate) meters: Meters,
     random: Random,
@@ -57,6 +60,14 @@ impl Desk {
         let namespace: Arc<str> = config.resolved_namespace().into();
         let meters = Meters::new(&namespace);
         let store = BoundedStore::new(store, config.store_timeout, meters.clone());
+        // Without a word of the application's, a monitor knows a client by its browser.
+        let recognition = match &hooks.monitor {
+            Some(_) => hooks
+                .recognition
+                .or_else(|| Some(Recognition::by_browser())),
+            None => hooks.recognition,
+        };
+        let watch = hooks.monitor.map(Watch::new).transpose()?;
         let observers = Observers::start(hooks.observers, &namespace, &clock, &meters)?;
         Ok(Self {
             cookie: CookieTemplate::new(&config),
@@ -65,7 +76,8 @@ impl Desk {
             store,
             clock,
             in_flight: InFlight::default(),
-            recognition: hooks.recognition,
+            recognition,
+            watch,
             observers,
             meters,
             random,
@@ -118,8 +130,8 @@ impl Desk {
         Teller { desk: self, client }
     }
 
-    pub(crate) fn lifetime<'a>(&'a self, record: &Record) -> crate::lifetime::Lifetime<'a> {
-        crate::lifetime::Lifetime::new(&self.config, record.header(), self.clock.now())
+    pub(crate) fn lifetime(&self, record: &Record, now: Timestamp) -> Lifetime<'_> {
+        Lifetime::new(&self.config, record.header(), now)
     }
 }
 
@@ -147,9 +159,32 @@ impl Deref for Teller<'_> {
     }
 }
 
+impl<'a> Teller<'a> {
+    pub(crate) fn lifetime(self, record: &Record, now: Timestamp) -> Lifetime<'a> {
+        Lifetime::new(&self.desk.config, record.header(), now)
+    }
+}
+
 impl Teller<'_> {
     pub(crate) fn tell(self, event: Event<'_>) {
         self.desk.tell(event, self.client);
+    }
+
+    /// The client's fingerprint, for the record of the session that this token opens, where a monitor wants it.
+    pub(crate) fn seal(self, token: &Token) -> Option<Seal> {
+        self.watch.as_ref()?;
+        let fingerprint = self.client?.fingerprint()?;
+        Some(token.seal(fingerprint.as_bytes()))
+    }
+
+    /// As [`examine`](Self::examine), under the eyes of the monitor, if there is one.
+    pub(crate) async fn admit(self, token: &Token) -> Result<Card, StoreError> {
+        let card = self.examine(token).await?;
+        match &self.desk.watch {
+            None => Ok(card),
+            // Boxed, so that who has none does not carry it along in every request.
+            Some(watch) => Box::pin(watch.look_at(self, token, card, self.client)).await,
+        }
     }
 
     /// Looks a token up and judges it: one store call, and another one if a record that may be stale would turn it down. Of

@@ -8,7 +8,8 @@ use crate::store::StoreError;
 /// A session could not do what it was asked.
 ///
 /// `Display` is safe to log: it names keys that the application chose, and neither the store, nor a token, nor a value. The
-/// cause is in [`source`](std::error::Error::source). As a response (feature `axum`) it says the status and nothing else.
+/// cause is in [`source`](std::error::Error::source). As a response (feature `axum`) it says the status, and
+/// besides only where a [login or a proof](crate::Required) is wanted that it is.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SessionError {

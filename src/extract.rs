@@ -138,6 +138,7 @@ where
     type Rejection = ExtractRejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        const { assert!(SECONDS > 0, "no proof is as fresh as that") };
         let session = load(parts).await?;
         session.require_fresh(Duration::from_secs(SECONDS))?;
         let user = session.require_user()?;

@@ -17,6 +17,8 @@ use crate::token::VerifierHash;
 #[derive(Clone, Default)]
 pub(crate) struct Intent {
     pub(crate) ended: Ended,
+    /// That it is to end since it rests on a credential that has been changed: for who tells of it.
+    pub(crate) outdated: bool,
     pub(crate) login: Option<Box<Login>>,
     /// When the user proved once more who they are.
     pub(crate) reauthenticated: Option<Timestamp>,
@@ -73,6 +75,15 @@ impl Intent {
             .map(|login| login.at)
             .or(self.reauthenticated)
             .or_else(|| self.header(card)?.authenticated)
+    }
+
+    /// Whether it is doubted that the session is still its user's, who has not proved it since.
+    pub(crate) fn doubted(&self, card: &Card) -> bool {
+        let proved = self.login.is_some() || self.reauthenticated.is_some();
+        !proved
+            && self
+                .header(card)
+                .is_some_and(|header| header.terms.doubted.is_some())
     }
 
     /// Which column of the decision table this is.
@@ -136,6 +147,7 @@ impl Intent {
     fn write_header(&self, header: &mut Header, config: &SessionConfig) {
         if let Some(at) = self.reauthenticated {
             header.authenticated = Some(at);
+            header.terms.doubted = None;
         }
         if let Some(login) = &self.login {
             // Nothing else moves the absolute deadline.
@@ -200,7 +212,7 @@ mod tests {
             token: Token::generate(&Random::System).unwrap(),
             proof: OLD,
             record: Record::new(header(), data),
-            remaining: Duration::from_secs(60),
+            touch_due: false,
         })
     }
 

@@ -15,6 +15,7 @@ use crate::desk::Desk;
 use crate::event::{self, SessionObserver};
 use crate::failure::DefaultFailureResponse;
 use crate::hooks::Hooks;
+use crate::monitor::Monitor;
 use crate::service::SessionService;
 use crate::session::Main;
 use crate::store::{AnyStore, SessionStore};
@@ -190,6 +191,16 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
         client: impl Fn(&Parts) -> ClientFacts + Send + Sync + 'static,
     ) -> Self {
         self.hooks.recognition = Some(Recognition::new(client));
+        self
+    }
+
+    /// Watches for signs that a session is in other hands: see [`monitor`](crate::monitor). There is no monitor by default.
+    ///
+    /// It knows clients by the [fingerprint](ClientFacts::with_fingerprint) that the application's
+    /// [`client`](Self::client) function gives them; without such a function, by the family of their browser.
+    #[must_use]
+    pub fn monitor(mut self, monitor: Monitor) -> Self {
+        self.hooks.monitor = Some(monitor);
         self
     }
 

@@ -65,6 +65,7 @@
 //! | what a client is told when a commit fails | [`FailureResponse`] |
 //! | each security requirement with its test, each threat, and what remains | [`documentation::security`] |
 //! | what happens to sessions, for logs and for whoever is to act on it | [`event`], [`SessionObserver`], [`AuditLog`] |
+//! | whether a session is still its user's | [`monitor`] |
 //! | Redis in production: memory, durability, rights, what to watch | [`documentation::production`] |
 //! | where else a user is logged in | [`Session::sessions`], [`Users`] |
 //! | a message for the page after a redirect | [`Session::flash`], [`Session::take_flashes`] |
@@ -107,6 +108,8 @@ pub mod documentation {
     #[doc = include_str!("../docs/security.md")]
     pub mod security {}
 
+    #[doc = include_str!("../docs/failover.md")]
+    pub mod failover {}
     #[doc = include_str!("../docs/production.md")]
     pub mod production {}
 }
@@ -140,6 +143,7 @@ mod key;
 mod layer;
 mod lifetime;
 mod login;
+pub mod monitor;
 mod next;
 mod plan;
 mod policy;

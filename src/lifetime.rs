@@ -142,6 +142,11 @@ impl<'a> Lifetime<'a> {
             || remaining > self.time_to_live().saturating_add(slack)
     }
 
+    /// Whether a touch is due however short a time ago the last one was.
+    pub(crate) fn touch_is_always_due(&self) -> bool {
+        self.config.resolved_refresh_interval().is_zero() && !self.is_over()
+    }
+
     /// The cookie's lifetime; `None`: it ends with the browser.
     pub(crate) fn max_age(&self) -> Option<Duration> {
         match self.expiry {

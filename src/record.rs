@@ -143,6 +143,36 @@ impl Header {
     }
 }
 
+impl Header {
+    /// Reads a header up to the user, and says of which format the record is, and what is still to follow.
+    fn begin(from: &mut Reader<'_>) -> Result<(Self, u8, u8), DecodeError> {
+        let format = from.byte()?;
+        match format {
+            Record::FORMAT | Record::FORMAT_WITH_TERMS => {}
+            3..=Record::LAST_FORMAT => return Err(DecodeError::FutureFormat),
+            _ => return Err(DecodeError::Corrupt),
+        }
+        let revision = Revision(from.array()?);
+        let before = [Revision(from.array()?), Revision(from.array()?)];
+        if revision == Revision::NONE {
+            return Err(DecodeError::Corrupt);
+        }
+        let mut header = Self::new(revision, VerifierHash(from.array()?), from.time()?);
+        header.before = before;
+        let flags = from.byte()?;
+        if flags & 1 != 0 {
+            header.deadline = Some(from.time()?);
+        }
+        if flags & 2 != 0 {
+            header.authenticated = Some(from.time()?);
+        }
+        if flags & 4 != 0 {
+            header.user = Some(from.text()?.into());
+        }
+        Ok((header, format, flags))
+    }
+}
+
 /// Whether `at` lies less than `window` back. A time more than a window ahead is not recent: some clock is wrong.
 pub(crate) fn is_recent(at: Timestamp, now: Timestamp, window: Duration) -> bool {
     now.since(at) < window && at.since(now) <= window
@@ -320,6 +350,16 @@ impl Record {
         out
     }
 
+    /// How much of an encoded record says whose it is: all that stands before the user's id, and the longest id.
+    #[cfg(feature = "redis")]
+    pub(crate) const OWNER_LEN: usize = 64 + 2 * 6 + 1 + Header::MAX_USER_LEN;
+
+    /// The user that an encoded record belongs to, from its [first bytes](Record::OWNER_LEN) alone.
+    #[cfg(feature = "redis")]
+    pub(crate) fn decode_owner(start: &[u8]) -> Result<Option<Arc<str>>, DecodeError> {
+        Header::begin(&mut Reader(start)).map(|(header, ..)| header.user)
+    }
+
     /// Reads what [`encode`](Record::encode) wrote.
     ///
     /// # Errors
@@ -331,29 +371,7 @@ impl Record {
             return Err(DecodeError::TooLarge);
         }
         let mut rest = Reader(&bytes);
-        let with_terms = match rest.byte()? {
-            Self::FORMAT => false,
-            Self::FORMAT_WITH_TERMS => true,
-            3..=Self::LAST_FORMAT => return Err(DecodeError::FutureFormat),
-            _ => return Err(DecodeError::Corrupt),
-        };
-        let revision = Revision(rest.array()?);
-        let before = [Revision(rest.array()?), Revision(rest.array()?)];
-        if revision == Revision::NONE {
-            return Err(DecodeError::Corrupt);
-        }
-        let mut header = Header::new(revision, VerifierHash(rest.array()?), rest.time()?);
-        header.before = before;
-        let flags = rest.byte()?;
-        if flags & 1 != 0 {
-            header.deadline = Some(rest.time()?);
-        }
-        if flags & 2 != 0 {
-            header.authenticated = Some(rest.time()?);
-        }
-        if flags & 4 != 0 {
-            header.user = Some(rest.text()?.into());
-        }
+        let (mut header, format, flags) = Header::begin(&mut rest)?;
         header.expiry = match flags >> 3 & 3 {
             0 => Expiry::Default,
             1 => Expiry::Idle(Duration::from_millis(rest.time()?.as_millis())),
@@ -371,7 +389,7 @@ impl Record {
                 at: rest.time()?,
             });
         }
-        if with_terms {
+        if format == Self::FORMAT_WITH_TERMS {
             header.terms = Terms::decode(&mut rest)?;
         }
         let start = bytes.len() - rest.0.len();

@@ -12,6 +12,7 @@ use std::str::FromStr;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
+use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, Zeroizing};
@@ -130,8 +131,14 @@ impl Token {
 
     /// A new secret for the same session.
     pub(crate) fn rotated(selector: SessionId, random: &Random) -> Result<Self, RandomError> {
-        let Self { verifier, .. } = Self::generate(random)?;
-        Ok(Self { selector, verifier })
+        let mut bytes = Zeroizing::new([0; VERIFIER_LEN / 4 * 3]);
+        random.fill(bytes.as_mut_slice())?;
+        let mut verifier = Zeroizing::new([0; VERIFIER_LEN]);
+        base64url::encode(bytes.as_slice(), verifier.as_mut_slice());
+        Ok(Self {
+            selector,
+            verifier: Verifier(verifier),
+        })
     }
 
     /// Reads a cookie's value: exactly 44 bytes of base64url, or nothing.
@@ -155,6 +162,24 @@ impl Token {
         self.selector
     }
 
+    /// A client's fingerprint as the record keeps it: hashed together with this token, which the store does not know. Whoever
+    /// reads the store cannot try out which address it was made of, nor see that two sessions are of one client.
+    pub(crate) fn seal(&self, fingerprint: &[u8; 32]) -> Seal {
+        let mut sha = Sha256::new();
+        for part in [
+            &b"tower-keycard client 1"[..],
+            &self.selector.0,
+            self.verifier.0.as_slice(),
+            fingerprint,
+        ] {
+            sha.update((part.len() as u64).to_be_bytes());
+            sha.update(part);
+        }
+        let mut half = [0; Seal::LEN];
+        half.copy_from_slice(&sha.finalize()[..Seal::LEN]);
+        Seal(half)
+    }
+
     /// Appends the token's text: for the `Set-Cookie` line, and for nothing else.
     pub(crate) fn expose(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.selector.0);
@@ -172,6 +197,24 @@ impl Token {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Token({}, [secret])", self.selector)
+    }
+}
+
+/// A client's fingerprint, sealed with the token of its session: half a SHA-256.
+#[derive(Clone, Copy)]
+pub(crate) struct Seal(pub(crate) [u8; Seal::LEN]);
+
+impl Seal {
+    pub(crate) const LEN: usize = 16;
+
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal([hidden])")
     }
 }
 
@@ -208,32 +251,60 @@ impl fmt::Debug for VerifierHash {
 /// length. The first three are the same for every request, so they are padded to whole blocks of SHA-256 and hashed once;
 /// what is left fits one block: a request pays for a single compression.
 #[derive(Clone)]
-pub(crate) struct VerifierHasher(Sha256);
+pub(crate) struct VerifierHasher {
+    /// SHA-256 after the blocks that are the same for every request.
+    state: [u32; 8],
+    /// How many bits they are, and the block that is left.
+    bits: u64,
+}
 
 impl VerifierHasher {
+    const BLOCK: usize = 64;
+    /// FIPS 180-4, section 5.3.3.
+    const INITIAL: [u32; 8] = [
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
+    ];
+
     pub(crate) fn new(prefix: &str, namespace: &str) -> Self {
-        const BLOCK: usize = 64;
-        let mut sha = Sha256::new();
-        let mut length = 0;
+        let mut message = Vec::new();
         for part in ["tower-keycard verifier 1", prefix, namespace] {
-            sha.update((part.len() as u64).to_be_bytes());
-            sha.update(part);
-            length += 8 + part.len();
+            message.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            message.extend_from_slice(part.as_bytes());
         }
-        sha.update(&[0; BLOCK][..length.next_multiple_of(BLOCK) - length]);
-        Self(sha)
+        message.resize(message.len().next_multiple_of(Self::BLOCK), 0);
+        let mut state = Self::INITIAL;
+        compress256(&mut state, message.as_chunks().0);
+        let bytes = message.len() + 2 + Token::LEN;
+        Self {
+            state,
+            bits: 8 * bytes as u64,
+        }
     }
 
     pub(crate) fn hash(&self, token: &Token) -> VerifierHash {
-        let mut sha = self.0.clone();
-        let mut tail = [0; 2 + Token::LEN];
-        tail[0] = 20;
-        tail[1..=SELECTOR_LEN].copy_from_slice(&token.selector.0);
-        tail[1 + SELECTOR_LEN] = 24;
-        tail[2 + SELECTOR_LEN..].copy_from_slice(token.verifier.0.as_slice());
-        sha.update(tail);
-        tail.zeroize();
-        VerifierHash(sha.finalize().into())
+        let mut state = self.state;
+        let mut block = Zeroizing::new([0; Self::BLOCK]);
+        let (parts, padding) = block.split_at_mut(2 + Token::LEN);
+        parts[0] = 20;
+        parts[1..=SELECTOR_LEN].copy_from_slice(&token.selector.0);
+        parts[1 + SELECTOR_LEN] = 24;
+        parts[2 + SELECTOR_LEN..].copy_from_slice(token.verifier.0.as_slice());
+        // FIPS 180-4, section 5.1.1: a one, zeros, and the length of the whole message in bits.
+        padding[0] = 0x80;
+        padding[Self::BLOCK - 2 - Token::LEN - 8..].copy_from_slice(&self.bits.to_be_bytes());
+        compress256(&mut state, std::slice::from_ref(&block));
+        let mut hash = [0; 32];
+        for (bytes, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
+            *bytes = word.to_be_bytes();
+        }
+        VerifierHash(hash)
     }
 }
 

@@ -25,8 +25,10 @@ pub struct UserSession {
     pub created: SystemTime,
     /// When its user last proved who they are.
     pub authenticated_at: Option<SystemTime>,
-    /// When it was last used: that or up to a [refresh interval](crate::SessionConfig::refresh_interval) later, a minute by
-    /// default. It follows from how much of its life the store has left. So the clocks of the application's servers have to
+    /// When it was last used, to a [refresh interval](crate::SessionConfig::refresh_interval): it may have been used until
+    /// that much later, a minute by default.
+    ///
+    /// It follows from how much of the record's life the store has left. So the clocks of the application's servers have to
     /// agree: where the absolute limit is nearer than the idle one, a difference counts a hundredfold. Just after limits were
     /// changed it may be off by as much as these were moved.
     pub last_seen: SystemTime,
@@ -75,7 +77,7 @@ impl Users {
         let mut sessions = settled_last(self.0.serving(None).sessions_of(user).await?);
         let describe = |indexed: Indexed| {
             let header = indexed.record.header();
-            let lifetime = self.0.lifetime(&indexed.record);
+            let lifetime = self.0.lifetime(&indexed.record, now);
             let last_seen = now.minus(lifetime.unused_for(indexed.remaining));
             // No session is used before its login, whatever the store's time says after limits were changed.
             let login = header.authenticated.unwrap_or(header.created);
@@ -111,10 +113,23 @@ impl Users {
     ///
     /// The store fails: some sessions may still live. Doing it again does no harm.
     pub async fn end_all(&self, user: &str) -> Result<usize, StoreError> {
+        self.end_but(user, None).await
+    }
+
+    /// As [`end_all`](Users::end_all), but for one session, which goes on: the one that a task was asked for from, perhaps.
+    ///
+    /// # Errors
+    ///
+    /// As for [`end_all`](Users::end_all).
+    pub async fn end_others(&self, user: &str, except: SessionId) -> Result<usize, StoreError> {
+        self.end_but(user, Some(except)).await
+    }
+
+    async fn end_but(&self, user: &str, but: Option<SessionId>) -> Result<usize, StoreError> {
         let (desk, user) = (self.0.clone(), user.to_owned());
         let work = async move {
             let desk = desk.serving(None);
-            desk.end_user(&user.into(), None, Revocation::Administrator)
+            desk.end_user(&user.into(), but, Revocation::Administrator)
                 .await
         };
         self.0.finish(work).await
@@ -162,7 +177,8 @@ impl Teller<'_> {
         let mut found = found.inspect_err(|error| {
             self.tell(Event::store_failed(StoreCall::SessionsOf, error));
         })?;
-        found.retain(|indexed| !self.lifetime(&indexed.record).is_over());
+        let now = self.clock.now();
+        found.retain(|indexed| !self.lifetime(&indexed.record, now).is_over());
         Ok(found)
     }
 
@@ -299,6 +315,10 @@ impl<M: 'static> Session<M> {
     /// [`SessionError::NotLoggedIn`], what [`save`](Session::save) may answer, or the store fails: some sessions may still
     /// live.
     pub async fn end_other_sessions(&self) -> Result<usize, SessionError> {
+        self.end_others(Revocation::Others).await
+    }
+
+    pub(crate) async fn end_others(&self, by: Revocation) -> Result<usize, SessionError> {
         self.require_user()?;
         match self.cycle_id() {
             Err(SessionError::HeadSent) => {}
@@ -310,7 +330,7 @@ impl<M: 'static> Session<M> {
             let (desk, asker) = (session.desk(), session.asker()?);
             let desk = asker.at(&desk);
             desk.confirm(&asker).await?;
-            let others = desk.end_user(&asker.user, session.id(), Revocation::Others);
+            let others = desk.end_user(&asker.user, session.id(), by);
             Ok(others.await?)
         };
         desk.finish(work).await

@@ -184,7 +184,7 @@ impl Visit {
         let mut card = None;
         match &self.presented {
             Presented::Card(token) => {
-                let examined = self.teller().examine(token).await?;
+                let examined = self.teller().admit(token).await?;
                 if let Card::Valid(held) = &examined {
                     let event = Event::new(EventKind::Resumed).session(token.selector());
                     self.teller().tell(event.user(held.record.owner()));
@@ -239,6 +239,7 @@ impl Visit {
         };
         let kept = Intent {
             ended,
+            outdated: state.intent.outdated && ended == Ended::Asked,
             ..Intent::default()
         };
         let dropped = std::mem::replace(&mut state.intent, kept);
@@ -300,7 +301,7 @@ impl Visit {
             Next::Work(card, intent, plan) => {
                 let counted = InFlight::enter(&self.desk);
                 Finish::Later(Completion::new(async move {
-                    let result = turn.0.carry_out(card, intent, plan).await;
+                    let result = turn.0.carry_out(&card, &intent, plan).await;
                     drop(turn);
                     counted.done();
                     result
@@ -330,11 +331,16 @@ impl Visit {
         }
         match self.next(outcome) {
             Next::Done(result, _) => result,
-            Next::Work(card, intent, plan) => self.carry_out(card, intent, plan).await,
+            Next::Work(card, intent, plan) => self.carry_out(&card, &intent, plan).await,
         }
     }
 
-    async fn carry_out(&self, card: Card, intent: Intent, plan: Plan) -> Result<(), SessionError> {
+    async fn carry_out(
+        &self,
+        card: &Card,
+        intent: &Intent,
+        plan: Plan,
+    ) -> Result<(), SessionError> {
         let logs_out = intent.ended == Ended::Asked;
         let result = commit::carry_out(self.teller(), card, intent, plan).await;
 
@@ -413,12 +419,7 @@ impl Visit {
         match plan {
             Plan::Nothing => return Next::Done(Ok(()), None),
             Plan::Touch => {
-                let due = card.held().is_some_and(|held| {
-                    self.desk
-                        .lifetime(&held.record)
-                        .touch_is_due(held.remaining)
-                });
-                if !due {
+                if !card.held().is_some_and(|held| held.touch_due) {
                     return Next::Done(Ok(()), None);
                 }
             }

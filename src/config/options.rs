@@ -29,6 +29,9 @@ macro_rules! session_options {
         ///
         /// It is enforced by the server, from the record. Nothing but a login moves it, and shortening it takes effect
         /// at once, for sessions that exist as well. ASVS 5.0, 7.3.2; NIST SP 800-63B-4 wants at most 30 days (2.1.3).
+        ///
+        /// The store drops the record a little later, by a hundredth of the idle limit at most, so that a
+        /// [list of sessions](crate::UserSession::last_seen) can tell to the end when each was last used. Nobody can use it then.
         #[must_use]
         pub fn absolute(mut self, limit: impl Into<Option<::std::time::Duration>>) -> Self {
             self$(.$field)?.absolute = limit.into();

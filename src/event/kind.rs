@@ -85,6 +85,13 @@ pub enum EventKind {
     },
     /// A commit was left behind by its request, and there was no runtime to finish it.
     Abandoned,
+    /// The layer's [monitor](crate::monitor) found something that its user would hardly do.
+    Suspected {
+        /// What it found.
+        signal: Signal,
+        /// What it does about it.
+        response: Response,
+    },
     /// So many events came faster than the observers took them, and were not told to them.
     Lost {
         /// How many.
@@ -131,6 +138,8 @@ words! {
         Logout = "logout",
         /// Somebody else logged in on it.
         Switch = "switch",
+        /// It rested on a credential that its user has changed: [`check_stamp`](crate::Session::check_stamp).
+        Credential = "credential",
     }
 }
 
@@ -141,12 +150,17 @@ words! {
         One = "one",
         /// Its user, all but the one they asked with: [`end_other_sessions`](crate::Session::end_other_sessions).
         Others = "others",
+        /// Its user, all but the one they asked with, since they changed their credential:
+        /// [`credential_changed`](crate::Session::credential_changed).
+        Credential = "credential",
         /// Its user, all: [`logout_everywhere`](crate::Session::logout_everywhere).
         Everywhere = "everywhere",
         /// The application, outside of a request: [`Users`](crate::Users).
         Administrator = "administrator",
         /// A login beyond the layer's [`max_sessions_per_user`](crate::SessionConfig::max_sessions_per_user).
         Limit = "limit",
+        /// The layer's [monitor](crate::monitor).
+        Monitor = "monitor",
     }
 }
 
@@ -183,6 +197,33 @@ words! {
         Deleted = "deleted",
         /// The record is of a newer version of this crate, as while it is rolled out.
         FutureFormat = "future_format",
+    }
+}
+
+words! {
+    /// What a [monitor](crate::monitor) looks for.
+    Signal {
+        /// A valid card came from another client than the one that it was given to.
+        FingerprintChanged = "fingerprint_changed",
+        /// A card came that was rotated out more than a minute ago.
+        StaleCard = "stale_card",
+        /// More requests came with one card than a person makes.
+        RequestRate = "request_rate",
+        /// Many different cards that open nothing came from one client.
+        UnknownCards = "unknown_cards",
+    }
+}
+
+words! {
+    /// What a [monitor](crate::monitor) does about what it finds. Whatever it does, it tells of it.
+    Response {
+        /// Nothing else.
+        Report = "report",
+        /// The user is to prove once more who they are: until then [`require_fresh`](crate::Session::require_fresh) lets
+        /// nobody pass, on no server.
+        RequireReauthentication = "require_reauthentication",
+        /// The session is ended.
+        Revoke = "revoke",
     }
 }
 
@@ -230,6 +271,10 @@ impl EventKind {
         all.extend(Limit::ALL.iter().copied().map(Self::Expired));
         all.extend(Ignorance::ALL.iter().copied().map(Self::Unknown));
         all.extend(Staleness::ALL.iter().copied().map(Self::Stale));
+        for &signal in Signal::ALL {
+            let suspected = |&response| Self::Suspected { signal, response };
+            all.extend(Response::ALL.iter().map(suspected));
+        }
         for &call in StoreCall::ALL {
             let failed = |&kind| Self::StoreFailed { call, kind };
             all.extend(StoreErrorKind::ALL.iter().map(failed));
@@ -259,6 +304,7 @@ impl EventKind {
             Self::ExpiryCapped => "expiry_capped",
             Self::StoreFailed { .. } => "store_failed",
             Self::Abandoned => "abandoned",
+            Self::Suspected { .. } => "suspected",
             Self::Lost { .. } => "lost",
         }
     }
@@ -276,6 +322,7 @@ impl EventKind {
             Self::Unknown(ignorance) => ignorance.name(),
             Self::Stale(staleness) => staleness.name(),
             Self::StoreFailed { kind, .. } => kind.name(),
+            Self::Suspected { signal, .. } => signal.name(),
             _ => return None,
         })
     }

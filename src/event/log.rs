@@ -24,7 +24,10 @@ const fn level(kind: EventKind) -> Level {
         | EventKind::Unknown(_)
         | EventKind::Stale(_)
         | EventKind::Interrupted => Level::INFO,
-        EventKind::Ambiguous | EventKind::ExpiryCapped | EventKind::Lost { .. } => Level::WARN,
+        EventKind::Ambiguous
+        | EventKind::Suspected { .. }
+        | EventKind::ExpiryCapped
+        | EventKind::Lost { .. } => Level::WARN,
         EventKind::Unreadable | EventKind::StoreFailed { .. } | EventKind::Abandoned => {
             Level::ERROR
         }
@@ -53,6 +56,10 @@ pub(super) fn log(event: &Event<'_>, client: Option<&Arc<ClientFacts>>) {
         EventKind::Lost { events } => (None, Some(events)),
         _ => (None, None),
     };
+    let response = match kind {
+        EventKind::Suspected { response, .. } => Some(response.name()),
+        _ => None,
+    };
     let (failure, cause, why) = match event.why {
         Why::Nothing => (None, None, None),
         Why::Store(error) => (
@@ -67,7 +74,7 @@ pub(super) fn log(event: &Event<'_>, client: Option<&Arc<ClientFacts>>) {
         ($level:expr) => {
             tracing::event!(
                 target: "tower_keycard", $level, event = kind.name(), reason, session, user, address, client = description,
-                call, failure, cause, why, events
+                call, failure, cause, why, response, events
             )
         };
     }

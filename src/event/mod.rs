@@ -48,8 +48,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use self::audit::AuditLog;
 pub use self::kind::{
-    Creation, Ending, EventKind, Ignorance, Limit, Refusal, Revocation, Rotation, Staleness,
-    StoreCall,
+    Creation, Ending, EventKind, Ignorance, Limit, Refusal, Response, Revocation, Rotation, Signal,
+    Staleness, StoreCall,
 };
 pub(crate) use self::meters::{Measurement, Meters};
 pub use self::observer::SessionObserver;
@@ -103,6 +103,9 @@ impl Serialize for SessionEvent {
         }
         match self.kind {
             EventKind::StoreFailed { call, .. } => fields.serialize_entry("call", call.name())?,
+            EventKind::Suspected { response, .. } => {
+                fields.serialize_entry("response", response.name())?;
+            }
             EventKind::Lost { events } => fields.serialize_entry("events", &events)?,
             _ => {}
         }

@@ -2,6 +2,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 
 use super::*;
 use crate::stamp::Stamp;
+use crate::token::Seal;
 
 fn times() -> impl Strategy<Value = Timestamp> {
     (0..1_u64 << 48).prop_map(Timestamp::from_millis)
@@ -26,11 +27,15 @@ fn terms() -> impl Strategy<Value = Terms> {
         proptest::option::of(stamps),
         any::<Option<bool>>(),
         proptest::option::of("[^\0]{1,50}"),
+        proptest::option::of(any::<[u8; 16]>().prop_map(Seal)),
+        proptest::option::of(times()),
     )
-        .prop_map(|(stamp, remember, client)| Terms {
+        .prop_map(|(stamp, remember, client, seal, doubted)| Terms {
             stamp,
             remember,
             client: client.map(Into::into),
+            seal,
+            doubted,
         })
 }
 
@@ -116,10 +121,14 @@ fn the_terms_of_a_login_stand_before_the_data_and_cost_nothing_where_there_are_n
         stamp: Some(Stamp([9; 16])),
         remember: Some(true),
         client: Some("Firefox".into()),
+        seal: Some(Seal([8; 16])),
+        doubted: Some(Timestamp::from_millis(0x0102_0304_0506)),
     };
-    let mut expected = vec![0b1011];
+    let mut expected = vec![0b11_1011];
     expected.extend_from_slice(&[9; 16]);
     expected.extend_from_slice(b"\x07Firefox");
+    expected.extend_from_slice(&[8; 16]);
+    expected.extend_from_slice(&[1, 2, 3, 4, 5, 6]);
     assert_eq!(with(all), (2, expected));
 }
 
@@ -134,11 +143,19 @@ fn terms_that_nobody_writes_are_refused() {
         Record::decode(bytes).map(drop)
     };
     assert_eq!(refused(&[2]), Ok(()));
-    for corrupt in [&[0][..], &[6], &[1, 1, 1], &[8, 0], &[8, 1, 0xff]] {
+    for corrupt in [
+        &[0][..],
+        &[6],
+        &[1, 1, 1],
+        &[8, 0],
+        &[8, 1, 0xff],
+        &[16, 1],
+        &[32, 1],
+    ] {
         assert_eq!(refused(corrupt), Err(DecodeError::Corrupt), "{corrupt:?}");
     }
     // What a newer version has to say: it is not for this one to judge, nor to write over.
-    for future in [16, 128, 255] {
+    for future in [64, 128, 255] {
         assert_eq!(refused(&[future]), Err(DecodeError::FutureFormat));
     }
 }
@@ -231,6 +248,8 @@ fn a_full_record_is_one_buffer_of_its_exact_length() {
         stamp: Some(Stamp([1; 16])),
         remember: Some(true),
         client: Some("Firefox".into()),
+        seal: Some(Seal([2; 16])),
+        doubted: Some(header.created),
     };
     for step in 1..=4 {
         let minute = Duration::from_secs(60);
@@ -331,6 +350,31 @@ fn printing_a_record_shows_neither_user_nor_data_nor_hash() {
     assert!(printed.contains("Data(1 keys)"), "{printed}");
 }
 
+#[cfg(feature = "redis")]
+#[test]
+fn the_first_bytes_of_a_record_tell_whose_it_is_however_long_the_id() {
+    for user in ["a", "alice", &"é".repeat(127)] {
+        let mut header = sample().header().clone();
+        header.authenticated = Some(header.created);
+        header.user = Some(user.into());
+        let mut bytes = Record::new(header, Data::empty()).encode();
+        bytes.resize(Record::OWNER_LEN, b' ');
+        assert_eq!(Record::decode_owner(&bytes).unwrap().as_deref(), Some(user));
+    }
+    let mut header = sample().header().clone();
+    header.user = None;
+    let bytes = Record::new(header, Data::empty()).encode();
+    assert_eq!(Record::decode_owner(&bytes), Ok(None));
+    assert_eq!(
+        Record::decode_owner(&bytes[..63]),
+        Err(DecodeError::Corrupt)
+    );
+    assert_eq!(
+        Record::decode_owner(b"\x03"),
+        Err(DecodeError::FutureFormat)
+    );
+}
+
 proptest! {
     #[test]
     fn what_is_encoded_decodes_to_the_same(record in records()) {
@@ -343,6 +387,11 @@ proptest! {
     fn any_bytes_decode_or_are_refused_without_a_panic(bytes: Vec<u8>) {
         if let Ok(record) = Record::decode(bytes.clone()) {
             assert!([1, 2].contains(&bytes[0]));
+            #[cfg(feature = "redis")]
+            assert_eq!(
+                Record::decode_owner(&bytes).unwrap().as_deref(),
+                record.user(),
+            );
             assert!(serde_json::from_str::<serde_json::Value>(record.json()).is_ok());
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::error::SessionError;
+use crate::event::Revocation;
 
 /// # When the password changes
 ///
@@ -36,7 +37,8 @@ impl<M: 'static> Session<M> {
     /// ```
     ///
     /// Both are compared as hashes, in constant time. From here on this request sees an empty session, as after a
-    /// [logout](Session::logout).
+    /// [logout](Session::logout). It is ended with the response, unless another request at the same time has
+    /// [told](Session::credential_changed) it of the change: the password was changed in this very session then.
     ///
     /// # Errors
     ///
@@ -52,7 +54,9 @@ impl<M: 'static> Session<M> {
             return Ok(());
         }
         // After the response has begun nothing can be ended any more, and the answer is the same.
-        self.flush().ok();
+        if self.flush().is_ok() {
+            self.visit.state().intent.outdated = true;
+        }
         Err(SessionError::NotLoggedIn)
     }
 
@@ -79,7 +83,7 @@ impl<M: 'static> Session<M> {
     /// As for [`end_other_sessions`](Session::end_other_sessions).
     pub async fn credential_changed(&self, stamp: impl AsRef<[u8]>) -> Result<usize, SessionError> {
         self.stamp(stamp.as_ref())?;
-        self.end_other_sessions().await
+        self.end_others(Revocation::Credential).await
     }
 
     fn stamp(&self, stamp: &[u8]) -> Result<(), SessionError> {

@@ -71,6 +71,7 @@ impl<M> Session<M> {
             stamp: stamp.map(|stamp| desk.stamp(&user, &stamp)),
             remember,
             client: self.client().and_then(ClientFacts::shared_description),
+            ..Terms::default()
         };
         let user: Arc<str> = user.into();
         let at = desk.clock.now();
@@ -97,7 +98,6 @@ impl<M> Session<M> {
         } else {
             displaced = keep(&mut state.intent.changes);
         }
-        state.intent.stamp = None;
         state.intent.login = Some(Box::new(intent::Login { user, at, terms }));
         drop(state);
         drop((dropped, displaced));
@@ -131,7 +131,8 @@ impl<M> Session<M> {
 
     /// Lets only those go on who proved less than `within` ago who they are, by [`login`](Session::login) or
     /// [`reauthenticate`](Session::reauthenticate): to be called before what is worth asking for the password again. ASVS
-    /// 5.0, 7.5.1 and 7.5.3. A time more than a minute ahead counts as no proof.
+    /// 5.0, 7.5.1 and 7.5.3. A time more than a minute ahead counts as no proof, nor does any while the session
+    /// [is doubted](Session::is_doubted).
     ///
     /// ```
     /// # use std::time::Duration;
@@ -153,8 +154,9 @@ impl<M> Session<M> {
             return Err(SessionError::NotLoggedIn);
         }
         let proved = state.intent.authenticated(&state.card);
-        let fresh =
-            proved.is_some_and(|at| at.since(now) <= TOMBSTONE_LIFETIME && now.since(at) < within);
+        let fresh = proved
+            .is_some_and(|at| at.since(now) <= TOMBSTONE_LIFETIME && now.since(at) < within)
+            && !state.intent.doubted(&state.card);
         if fresh {
             Ok(())
         } else {
@@ -211,6 +213,14 @@ impl<M> Session<M> {
     pub fn user_as<T: FromStr>(&self) -> Result<Option<T>, SessionError> {
         let user = self.user().map(|user| user.parse());
         user.transpose().map_err(|_| SessionError::InvalidUser)
+    }
+
+    /// Whether the layer's [monitor](crate::monitor) has doubts that the session is still its user's. Until they
+    /// [prove](Session::reauthenticate) it, on whatever server, they get past no [`require_fresh`](Session::require_fresh).
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        let state = self.visit.state();
+        state.intent.doubted(&state.card)
     }
 
     /// When the user last proved who they are.

@@ -297,16 +297,9 @@ impl Inner {
         record: &Record,
         (now, ttl): (Timestamp, Duration),
     ) -> (Replaced, Option<Record>) {
-        self.shard(key).write(|table| match table.load(key, now) {
-            Loaded::Record { record: kept, .. } if kept.includes(record.revision()) => {
-                (Replaced::Replaced, None)
-            }
-            Loaded::Record { record: kept, .. } if kept.revision() == expected => {
-                let before = table.put(key, Some(record.settled()), now.plus(ttl));
-                (Replaced::Replaced, before)
-            }
-            other => (Replaced::Conflict(other), None),
-        })
+        let expires = now.plus(ttl);
+        self.shard(key)
+            .write(|table| table.replace(key, expected, record, now, expires))
     }
 
     /// Makes a write that may bind the session to a user: then the user is locked until it is made, and has the session if

@@ -13,6 +13,7 @@ on_every_store![
     s28_an_instant_already_past_ends_the_session_now,
     s29_a_session_can_end_with_the_browser,
     s29_the_default_takes_back_what_was_set,
+    s29_a_login_says_whether_it_outlives_the_browser,
     s30_what_was_set_survives_a_rotation,
     s30_what_was_set_ends_with_the_session,
     s31_the_absolute_limit_ends_a_session_in_constant_use,
@@ -127,6 +128,35 @@ async fn s29_the_default_takes_back_what_was_set(place: Place) {
         let cookie = browser.get("/expiry:default").await.ok().new_cookie();
         assert_eq!(cookie.max_age(), Some(14 * 24 * 60 * 60));
         place.keeps_for(browser.selector().unwrap(), DAY).await;
+    }
+}
+
+async fn s29_a_login_says_whether_it_outlives_the_browser(place: Place) {
+    let browser = place.open().await;
+    let cookie = browser
+        .get("/login-unremembered:ann")
+        .await
+        .ok()
+        .new_cookie();
+    assert!(!cookie.has("max-age") && !cookie.has("expires"));
+    place.keeps_for(browser.selector().unwrap(), DAY).await;
+
+    let cookie = browser.get("/login-remembered:ann").await.ok().new_cookie();
+    assert_eq!(cookie.max_age(), Some(30 * 24 * 60 * 60));
+    place.keeps_for(browser.selector().unwrap(), 14 * DAY).await;
+    // Two weeks without a request are too long, and so are thirty days with.
+    let idle = place.open().await;
+    idle.get("/login-remembered:ann").await.ok();
+    let (active, unused) = (browser.card().unwrap(), idle.card().unwrap());
+    for day in (10..=30).step_by(10) {
+        place.pass(10 * DAY);
+        if day < 30 {
+            browser.get("/user").await.ok().says("ann");
+        }
+    }
+    for (card, late) in [(active, browser), (unused, idle)] {
+        let late = late.with_card(&card);
+        assert!(late.get("/user").await.ok().says("-").removes_the_cookie());
     }
 }
 

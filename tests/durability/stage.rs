@@ -50,7 +50,7 @@ impl Site {
         (user != "nobody" || count > 0).then_some(Seen { user, count })
     }
 
-    /// The server may still be reading its file.
+    /// The server may still be reading its file, or the machine be busy, here and below.
     async fn answer(&self, path: &str, card: &str) -> String {
         let answered = eventually("an answer", async || {
             let answer = self.app.get(path, Some(card)).await;
@@ -62,7 +62,8 @@ impl Site {
     /// What the session of a card counts that may open it no more.
     pub(crate) async fn count(&self, card: &str) -> Option<u32> {
         let key = RecordKey::new("__Host-id", id(card));
-        match self.store.load(&key).await.unwrap() {
+        let loaded = eventually("the record", async || self.store.load(&key).await.ok());
+        match loaded.await.0 {
             Loaded::Record { record, .. } => {
                 let data: serde_json::Value = serde_json::from_str(record.json()).unwrap();
                 let count = data["count"].as_u64().unwrap_or(0);
@@ -74,8 +75,8 @@ impl Site {
 
     /// Whether a user's list has the session of a card.
     pub(crate) async fn lists(&self, user: &str, card: &str) -> bool {
-        let sessions = self.users.sessions_of(user).await.unwrap();
-        sessions.iter().any(|session| session.id == id(card))
+        let listed = eventually("a list", async || self.users.sessions_of(user).await.ok());
+        listed.await.0.iter().any(|session| session.id == id(card))
     }
 }
 
@@ -189,7 +190,7 @@ impl Load {
         }
     }
 
-    /// Returns when so many more writes were acknowledged.
+    /// Returns when so many more writes were acknowledged, or nobody is left who writes.
     async fn acknowledged(&mut self, writes: u32) {
         let acknowledged = self.acknowledged.clone();
         let enough = acknowledged.acquire_many(writes);
@@ -197,10 +198,12 @@ impl Load {
         loop {
             tokio::select! {
                 acknowledged = &mut enough => return acknowledged.unwrap().forget(),
-                // On a machine that stands still for half a second.
-                visitor = self.visitors.join_next() => {
-                    self.failed.push(visitor.expect("somebody who still writes").unwrap());
-                }
+                visitor = self.visitors.join_next() => match visitor {
+                    // On a machine that stands still for half a second.
+                    Some(visitor) => self.failed.push(visitor.unwrap()),
+                    // For all of them: as good a moment as any other.
+                    None => return,
+                },
             }
         }
     }

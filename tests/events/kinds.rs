@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use http::header::COOKIE;
 use http::{Request, StatusCode};
 use tower::{Layer, Service, service_fn};
-use tower_keycard::event::{EventKind, StoreCall};
+use tower_keycard::event::{EventKind, Revocation, StoreCall};
 use tower_keycard::store::StoreErrorKind;
 use tower_keycard::store::fault::{Fault, Operation};
-use tower_keycard::{BeyondLimit, MemoryStore, Session, SessionId};
+use tower_keycard::{BeyondLimit, Login, MemoryStore, Session, SessionId};
 
 use crate::witness::{START, ask, look, site, site_on, site_with};
 
@@ -140,6 +140,43 @@ async fn each_session_that_is_ended_from_elsewhere_is_told_of_with_who_did_it() 
     theirs.sort();
     assert_eq!(site.layer.users().end_all("bob").await.unwrap(), 2);
     assert_eq!(revoked("administrator").await, theirs);
+}
+
+#[tokio::test]
+async fn a_change_of_the_password_is_told_of_for_each_session_that_it_ends() {
+    let site = site();
+    let mut devices = Vec::new();
+    for _ in 0..3 {
+        let device = site.logged_in("alice").await;
+        let login = async |session: Session| session.login(Login::new("alice").stamp("old"));
+        ask(&device, login).await.unwrap();
+        let id = ask(&device, async |session| session.id().unwrap()).await;
+        devices.push((device, id));
+    }
+    site.words().await;
+    // It is checked with what nobody has told the sessions of: what is read anew in between takes nothing back.
+    ask(&devices[0].0, async |session| {
+        assert!(session.check_stamp("new").is_err());
+        session.reload().await.unwrap();
+    })
+    .await;
+    let told = site.words().await;
+    assert_eq!(told, ["resumed", "destroyed credential"]);
+    let change = async |session: Session| session.credential_changed("new").await;
+    assert_eq!(ask(&devices[1].0, change).await.unwrap(), 1);
+    let events = site.events().await;
+    let revoked = events
+        .iter()
+        .find(|event| event.kind == EventKind::Revoked(Revocation::Credential));
+    assert_eq!(revoked.unwrap().session, Some(devices[2].1));
+    // A logout is a logout all the same.
+    ask(&devices[1].0, async |session| {
+        assert!(session.check_stamp("newer").is_err());
+        session.logout()
+    })
+    .await
+    .unwrap();
+    assert_eq!(site.words().await, ["resumed", "destroyed logout"]);
 }
 
 #[tokio::test]

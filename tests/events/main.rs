@@ -11,6 +11,7 @@ mod support;
 mod audit;
 mod client;
 mod kinds;
+mod log;
 mod metrics;
 mod observers;
 mod page;

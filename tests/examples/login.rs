@@ -12,6 +12,7 @@ use crate::curl::{Curl, Reply};
 use crate::example::{self, Example};
 #[cfg(feature = "redis")]
 use crate::redis_server::RedisServer;
+use crate::stores::{Memory, Store};
 
 const COOKIE: &str = "__Host-id";
 
@@ -23,36 +24,6 @@ const PLANTED: &str = "cGxhbnRlZC1ieS1zb21lYm9keS1lbHNlLW5vdC1pc3N1";
 
 /// What Chromium shows a text in that is not a page.
 const PLAIN: &str = "pre";
-
-/// Where the example keeps its sessions for a test.
-trait Store {
-    fn start() -> Self;
-    /// The value for `--store`.
-    fn option(&self) -> String;
-}
-
-struct Memory;
-
-impl Store for Memory {
-    fn start() -> Self {
-        Self
-    }
-
-    fn option(&self) -> String {
-        "memory".into()
-    }
-}
-
-#[cfg(feature = "redis")]
-impl Store for RedisServer {
-    fn start() -> Self {
-        Self::start()
-    }
-
-    fn option(&self) -> String {
-        self.url()
-    }
-}
 
 /// The example on a store, and the store it is on.
 struct Site<S> {
@@ -323,7 +294,7 @@ mod with_curl {
         assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     }
 
-    super::on_each_store!(
+    crate::stores::on_each_store!(
         a_login_lasts_until_the_logout,
         the_card_from_before_the_login_is_dead,
         a_planted_card_is_never_adopted,
@@ -471,7 +442,7 @@ mod in_a_browser {
         assert_eq!(browser.text("#user"), "alice");
     }
 
-    super::on_each_store!(
+    crate::stores::on_each_store!(
         a_person_logs_in_reloads_and_logs_out,
         a_wrong_password_leaves_the_name_to_try_again,
         the_cookie_is_hardened_and_out_of_reach_for_scripts,
@@ -480,21 +451,6 @@ mod in_a_browser {
         a_form_on_another_site_neither_logs_in_nor_out,
     );
 }
-
-/// Makes a test of each case on each store.
-macro_rules! on_each_store {
-    ($($case:ident),+ $(,)?) => {
-        mod on_memory {
-            $(#[test] fn $case() { super::$case::<crate::login::Memory>(); })+
-        }
-
-        #[cfg(feature = "redis")]
-        mod on_redis {
-            $(#[test] fn $case() { super::$case::<crate::login::RedisServer>(); })+
-        }
-    };
-}
-use on_each_store;
 
 #[test]
 fn sigterm_ends_the_example_cleanly() {

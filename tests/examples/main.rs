@@ -18,5 +18,9 @@ mod example;
 mod redis_server;
 
 #[cfg(feature = "axum")]
+mod accounts;
+#[cfg(feature = "axum")]
 mod login;
 mod small;
+#[cfg(feature = "axum")]
+mod stores;

@@ -349,7 +349,7 @@ impl Fault {
             }
             _ => {
                 stage.proxy.set(Network::Fine);
-                stage.clock.set(SystemTime::now().into());
+                stage.clock.set(SystemTime::now());
             }
         }
     }

@@ -28,7 +28,7 @@ impl Stage {
             false => server.url(),
         };
         let store = RedisStore::lazy(url).unwrap();
-        let clock = Clock::manual(SystemTime::now().into());
+        let clock = Clock::manual(SystemTime::now());
         let layer = SessionLayer::builder(store)
             .clock(clock.clone())
             .store_timeout(DEADLINE)

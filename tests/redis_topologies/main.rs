@@ -6,9 +6,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod compose;
 mod contract;
 #[cfg(feature = "redis-1")]
 mod own_client;
+mod rights;
+mod settings;
 
 use std::time::Duration;
 

@@ -33,27 +33,34 @@ fn sources() -> Vec<(String, String)> {
 #[test]
 fn r10_secrets_are_compared_by_subtle_and_have_no_other_comparison() {
     let sources = sources();
-    let token = &sources
-        .iter()
-        .find(|(path, _)| path.ends_with("src/token.rs"))
-        .unwrap()
-        .1;
-    for secret in ["struct Verifier(", "struct Token {", "struct VerifierHash("] {
-        let declared = token.find(secret).unwrap();
-        let derived = &token[token[..declared].rfind("#[derive").unwrap()..declared];
-        for comparison in ["PartialEq", "Eq", "Ord", "Hash)"] {
-            assert!(!derived.contains(comparison), "{secret} {derived}");
+    let secrets: [(&str, &[&str], usize); 2] = [
+        ("src/token.rs", &["Verifier", "Token", "VerifierHash"], 2),
+        ("src/stamp.rs", &["Stamp"], 1),
+    ];
+    for (file, names, count) in secrets {
+        let (_, source) = sources
+            .iter()
+            .find(|(path, _)| path.ends_with(file))
+            .unwrap();
+        for name in names {
+            let declared = [format!("struct {name}("), format!("struct {name} {{")];
+            let declared = declared
+                .iter()
+                .find_map(|start| source.find(start))
+                .unwrap();
+            let derived = &source[source[..declared].rfind("#[derive").unwrap()..declared];
+            for comparison in ["PartialEq", "Eq", "Ord", "Hash)"] {
+                assert!(!derived.contains(comparison), "{name} {derived}");
+            }
+            assert!(!source.contains(&format!("PartialEq for {name} ")));
         }
-    }
-    for name in ["Verifier", "Token", "VerifierHash"] {
-        assert!(!token.contains(&format!("PartialEq for {name} ")));
-    }
-    let comparisons: Vec<_> = token.match_indices("fn same_as").collect();
-    assert_eq!(comparisons.len(), 2);
-    for (start, _) in comparisons {
-        let body = &token[start..start + token[start..].find("\n    }\n").unwrap()];
-        assert!(body.contains(".ct_eq("), "{body}");
-        assert!(!body.contains("=="), "{body}");
+        let comparisons: Vec<_> = source.match_indices("fn same_as").collect();
+        assert_eq!(comparisons.len(), count);
+        for (start, _) in comparisons {
+            let body = &source[start..start + source[start..].find("\n    }\n").unwrap()];
+            assert!(body.contains(".ct_eq("), "{body}");
+            assert!(!body.contains("=="), "{body}");
+        }
     }
     for (path, code) in &sources {
         for line in code
@@ -62,6 +69,8 @@ fn r10_secrets_are_compared_by_subtle_and_have_no_other_comparison() {
         {
             let secret = line.contains("verifier.0")
                 || line.contains("proof ==")
+                || line.contains("stamp.0")
+                || line.contains("stamp ==")
                 || line.contains("verifier ==");
             assert!(!secret, "{path}: {line}");
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const THREATS: [&str; 15] = [
+const THREATS: [&str; 16] = [
     "Network",
     "XSS",
     "Sibling subdomain",
@@ -19,6 +19,7 @@ const THREATS: [&str; 15] = [
     "Log leakage",
     "Timing",
     "Fail-over that rolls back",
+    "Restart that rolls back",
 ];
 
 fn root() -> PathBuf {

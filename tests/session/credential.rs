@@ -65,11 +65,14 @@ async fn a_session_with_an_old_stamp_ends_at_its_next_request() {
 
 #[tokio::test]
 async fn a_login_that_said_nothing_of_its_credential_passes_no_check() {
-    let device = Desk::new();
+    let layer = SessionLayer::new(MemoryStore::new());
+    let device = Desk::with(layer.clone());
     assert!(is_out(&check(&device, OLD).await));
-    device.visit(async |session| session.login("alice")).await;
-    assert!(is_out(&check(&device, OLD).await));
-    assert!(is_out(&check(&device, "").await));
+    for stamp in [OLD, ""] {
+        device.visit(async |session| session.login("alice")).await;
+        assert!(is_out(&check(&device, stamp).await));
+        assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
+    }
 }
 
 #[tokio::test]
@@ -124,6 +127,63 @@ async fn who_changes_the_password_goes_on_and_every_other_session_ends() {
     laptop.visit(user).await;
     let user = async |session: Session| assert_eq!(session.user().as_deref(), Some("bob"));
     stranger.visit(user).await;
+}
+
+#[tokio::test]
+async fn a_check_while_the_same_session_is_changing_the_password_does_not_end_it() {
+    let layer = SessionLayer::new(MemoryStore::new());
+    let tab = logged_in(&layer).await;
+    for head_sent in [false, true] {
+        let (old, new) = if head_sent { (NEW, OLD) } else { (OLD, NEW) };
+        assert!(check(&tab, old).await.is_ok());
+        let other_tab = Desk::with(layer.clone());
+        other_tab.set_cookie(tab.cookie());
+        let mut stream = None;
+        tab.visit(async |session: Session| stream = Some(session))
+            .await;
+        let stream = stream.unwrap();
+        stream.reload().await.unwrap();
+        // The new password is stored already, and the session is not told of it yet.
+        let response = other_tab
+            .visit(async |session: Session| {
+                assert!(is_out(&session.check_stamp(new)));
+                if head_sent {
+                    // The card stays the same.
+                    stream.credential_changed(new).await.unwrap();
+                } else {
+                    let change = async |session: Session| {
+                        session.credential_changed(new).await.unwrap();
+                    };
+                    tab.visit(change).await;
+                }
+                StatusCode::UNAUTHORIZED
+            })
+            .await;
+        assert!(!response.headers().contains_key(SET_COOKIE));
+        assert!(check(&tab, new).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_check_ends_a_session_that_was_written_or_ended_meanwhile() {
+    let layer = SessionLayer::new(MemoryStore::new());
+    for end in [false, true] {
+        let tab = logged_in(&layer).await;
+        let other_tab = Desk::with(layer.clone());
+        other_tab.set_cookie(tab.cookie());
+        other_tab
+            .visit(async |session: Session| {
+                assert!(is_out(&session.check_stamp(NEW)));
+                let meanwhile = async |session: Session| match end {
+                    false => session.insert("n", 1),
+                    true => session.logout(),
+                };
+                tab.visit(meanwhile).await;
+                StatusCode::UNAUTHORIZED
+            })
+            .await;
+        assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
+    }
 }
 
 #[tokio::test]

@@ -199,6 +199,25 @@ async fn all_other_sessions_end_and_this_one_goes_on() {
 }
 
 #[tokio::test]
+async fn a_task_ends_all_sessions_of_a_user_but_one() {
+    let (layer, _clock) = layer(None);
+    let (phone, laptop) = (
+        logged_in(&layer, "alice").await,
+        logged_in(&layer, "alice").await,
+    );
+    let stranger = logged_in(&layer, "bob").await;
+    let kept = id(&phone).await;
+    assert_eq!(layer.users().end_others("alice", kept).await.unwrap(), 1);
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+    assert_eq!(user(&laptop).await, None);
+    // A session of somebody else's is none that could be kept.
+    let theirs = id(&stranger).await;
+    assert_eq!(layer.users().end_others("alice", theirs).await.unwrap(), 1);
+    assert_eq!(user(&phone).await, None);
+    assert_eq!(user(&stranger).await.as_deref(), Some("bob"));
+}
+
+#[tokio::test]
 async fn a_login_that_then_ends_all_others_is_itself_kept() {
     let (layer, _clock) = layer(None);
     let phone = logged_in(&layer, "alice").await;
@@ -493,11 +512,19 @@ async fn no_more_than_two_logins_are_taken_for_a_double_click() {
 }
 
 #[tokio::test]
-async fn logins_at_the_same_time_do_not_slip_past_a_limit_that_refuses() {
-    let store = FaultStore::new(MemoryStore::new());
+async fn logins_at_the_same_time_do_not_slip_past_a_limit() {
+    for beyond in [BeyondLimit::EvictOldest, BeyondLimit::Refuse] {
+        log_in_ten_times_at_once(beyond).await;
+    }
+}
+
+async fn log_in_ten_times_at_once(beyond: BeyondLimit) {
+    let clock = Clock::manual(START);
+    let store = FaultStore::new(MemoryStore::builder().clock(clock.clone()).build());
     let faults = store.faults();
     let layer = SessionLayer::builder(store)
-        .max_sessions_per_user(1, BeyondLimit::Refuse)
+        .clock(clock.clone())
+        .max_sessions_per_user(1, beyond)
         .build()
         .unwrap();
     faults.always(Operation::Create, Fault::Hold);
@@ -515,10 +542,23 @@ async fn logins_at_the_same_time_do_not_slip_past_a_limit_that_refuses() {
     faults.release().await;
     for login in logins {
         let (status, logged_in) = login.await.unwrap();
-        assert_eq!(status == StatusCode::OK, logged_in);
+        if beyond == BeyondLimit::Refuse {
+            assert_eq!(status == StatusCode::OK, logged_in);
+        }
     }
     let live = layer.users().sessions_of("alice").await.unwrap().len();
     assert!(live <= 3, "{live} sessions");
+    // Once nobody can take them for a double click, the next login that succeeds leaves one.
+    clock.advance(Duration::from_secs(10));
+    let again = Desk::with(layer.clone());
+    let response = again.visit(async |session| session.login("alice")).await;
+    if beyond == BeyondLimit::EvictOldest {
+        assert_eq!(response.status(), StatusCode::OK);
+        let left = layer.users().sessions_of("alice").await.unwrap();
+        assert_eq!(ids(&left), [id(&again).await]);
+    } else {
+        assert_eq!(response.status() == StatusCode::OK, live == 0);
+    }
 }
 
 #[tokio::test]

@@ -61,6 +61,7 @@ impl App {
             .route("/rotate", get(rotate))
             .route("/login/{user}", get(login))
             .route("/logout", get(logout))
+            .route("/logout_everywhere", get(logout_everywhere))
             .layer(layer)
             .with_state(gate.clone());
         Self { router, gate }
@@ -205,5 +206,11 @@ async fn logout(State(gate): State<Gate>, session: Session) -> Result<String, Se
     gate.pass().await;
     let owner = owner(&session);
     session.logout()?;
+    Ok(owner)
+}
+
+async fn logout_everywhere(session: Session) -> Result<String, SessionError> {
+    let owner = owner(&session);
+    session.logout_everywhere().await?;
     Ok(owner)
 }

@@ -27,6 +27,11 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts a browser that was never anywhere.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with further arguments.
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
         // The driver can choose a port of its own, but on a machine without IPv6 it does not say which.
         // Somebody else may take ours in between: then with the next one.
         let (driver, port) = (0..20)
@@ -51,6 +56,12 @@ impl Browser {
             "--no-proxy-server",
             format!("--user-data-dir={}", this.profile.path().display()),
         ]});
+        for argument in arguments {
+            options["args"]
+                .as_array_mut()
+                .unwrap()
+                .push((*argument).into());
+        }
         if let Ok(chromium) = std::env::var("CHROMIUM") {
             options["binary"] = chromium.into();
         }
@@ -122,6 +133,31 @@ impl Browser {
         self.post("cookie", &json!({ "cookie": cookie }));
     }
 
+    /// What a window of this size shows, as a PNG: in the colours of the day, or of the night.
+    pub(crate) fn screenshot(&self, width: u32, height: u32, dark: bool) -> Vec<u8> {
+        // The window's own size includes what is around the page, which differs from version to version.
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            &json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
+        );
+        let scheme = if dark { "dark" } else { "light" };
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
+        self.devtools(
+            "Emulation.setEmulatedMedia",
+            &json!({ "features": [feature] }),
+        );
+        self.devtools("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
+        base64(self.get("screenshot").as_str().unwrap())
+    }
+
+    /// A command that is Chromium's alone.
+    fn devtools(&self, command: &str, parameters: &Value) {
+        self.post(
+            "goog/cdp/execute",
+            &json!({ "cmd": command, "params": parameters }),
+        );
+    }
+
     fn find(&self, selector: &str) -> String {
         let found = self.post(
             "element",
@@ -166,6 +202,27 @@ impl Drop for Browser {
         }
         let _ = self.driver.wait();
     }
+}
+
+/// RFC 4648, section 4.
+fn base64(text: &str) -> Vec<u8> {
+    let value = |character: u8| match character {
+        b'A'..=b'Z' => character - b'A',
+        b'a'..=b'z' => character - b'a' + 26,
+        b'0'..=b'9' => character - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => panic!("no base64: {character}"),
+    };
+    let mut bytes = Vec::new();
+    for four in text.trim_end_matches('=').as_bytes().chunks(4) {
+        let bits = four.iter().fold(0, |bits, character| {
+            bits << 6 | u32::from(value(*character))
+        });
+        let bits = bits << (6 * (4 - four.len()));
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..four.len()]);
+    }
+    bytes
 }
 
 fn free_port() -> u16 {

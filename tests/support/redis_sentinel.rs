@@ -158,6 +158,15 @@ impl Sentinel {
         self.child.id()
     }
 
+    /// The process stands still until it is killed.
+    pub(crate) fn pause(&self) {
+        let pid = self.pid().to_string();
+        let stop = Command::new("sh")
+            .args(["-c", "kill -STOP $0", &pid])
+            .status();
+        assert!(stop.unwrap().success());
+    }
+
     pub(crate) fn directory(&self) -> &std::path::Path {
         &self.directory
     }

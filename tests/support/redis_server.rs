@@ -150,6 +150,24 @@ impl RedisServer {
             .to_owned()
     }
 
+    /// What `redis-cli` prints for these commands on one connection.
+    pub(crate) fn cli_lines(&self, commands: &[&str]) -> String {
+        let mut command = Command::new("redis-cli");
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "--raw"]);
+        if let Some(password) = &self.password {
+            command.env("REDISCLI_AUTH", password);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(commands.join("\n").as_bytes()).unwrap();
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned()
+    }
+
     /// Starts to record every command that the server executes.
     pub(crate) fn monitor(&self) -> Monitor {
         Monitor::start(self)

@@ -9,7 +9,7 @@ use foldhash::fast::FixedState;
 
 use super::Expired;
 use crate::clock::Timestamp;
-use crate::store::{Loaded, Record, RecordKey, Revision};
+use crate::store::{Loaded, Record, RecordKey, Replaced, Revision};
 
 /// How many due entries a call works off beside its own task: more than the one it may add, so that the queue shrinks.
 pub(super) const STEP: usize = 16;
@@ -81,22 +81,23 @@ impl Entry {
     pub(super) fn lives(&self, now: Timestamp) -> bool {
         now < self.expires
     }
+
+    fn load(&self, now: Timestamp) -> Loaded {
+        match &self.record {
+            _ if !self.lives(now) => Loaded::Absent,
+            None => Loaded::Tombstone,
+            Some(record) => Loaded::Record {
+                record: record.clone(),
+                remaining: self.expires.since(now),
+            },
+        }
+    }
 }
 
 impl Table {
     pub(super) fn load(&self, key: &RecordKey, now: Timestamp) -> Loaded {
-        match self.entries.get(key).filter(|entry| entry.lives(now)) {
-            None => Loaded::Absent,
-            Some(Entry { record: None, .. }) => Loaded::Tombstone,
-            Some(Entry {
-                record: Some(record),
-                expires,
-                ..
-            }) => Loaded::Record {
-                record: record.clone(),
-                remaining: expires.since(now),
-            },
-        }
+        let entry = self.entries.get(key);
+        entry.map_or(Loaded::Absent, |entry| entry.load(now))
     }
 
     /// Puts a record or a tombstone under a key, and hands out the record that it displaced.
@@ -121,6 +122,29 @@ impl Table {
         self.records -= usize::from(before.is_some());
         move_expiry(&mut self.queue, key, entry, expires);
         before
+    }
+
+    /// Puts a record in place of one at the expected revision, and hands that out.
+    pub(super) fn replace(
+        &mut self,
+        key: &RecordKey,
+        expected: Revision,
+        record: &Record,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> (Replaced, Option<Record>) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return (Replaced::Conflict(Loaded::Absent), None);
+        };
+        match entry.record.as_ref().filter(|_| now < entry.expires) {
+            Some(kept) if kept.includes(record.revision()) => (Replaced::Replaced, None),
+            Some(kept) if kept.revision() == expected => {
+                let before = entry.record.replace(record.settled());
+                move_expiry(&mut self.queue, key, entry, expires);
+                (Replaced::Replaced, before)
+            }
+            _ => (Replaced::Conflict(entry.load(now)), None),
+        }
     }
 
     pub(super) fn touch(

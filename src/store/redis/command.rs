@@ -101,6 +101,19 @@ pub(super) fn load<'a>(keys: impl ExactSizeIterator<Item = Key<'a>>) -> Pipeline
     pipeline
 }
 
+/// As much of each record as says whose it is.
+pub(super) fn owners<'a>(keys: impl ExactSizeIterator<Item = Key<'a>>) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(keys.len());
+    for key in keys {
+        let mut command = start("GETRANGE", 4, key.len());
+        command.write_arg_fmt(key);
+        command.write_arg(b"0");
+        command.write_arg_fmt(Record::OWNER_LEN - 1);
+        pipeline.add_command(command);
+    }
+    pipeline
+}
+
 /// All members of an index.
 pub(super) fn members(index: Key<'_>) -> Cmd {
     let mut command = start("ZRANGE", 4, index.len());

@@ -235,7 +235,7 @@ impl RedisConfig {
     /// [`Unreplicated`](crate::store::StoreErrorKind::Unreplicated), and the client gets a 503: the change *was* made, and
     /// nobody can say that it will last. It does not make the change lasting where it is: a server that is lost at this
     /// moment can still be replaced by a replica without it. The
-    /// [figures](https://docs.rs/tower-keycard/latest/tower_keycard/documentation/failover/index.html) are measured.
+    /// [figures](crate::documentation::failover) are measured.
     ///
     /// In a file: `wait_replicas = { count = 1, timeout = "100ms" }`. Off by default: it costs such a call one answer of a
     /// replica, and all of them where the replicas are gone.
@@ -256,7 +256,7 @@ impl RedisConfig {
     /// Nothing is decided by what a replica has not got. Where it has no record, or one that the card does not open, the
     /// primary is asked before anything is concluded, so that nobody is logged out because a replica is behind. Writes are
     /// made on the primary, and only on top of what is there: one that was prepared from a stale record is merged or
-    /// interrupted, as with two requests at once. And a replica that does not answer costs a part of the response timeout,
+    /// interrupted, as with two requests at once. And a replica that does not answer costs 100 ms, or a quarter of the response timeout,
     /// and is left alone for a second.
     #[must_use]
     pub fn read_from_replicas(mut self, on: bool) -> Self {

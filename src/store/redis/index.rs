@@ -90,6 +90,15 @@ impl RedisStore {
             .map_err(Failure::of_a_read)
     }
 
+    /// Whose some sessions are, in one round trip, and without their data.
+    async fn owners_of(&self, keys: &[RecordKey], user: &str) -> Result<Vec<Owner>, StoreError> {
+        let commands = command::owners(keys.iter().map(|key| self.key(key)));
+        let replies = self.read(&commands, self.deadline()).await;
+        replies
+            .and_then(|replies| reply::owners(replies, keys.len(), user))
+            .map_err(Failure::of_a_read)
+    }
+
     /// Removes stale entries, if they still are: of a login that began meanwhile, the entry stays.
     async fn prune(&self, index: Key<'_>, stale: &[SessionId]) -> Result<Value, Failure> {
         let ids: Vec<_> = stale.iter().map(|id| id.as_str().as_bytes()).collect();
@@ -175,7 +184,25 @@ impl UserIndex for RedisStore {
             args: &[except.as_ref().map_or("", SessionId::as_str).as_bytes()],
             ttl: Some(MARKER_LIFETIME),
         };
-        let reply = self.run(script, self.0.wait, self.deadline()).await;
+        // What too few replicas have is done all the same, and to the end: a complaint may wait.
+        let mut unreplicated = None;
+        let reply = match self.run(script, self.0.wait, self.deadline()).await {
+            Err(Failure::Unreplicated {
+                had,
+                wanted,
+                mut answers,
+            }) => {
+                let answer = answers.pop().ok_or(Failure::Unexpected("WAIT"));
+                let failure = Failure::Unreplicated {
+                    had,
+                    wanted,
+                    answers,
+                };
+                unreplicated = Some(failure.of_a_write());
+                answer
+            }
+            reply => reply,
+        };
         let mut ids = reply
             .and_then(reply::sessions)
             .map_err(Failure::of_a_write)?;
@@ -183,8 +210,7 @@ impl UserIndex for RedisStore {
 
         let mut ended = Vec::new();
         for keys in in_chunks(namespace, &ids) {
-            let loaded = self.load_all(&keys).await?;
-            let owners = loaded.iter().map(|loaded| of_whom(loaded, user));
+            let owners = self.owners_of(&keys, user).await?;
             let owned = keys.iter().zip(owners);
             // Where there is no record (yet), or one of nobody (yet), a tombstone keeps the login out that is under way.
             let (mut mine, mut there) = (Vec::new(), Vec::new());
@@ -196,7 +222,12 @@ impl UserIndex for RedisStore {
                     there.push(key.id());
                 }
             }
-            self.delete_all(&mine).await?;
+            match self.delete_all(&mine).await {
+                Err(error) if error.kind() == StoreErrorKind::Unreplicated => {
+                    unreplicated = Some(error);
+                }
+                deleted => deleted?,
+            }
             ended.append(&mut there);
             let ids: Vec<_> = keys.iter().map(RecordKey::id).collect();
             let unbind = command::unbind(index, ids.iter());
@@ -207,7 +238,10 @@ impl UserIndex for RedisStore {
                 .await
                 .ok();
         }
-        Ok(ended)
+        match unreplicated {
+            Some(error) => Err(error),
+            None => Ok(ended),
+        }
     }
 }
 

@@ -53,7 +53,7 @@
 //! | a login, before its `create` or `replace` | `EVALSHA`: [`TIME`](https://redis.io/docs/latest/commands/time/), [`ZMSCORE`](https://redis.io/docs/latest/commands/zmscore/), [`ZADD`](https://redis.io/docs/latest/commands/zadd/), then `ZREMRANGEBYSCORE`, `ZRANGE`, [`PEXPIREAT`](https://redis.io/docs/latest/commands/pexpireat/) |
 //! | `replace`, `touch` without an absolute limit | along with them, `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT` |
 //! | [`sessions_of`](super::UserIndex::sessions_of) | [`ZRANGE`](https://redis.io/docs/latest/commands/zrange/); for 250 sessions at a time `GET` and `PTTL` of each, and where entries are stale `EVALSHA`: `TIME`, `ZMSCORE`, `ZREM` |
-//! | [`delete_user`](super::UserIndex::delete_user) | `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT`, `ZRANGE`; for 250 sessions at a time `GET` and `PTTL` of each, `SET` of each tombstone, `ZREM` |
+//! | [`delete_user`](super::UserIndex::delete_user) | `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT`, `ZRANGE`; for 250 sessions at a time [`GETRANGE`](https://redis.io/docs/latest/commands/getrange/) of each one's first 332 bytes, `SET` of each tombstone, `ZREM` |
 //!
 //! Expired entries are removed with every login, so that an index holds no more of them than the user has logged in within
 //! the absolute limit.
@@ -141,6 +141,9 @@ use super::{
     Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
     TOMBSTONE_LIFETIME, UserIndexRef,
 };
+
+/// How long a replica has to answer, at most.
+const REPLICA_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Keeps sessions in Redis or Valkey. Clones are the same store, and share its connection.
 ///
@@ -361,8 +364,8 @@ impl RedisStore {
     /// The record that a replica has, if it is well. What it has not got it may not have got *yet*.
     async fn load_from_replica(&self, key: &RecordKey) -> Option<Loaded> {
         let commands = command::load(std::iter::once(self.key(key)));
-        // The rest of the time is for the primary.
-        let deadline = Instant::now() + self.0.response_timeout / 4;
+        // The rest of the time, which the caller may have less of, is for the primary.
+        let deadline = Instant::now() + REPLICA_PATIENCE.min(self.0.response_timeout / 4);
         let replies = self.0.backend.read_replica(&commands, deadline).await?;
         match reply::both(replies) {
             Ok(Loaded::Record { record, remaining }) => Some(Loaded::Record {

@@ -84,15 +84,13 @@ impl Node {
         };
         settle(&mut lease, answers.as_ref().map(|answers| answers.first()));
         let mut answers = answers?;
-        if let Some(wait) = wait {
-            let confirmation = answers.pop().ok_or(Failure::Unexpected("WAIT"))?;
-            let refused = |answer: &Value| matches!(answer, Value::ServerError(_));
-            // Of what was refused there is nothing to be replicated.
-            if !answers.iter().all(refused) {
-                wait.confirmed(&confirmation)?;
+        match wait {
+            None => Ok(answers),
+            Some(wait) => {
+                let confirmation = answers.pop().ok_or(Failure::Unexpected("WAIT"))?;
+                wait.confirmed(answers, &confirmation)
             }
         }
-        Ok(answers)
     }
 
     async fn lease(&self, wait: Option<Wait>, deadline: Instant) -> Result<Lease<'_>, Failure> {

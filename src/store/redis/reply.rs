@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::failure::Failure;
 use crate::record::{DecodeError, Record};
-use crate::store::{Created, Loaded, Replaced, SessionId};
+use crate::store::{Created, Loaded, Owner, Replaced, SessionId};
 
 /// `GET`'s and `PTTL`'s replies, from a pipeline or from a script.
 pub(super) fn loaded(value: Value, remaining: Value) -> Result<Loaded, Failure> {
@@ -57,6 +57,28 @@ pub(super) fn all(replies: Vec<Value>, count: usize) -> Result<Vec<Loaded>, Fail
     pairs
         .map(|(value, remaining)| loaded(value, remaining))
         .collect()
+}
+
+/// Whose sessions these are, seen from the index of a user: the replies of a pipeline that asks for so many owners.
+pub(super) fn owners(replies: Vec<Value>, count: usize, user: &str) -> Result<Vec<Owner>, Failure> {
+    if replies.len() != count {
+        return Err(Failure::Unexpected("GETRANGE"));
+    }
+    let owner = |reply| match reply {
+        Value::BulkString(start) if start.is_empty() || start == Record::TOMBSTONE => {
+            Ok(Owner::Nobody)
+        }
+        Value::BulkString(start) => Ok(match Record::decode_owner(&start) {
+            Ok(None) => Owner::Nobody,
+            Ok(Some(owner)) if *owner == *user => Owner::TheUser,
+            Ok(Some(_)) => Owner::SomebodyElse,
+            Err(_) => Owner::Unreadable,
+        }),
+        Value::ServerError(error) if error.code() == "WRONGTYPE" => Ok(Owner::Unreadable),
+        Value::ServerError(error) => Err(Failure::said(&error)),
+        _ => Err(Failure::Unexpected("GETRANGE")),
+    };
+    replies.into_iter().map(owner).collect()
 }
 
 /// The sessions among the members of an index.

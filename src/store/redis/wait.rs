@@ -48,16 +48,30 @@ impl Wait {
         command
     }
 
-    /// What the server answered to a write's [`command`](Wait::command): an error if too few replicas have it.
-    pub(super) fn confirmed(&self, reply: &Value) -> Result<(), Failure> {
+    /// The answers to some writes, by what the server answered to the [`command`](Wait::command) behind them: an error if
+    /// too few replicas have them.
+    pub(super) fn confirmed(
+        &self,
+        answers: Vec<Value>,
+        confirmation: &Value,
+    ) -> Result<Vec<Value>, Failure> {
         let wanted = self.count;
-        match reply {
-            Value::Int(had) if *had >= i64::from(wanted) => Ok(()),
-            Value::Int(had) => Err(Failure::Unreplicated { had: *had, wanted }),
+        let had = match confirmation {
+            Value::Int(had) => *had,
             // UNBLOCKED, from a server that is a replica now: what it had written will be gone.
-            Value::ServerError(_) => Err(Failure::Unreplicated { had: 0, wanted }),
-            _ => Err(Failure::Unexpected("WAIT")),
+            Value::ServerError(_) => 0,
+            _ => return Err(Failure::Unexpected("WAIT")),
+        };
+        let refused = |answer: &Value| matches!(answer, Value::ServerError(_));
+        // Of what was refused there is nothing to be replicated.
+        if had >= i64::from(wanted) || answers.iter().all(refused) {
+            return Ok(answers);
         }
+        Err(Failure::Unreplicated {
+            had,
+            wanted,
+            answers,
+        })
     }
 }
 
@@ -81,12 +95,20 @@ mod tests {
             count: 2,
             timeout: Duration::from_millis(100),
         };
-        assert!(wait.confirmed(&Value::Int(2)).is_ok());
-        assert!(wait.confirmed(&Value::Int(3)).is_ok());
-        let failure = wait.confirmed(&Value::Int(1)).unwrap_err();
+        let confirmed = |answer, confirmation| wait.confirmed(vec![answer], &confirmation);
+        assert!(confirmed(Value::Okay, Value::Int(2)).is_ok());
+        assert!(confirmed(Value::Okay, Value::Int(3)).is_ok());
+        let failure = confirmed(Value::Okay, Value::Int(1)).unwrap_err();
         assert!(matches!(
             failure,
-            Failure::Unreplicated { had: 1, wanted: 2 }
+            Failure::Unreplicated {
+                had: 1,
+                wanted: 2,
+                ..
+            }
         ));
+        let refusal = redis::parse_redis_value(b"-OOM no room\r\n").unwrap();
+        assert!(confirmed(refusal.clone(), Value::Int(0)).is_ok());
+        assert!(confirmed(Value::Okay, refusal).is_err());
     }
 }

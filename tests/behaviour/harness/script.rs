@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{RequestPartsExt, Router};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
-use tower_keycard::{Clock, Expiry, Session, SessionError};
+use tower_keycard::{Clock, Expiry, Login, Session, SessionError};
 
 use super::gate::{Gates, Signal};
 
@@ -186,6 +186,8 @@ pub(crate) async fn command<M>(
             words.push(at.map_or("-".to_owned(), |at| at.to_string()));
         }
         "login" => session.login(rest)?,
+        "login-remembered" => session.login(Login::new(rest).remember(true))?,
+        "login-unremembered" => session.login(Login::new(rest).remember(false))?,
         "login-keeping" => {
             let (user, keys) = rest.split_once(':').unwrap();
             session.login_keeping(user, &keys.split(',').collect::<Vec<_>>())?;

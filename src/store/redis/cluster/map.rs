@@ -20,13 +20,16 @@ use crate::store::{StoreError, StoreErrorKind};
 /// How long the map is trusted at least: however many calls fail, it is not asked for more often than this.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long the replicas on the map are all that there are.
+const LIFETIME: Duration = Duration::from_secs(5);
+
 /// How long one node has to tell the map before another is asked as well.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// The servers that have a slot.
-pub(super) struct Shard {
-    pub(super) primary: Arc<Server>,
-    pub(super) replicas: Vec<Arc<Server>>,
+/// The servers that have a range of slots.
+struct Shard {
+    primary: Arc<Server>,
+    replicas: Vec<Arc<Server>>,
 }
 
 /// A server of the cluster.
@@ -41,6 +44,7 @@ pub(super) struct Server {
 /// What one node said at one time.
 #[derive(Default)]
 struct Drawing {
+    drawn: Option<Instant>,
     shards: Vec<Shard>,
     /// The place of its shard, for each slot; nobody has a slot whose shard does not exist.
     of_slots: Vec<u16>,
@@ -85,24 +89,23 @@ impl Map {
         }))
     }
 
-    /// The servers of a slot. Where nobody is known to have it, the map is drawn first.
-    pub(super) async fn shard<T>(
+    /// The server that has a slot. Where nobody is known to, the map is drawn first.
+    pub(super) async fn primary(
         &self,
         slot: u16,
         deadline: Instant,
-        choose: impl Fn(&Shard) -> T,
-    ) -> Result<T, Failure> {
-        if let Some(chosen) = self.0.known(slot).map(|drawing| choose(drawing.of(slot))) {
-            return Ok(chosen);
+    ) -> Result<Arc<Server>, Failure> {
+        let known = |drawing: Arc<Drawing>| Arc::clone(&drawing.of(slot).primary);
+        if let Some(primary) = self.0.known(slot).map(known) {
+            return Ok(primary);
         }
         self.drawn(deadline).await.map_err(Failure::NotSent)?;
-        match self.0.known(slot) {
-            Some(drawing) => Ok(choose(drawing.of(slot))),
-            None => Err(Failure::NotSent(StoreError::caused_by(
+        self.0.known(slot).map(known).ok_or_else(|| {
+            Failure::NotSent(StoreError::caused_by(
                 StoreErrorKind::Unavailable,
                 format!("no server of the Redis cluster has slot {slot}"),
-            ))),
-        }
+            ))
+        })
     }
 
     /// Every server that has slots.
@@ -132,6 +135,20 @@ impl Map {
     /// Draws the map anew, unless that has just been done, and does not wait for it.
     pub(super) fn doubt(&self) {
         drop(self.0.draw());
+    }
+
+    /// The replicas of a slot's server, as far as they are known. No error tells of one that has come since, so the map is
+    /// drawn anew every now and then.
+    pub(super) fn replicas(&self, slot: u16) -> Vec<Arc<Server>> {
+        let drawing = self.0.current();
+        let fresh = |drawn: Instant| drawn.elapsed() < LIFETIME;
+        if !drawing.drawn.is_some_and(fresh) {
+            self.doubt();
+        }
+        match drawing.has(slot) {
+            true => drawing.of(slot).replicas.clone(),
+            false => Vec::new(),
+        }
     }
 
     /// Draws the map, or waits for whoever is at it.
@@ -277,6 +294,7 @@ impl Shared {
 
     fn adopt(self: &Arc<Self>, ranges: Vec<slots::Range>) -> Result<(), StoreError> {
         let mut drawing = Drawing {
+            drawn: Some(Instant::now()),
             shards: Vec::with_capacity(ranges.len()),
             of_slots: vec![u16::MAX; usize::from(SLOTS)],
         };

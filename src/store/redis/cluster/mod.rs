@@ -57,7 +57,7 @@ impl Cluster {
         deadline: Instant,
     ) -> Result<Value, Failure> {
         let slot = slot_of(command);
-        let server = self.primary(slot, deadline).await?;
+        let server = self.map.primary(slot, deadline).await?;
         let answer = self.noted(server.node.one(command, wait, deadline).await)?;
         self.followed(command, answer, server, wait, deadline).await
     }
@@ -71,7 +71,7 @@ impl Cluster {
     ) -> Result<Vec<Value>, Failure> {
         let mut parts: Vec<Part> = Vec::new();
         for (place, command) in commands.cmd_iter().enumerate() {
-            let server = self.primary(slot_of(command), deadline).await?;
+            let server = self.map.primary(slot_of(command), deadline).await?;
             let part = parts
                 .iter_mut()
                 .find(|part| Arc::ptr_eq(&part.server, &server));
@@ -145,10 +145,7 @@ impl Cluster {
         deadline: Instant,
     ) -> Option<Vec<Value>> {
         let first = commands.cmd_iter().next()?;
-        let replicas = self
-            .map
-            .shard(slot_of(first), deadline, |shard| shard.replicas.clone());
-        let replicas = replicas.await.ok()?;
+        let replicas = self.map.replicas(slot_of(first));
         let replica = super::replica::choose(&replicas, |server| &server.health)?;
         let answers = replica.as_replica.all(commands, None, deadline).await;
         replica.health.settle(answers)
@@ -180,7 +177,7 @@ impl Cluster {
                 Redirect::TryAgain => {
                     let paused = timeout_at(deadline, sleep(PAUSE)).await;
                     paused.map_err(|_| Failure::TimedOut)?;
-                    server = self.primary(slot_of(command), deadline).await?;
+                    server = self.map.primary(slot_of(command), deadline).await?;
                     false
                 }
             };
@@ -197,12 +194,6 @@ impl Cluster {
                 "a slot of the Redis cluster goes from server to server",
             ))),
         }
-    }
-
-    async fn primary(&self, slot: u16, deadline: Instant) -> Result<Arc<Server>, Failure> {
-        self.map
-            .shard(slot, deadline, |shard| Arc::clone(&shard.primary))
-            .await
     }
 
     /// Doubts the map where a server does not answer, or says that the cluster is down.

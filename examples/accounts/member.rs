@@ -1,0 +1,34 @@
+//! Who is logged in, as an argument of handlers.
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+
+use tower_keycard::{ExtractRejection, RequireLogin, Session, SessionError};
+
+use crate::accounts::Accounts;
+
+/// A user with an account, and their session.
+pub(crate) struct Member {
+    pub(crate) name: String,
+    pub(crate) session: Session,
+}
+
+impl<S> FromRequestParts<S> for Member
+where
+    S: Send + Sync,
+    Accounts: FromRef<S>,
+{
+    type Rejection = ExtractRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let RequireLogin { user, session, .. } =
+            RequireLogin::from_request_parts(parts, state).await?;
+        let hash = Accounts::from_ref(state).hash_of(&user);
+        // Whoever logged in with a password that was changed since is out, and so is whose account is gone.
+        session.check_stamp(hash.ok_or(SessionError::NotLoggedIn)?)?;
+        Ok(Self {
+            name: user,
+            session,
+        })
+    }
+}

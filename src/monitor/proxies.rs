@@ -1,0 +1,280 @@
+//! Who is behind the proxies.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use http::HeaderMap;
+
+/// The proxies whose word is taken for who a client is.
+///
+/// Each proxy appends the address that it was called from to `X-Forwarded-For`. Whatever stands to the left of what the
+/// first of one's own proxies wrote is the client's invention: so the list is read from the right, past the proxies that are
+/// trusted, and the first address beyond them is the client's.
+///
+/// ```
+/// use http::HeaderMap;
+/// use tower_keycard::monitor::TrustedProxies;
+///
+/// let proxies = TrustedProxies::new(["10.0.0.0/8", "fd00::/8"])?;
+/// let mut headers = HeaderMap::new();
+/// headers.insert("x-forwarded-for", "1.2.3.4, 203.0.113.9, 10.0.0.7".parse()?);
+/// let client = proxies.client("10.0.0.1".parse()?, &headers);
+/// assert_eq!(client.to_string(), "203.0.113.9"); // not 1.2.3.4, which the client itself may have sent
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies(Vec<Network>);
+
+impl TrustedProxies {
+    /// Proxies in these networks, each an address or, as `10.0.0.0/8`, a prefix.
+    ///
+    /// # Errors
+    ///
+    /// One of them is neither; or there are bits set behind the prefix, as in `10.0.0.1/8`.
+    pub fn new(
+        networks: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<Self, ParseNetworkError> {
+        let parsed = networks.into_iter().map(|network| network.as_ref().parse());
+        Ok(Self(parsed.collect::<Result<_, _>>()?))
+    }
+
+    /// Who sent the request: `peer`, who called this server, or whom the proxies say that they were called by.
+    ///
+    /// What cannot be read ends the list: then the client is the last proxy that could.
+    #[must_use]
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer.to_canonical();
+        let lines = headers.get_all("x-forwarded-for");
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|line| line.to_str().unwrap_or("?"))
+            .collect();
+        for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+            if !self.trust(client) {
+                break;
+            }
+            let Some(address) = address_of(hop.trim()) else {
+                break;
+            };
+            client = address;
+        }
+        client
+    }
+
+    fn trust(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+}
+
+/// The address of an entry: some proxies write the port, too.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse().map(|socket: std::net::SocketAddr| socket.ip());
+    let in_brackets = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let address: Option<IpAddr> = hop.parse().ok().or_else(|| with_port().ok());
+    address
+        .or_else(in_brackets)
+        .map(|address| address.to_canonical())
+}
+
+/// A prefix of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Network {
+    address: IpAddr,
+    len: u8,
+}
+
+impl Network {
+    fn contains(self, address: IpAddr) -> bool {
+        prefix(address, self.len) == Some(self.address)
+            && address.is_ipv4() == self.address.is_ipv4()
+    }
+}
+
+/// An address with everything behind the prefix cleared; none if the prefix is longer than the address.
+fn prefix(address: IpAddr, len: u8) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(address) => {
+            let spare = 32_u32.checked_sub(len.into())?;
+            let mask = u32::MAX.checked_shl(spare).unwrap_or(0);
+            Some(IpAddr::V4((address.to_bits() & mask).into()))
+        }
+        IpAddr::V6(address) => {
+            let spare = 128_u32.checked_sub(len.into())?;
+            let mask = u128::MAX.checked_shl(spare).unwrap_or(0);
+            Some(IpAddr::V6((address.to_bits() & mask).into()))
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = ParseNetworkError;
+
+    fn from_str(text: &str) -> Result<Self, ParseNetworkError> {
+        let refused = || ParseNetworkError(text.to_owned());
+        let (address, len) = match text.split_once('/') {
+            Some((address, len)) => (address, Some(len)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| refused())?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let len = match len {
+            None => longest,
+            Some(len) => len.parse().map_err(|_| refused())?,
+        };
+        if prefix(address, len) != Some(address) {
+            return Err(refused());
+        }
+        Ok(Self { address, len })
+    }
+}
+
+/// The text is no network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseNetworkError(String);
+
+impl fmt::Display for ParseNetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is no network: an address, or a prefix such as 10.0.0.0/8 with nothing set behind it",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for ParseNetworkError {}
+
+/// The network that an address is in, as part of a [`ClientFingerprint`](crate::ClientFingerprint): 24 bits of an IPv4
+/// address, 48 of an IPv6 one, which is what one provider's line usually keeps.
+///
+/// ```
+/// use tower_keycard::monitor::network_of;
+///
+/// assert_eq!(network_of("192.0.2.7".parse()?), "192.0.2.0/24");
+/// assert_eq!(network_of("2001:db8:1:2::7".parse()?), "2001:db8:1::/48");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[must_use]
+pub fn network_of(address: IpAddr) -> String {
+    let address = address.to_canonical();
+    let len = if address.is_ipv4() { 24 } else { 48 };
+    let network = prefix(address, len).unwrap_or(address);
+    format!("{network}/{len}")
+}
+
+/// Who is likely one and the same client: an IPv6 address is one of many that its owner has.
+pub(super) fn owner_of(address: IpAddr) -> IpAddr {
+    let address = address.to_canonical();
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(_) => prefix(address, 64).unwrap_or(address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, lines: &[&str]) -> String {
+        let proxies = TrustedProxies::new(["10.0.0.0/8", "192.0.2.1", "fd00::/8"]).unwrap();
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        proxies.client(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn only_proxies_that_are_trusted_say_who_a_client_is() {
+        assert_eq!(client("203.0.113.9", &["1.2.3.4"]), "203.0.113.9");
+        assert_eq!(client("10.0.0.1", &["1.2.3.4"]), "1.2.3.4");
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn the_list_is_read_from_the_right_over_all_its_lines() {
+        assert_eq!(
+            client("10.0.0.1", &["6.6.6.6, 1.2.3.4, 192.0.2.1"]),
+            "1.2.3.4"
+        );
+        assert_eq!(
+            client("10.0.0.1", &["6.6.6.6,1.2.3.4", "10.2.3.4"]),
+            "1.2.3.4"
+        );
+        assert_eq!(
+            client("10.0.0.1", &["6.6.6.6, 10.9.9.9, 1.2.3.4"]),
+            "1.2.3.4"
+        );
+        assert_eq!(client("10.0.0.1", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
+    }
+
+    #[test]
+    fn what_cannot_be_read_ends_the_list() {
+        for garbage in ["unknown", "", "1.2.3", "1.2.3.4, _hidden", "\u{e9}"] {
+            assert_eq!(client("10.0.0.1", &[garbage]), "10.0.0.1", "{garbage}");
+        }
+        assert_eq!(client("10.0.0.1", &["1.2.3.4, ?, 10.0.0.2"]), "10.0.0.2");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_a_client_sends_changes_what_the_first_proxy_saw(
+            lies in "[ -~]{0,40}",
+            seen in proptest::prelude::any::<u32>(),
+        ) {
+            let seen = std::net::Ipv4Addr::from_bits(seen | 0x8000_0000);
+            proptest::prop_assume!(!"192.0.2.1".eq(&seen.to_string()));
+            let line = format!("{lies}, {seen}, 10.0.0.2");
+            proptest::prop_assert_eq!(client("10.0.0.1", &[&line]), seen.to_string());
+            let seen_line = seen.to_string();
+            proptest::prop_assert_eq!(client("10.0.0.1", &[&lies, &seen_line]), seen.to_string());
+        }
+    }
+
+    #[test]
+    fn ports_brackets_and_mapped_addresses_are_understood() {
+        assert_eq!(client("10.0.0.1", &["1.2.3.4:5678"]), "1.2.3.4");
+        assert_eq!(client("10.0.0.1", &["[2001:db8::7]:443"]), "2001:db8::7");
+        assert_eq!(client("10.0.0.1", &["[2001:db8::7]"]), "2001:db8::7");
+        assert_eq!(client("::ffff:10.0.0.1", &["::ffff:1.2.3.4"]), "1.2.3.4");
+        assert_eq!(client("fd00::1", &["1.2.3.4"]), "1.2.3.4");
+    }
+
+    #[test]
+    fn a_network_is_an_address_or_a_prefix_with_nothing_behind_it() {
+        for fine in [
+            "0.0.0.0/0",
+            "10.0.0.0/8",
+            "10.0.0.1/32",
+            "10.0.0.1",
+            "::/0",
+            "fd00::/8",
+            "::1",
+        ] {
+            assert!(TrustedProxies::new([fine]).is_ok(), "{fine}");
+        }
+        for wrong in [
+            "",
+            "10.0.0.1/8",
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "fd00::/129",
+            "proxy",
+            "10.0.0.0/",
+        ] {
+            let error = TrustedProxies::new([wrong]).unwrap_err();
+            assert!(error.to_string().contains(wrong));
+        }
+        let everybody = TrustedProxies::new(["0.0.0.0/0"]).unwrap();
+        assert!(everybody.trust("1.2.3.4".parse().unwrap()));
+        assert!(!everybody.trust("2001:db8::7".parse().unwrap()));
+    }
+
+    #[test]
+    fn addresses_of_one_owner_count_as_one() {
+        let owner = |text: &str| owner_of(text.parse().unwrap()).to_string();
+        assert_eq!(owner("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(owner("::ffff:192.0.2.7"), "192.0.2.7");
+    }
+}

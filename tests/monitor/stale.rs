@@ -1,0 +1,78 @@
+//! A card that was rotated out comes once more.
+
+use tower_keycard::monitor::{Monitor, Response, Signal};
+
+use crate::shop::{Device, MINUTE, Shop, shop};
+
+const STALE: &str = "suspected stale_card";
+
+/// A device whose card was rotated, and another that still has the old one.
+async fn copied(shop: &Shop) -> (Device, Device) {
+    let mut device = shop.logged_in().await;
+    let copy = device.clone();
+    let rotate = shop.visit(&mut device, async |session| session.cycle_id());
+    rotate.await.unwrap().unwrap();
+    shop.events().await;
+    (device, copy)
+}
+
+#[tokio::test]
+async fn within_the_minute_after_a_rotation_an_old_card_means_nothing() {
+    for response in [Response::RequireReauthentication, Response::Revoke] {
+        let shop = shop(Monitor::default().stale_card(response));
+        let (mut device, mut tab) = copied(&shop).await;
+        shop.clock
+            .advance(MINUTE - std::time::Duration::from_millis(1));
+        assert_eq!(shop.user(&mut tab).await, None);
+        assert_eq!(shop.events().await, ["stale late"]);
+        assert!(shop.is_fresh(&mut device).await);
+    }
+}
+
+#[tokio::test]
+async fn later_it_is_reported_once_and_harms_nobody_by_default() {
+    let shop = shop(Monitor::default());
+    let (mut device, copy) = copied(&shop).await;
+    shop.clock.advance(MINUTE);
+    for _ in 0..2 {
+        assert_eq!(shop.user(&mut copy.clone()).await, None);
+    }
+    let expected = ["stale old", "suspected stale_card report", "stale old"];
+    assert_eq!(shop.events().await, expected);
+    assert!(shop.is_fresh(&mut device).await);
+}
+
+#[tokio::test]
+async fn the_session_has_to_be_proved_anew_or_ends_where_that_is_wanted() {
+    let ask = shop(Monitor::default().stale_card(Response::RequireReauthentication));
+    let (mut device, mut copy) = copied(&ask).await;
+    ask.clock.advance(MINUTE);
+    ask.user(&mut copy).await;
+    let expected = [
+        "stale old".to_owned(),
+        format!("{STALE} require_reauthentication"),
+    ];
+    assert_eq!(ask.events().await, expected);
+    assert!(!ask.is_fresh(&mut device).await);
+    assert_eq!(ask.user(&mut device).await.as_deref(), Some("alice"));
+
+    let end = shop(Monitor::default().stale_card(Response::Revoke));
+    let (mut device, mut copy) = copied(&end).await;
+    end.clock.advance(MINUTE);
+    end.user(&mut copy).await;
+    let events = end.events().await;
+    assert_eq!(
+        events[1..],
+        [format!("{STALE} revoke"), "revoked monitor".to_owned()]
+    );
+    assert_eq!(end.user(&mut device).await, None);
+}
+
+#[tokio::test]
+async fn where_it_is_not_looked_for_it_is_an_event_like_any_other() {
+    let shop = shop(Monitor::default().without(Signal::StaleCard));
+    let (_, mut copy) = copied(&shop).await;
+    shop.clock.advance(MINUTE);
+    shop.user(&mut copy).await;
+    assert_eq!(shop.events().await, ["stale old"]);
+}

@@ -77,10 +77,6 @@ pub(crate) enum Finish {
 }
 
 /// What is left to do once the plan is made.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is handed on once, and a box would be an allocation per commit"
-)]
 enum Next {
     /// Nothing, and perhaps something to tell, once no lock is held.
     Done(Result<(), SessionError>, Option<EventKind>),

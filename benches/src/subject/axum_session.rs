@@ -17,7 +17,7 @@ use time::Duration;
 
 use super::Setting;
 use crate::visitor::App;
-use crate::work::{CSRF, NAME, USER_ID, Work};
+use crate::work::{COOKIE, CSRF, NAME, USER_ID, Work};
 
 async fn create<P>(session: Session<P>) -> &'static str
 where
@@ -63,8 +63,8 @@ where
 {
     let idle: Duration = setting.idle.try_into().expect("some seconds");
     let mut config = SessionConfig::default()
-        .with_session_name("id")
-        .with_prefix_with_host(true)
+        // Its `with_prefix_with_host` sets the cookie under the longer name, and looks for the shorter one.
+        .with_session_name(COOKIE)
         .with_secure(true)
         .with_lifetime(idle)
         .with_max_age(Some(idle))

@@ -179,7 +179,12 @@ impl Visit {
         }
         match &self.presented {
             Presented::Card(token) => {
-                let card = self.teller().admit(token).await?;
+                let desk = self.teller();
+                let card = match &self.desk.watch {
+                    None => desk.examine(token).await?,
+                    // Boxed, so that who has no monitor does not carry it along in every request.
+                    Some(watch) => Box::pin(watch.admit(desk, token, self.client.as_ref())).await?,
+                };
                 if let Card::Valid(held) = &card {
                     let event = Event::new(EventKind::Resumed).session(token.selector());
                     self.teller().tell(event.user(held.record.owner()));

@@ -12,6 +12,7 @@ mod contract;
 mod own_client;
 mod rights;
 mod settings;
+mod waiting;
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ mod support;
 
 mod compose;
 mod contract;
+mod deadline;
 #[cfg(feature = "redis-1")]
 mod own_client;
 mod rights;

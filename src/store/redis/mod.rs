@@ -366,6 +366,16 @@ impl RedisStore {
         }
     }
 
+    async fn load_from_primary(
+        &self,
+        key: &RecordKey,
+        deadline: Instant,
+    ) -> Result<Loaded, StoreError> {
+        let commands = command::load(std::iter::once(self.key(key)));
+        let replies = self.read(&commands, deadline).await;
+        replies.and_then(reply::both).map_err(Failure::of_a_read)
+    }
+
     /// The record that a replica has, if it is well. What it has not got it may not have got *yet*.
     async fn load_from_replica(&self, key: &RecordKey) -> Option<Loaded> {
         let commands = command::load(std::iter::once(self.key(key)));
@@ -411,18 +421,17 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        let deadline = self.deadline();
         if self.0.replicas
             && let Some(loaded) = self.load_from_replica(key).await
         {
             return Ok(loaded);
         }
-        self.load_latest(key).await
+        self.load_from_primary(key, deadline).await
     }
 
     async fn load_latest(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        let commands = command::load(std::iter::once(self.key(key)));
-        let replies = self.read(&commands, self.deadline()).await;
-        replies.and_then(reply::both).map_err(Failure::of_a_read)
+        self.load_from_primary(key, self.deadline()).await
     }
 
     async fn create(

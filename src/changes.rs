@@ -32,7 +32,10 @@ pub(crate) trait Update: Send + Sync {
 enum Keep {
     #[default]
     All,
+    /// After a login.
     Unreserved,
+    /// After a clear.
+    Reserved,
     Only(Arc<[String]>),
 }
 
@@ -41,9 +44,14 @@ impl Keep {
         match self {
             Self::All => true,
             Self::Unreserved => !ends_with_login(key),
+            Self::Reserved => key.starts_with(RESERVED),
             Self::Only(keys) => keys.iter().any(|kept| kept == key),
         }
     }
+}
+
+fn only_flashes() -> Keep {
+    Keep::Only([FLASHES.to_owned()].into())
 }
 
 /// What happened to one key.
@@ -232,23 +240,34 @@ impl Changes {
         self.put(data, key, change)
     }
 
-    /// Nothing of the record stays, nor of what was written before.
+    /// Nothing of the application's stays, neither of the record nor of what was written before. What this crate keeps is not
+    /// the application's to drop: a form in another tab would fail, and a message be lost.
     pub(crate) fn clear(&mut self) -> Displaced {
-        self.keep = Keep::Only(Arc::default());
-        self.len = None;
-        Displaced {
-            _changes: std::mem::take(&mut self.changes),
-        }
+        self.keep = match std::mem::take(&mut self.keep) {
+            Keep::All | Keep::Reserved => Keep::Reserved,
+            Keep::Unreserved => only_flashes(),
+            Keep::Only(keys) => {
+                let reserved = keys.iter().filter(|key| key.starts_with(RESERVED));
+                Keep::Only(reserved.cloned().collect())
+            }
+        };
+        self.drop_written(|key| !key.starts_with(RESERVED))
     }
 
     /// What this crate put into the session itself is dropped; all else stays.
     pub(crate) fn drop_reserved(&mut self) -> Displaced {
-        if matches!(self.keep, Keep::All) {
-            self.keep = Keep::Unreserved;
-        }
+        self.keep = match std::mem::take(&mut self.keep) {
+            Keep::All => Keep::Unreserved,
+            Keep::Reserved => only_flashes(),
+            kept => kept,
+        };
+        self.drop_written(ends_with_login)
+    }
+
+    fn drop_written(&mut self, goes: impl Fn(&str) -> bool) -> Displaced {
         let (dropped, kept) = std::mem::take(&mut self.changes)
             .into_iter()
-            .partition(|(key, _)| ends_with_login(key));
+            .partition(|(key, _)| goes(key));
         self.changes = kept;
         self.len = None;
         Displaced { _changes: dropped }
@@ -266,14 +285,10 @@ impl Changes {
 
     /// Only these keys stay, which are in their JSON form.
     pub(crate) fn retain(&mut self, keys: Vec<String>) -> Displaced {
-        let (kept, dropped) = std::mem::take(&mut self.changes)
-            .into_iter()
-            .partition(|(written, _)| keys.iter().any(|key| **key == **written));
+        let dropped = self.drop_written(|written| keys.iter().all(|key| key != written));
         let kept_of_record = keys.into_iter().filter(|key| self.keep.keeps(key));
         self.keep = Keep::Only(kept_of_record.collect());
-        self.changes = kept;
-        self.len = None;
-        Displaced { _changes: dropped }
+        dropped
     }
 
     /// Whether the view differs from the record.

@@ -177,16 +177,6 @@ impl Teller<'_> {
         Some(token.seal(fingerprint.as_bytes()))
     }
 
-    /// As [`examine`](Self::examine), under the eyes of the monitor, if there is one.
-    pub(crate) async fn admit(self, token: &Token) -> Result<Card, StoreError> {
-        let card = self.examine(token).await?;
-        match &self.desk.watch {
-            None => Ok(card),
-            // Boxed, so that who has none does not carry it along in every request.
-            Some(watch) => Box::pin(watch.look_at(self, token, card, self.client)).await,
-        }
-    }
-
     /// Looks a token up and judges it: one store call, and another one if a record that may be stale would turn it down. Of
     /// one that opens its session nothing is told.
     pub(crate) async fn examine(self, token: &Token) -> Result<Card, StoreError> {
@@ -195,7 +185,8 @@ impl Teller<'_> {
             matches!(&loaded, Ok(Loaded::Record { record, .. }) if record.is_possibly_stale());
         let judged = self.judge(token, loaded)?;
         if stale && judged.0.held().is_none() {
-            return self.examine_latest(token).await;
+            // Seldom, and so boxed.
+            return Box::pin(self.examine_latest(token)).await;
         }
         Ok(self.told(judged, token))
     }

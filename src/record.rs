@@ -186,7 +186,7 @@ pub(crate) fn is_recent(at: Timestamp, now: Timestamp, window: Duration) -> bool
 pub struct Record {
     inner: Arc<Inner>,
     /// Of the write that is being made, not of the record.
-    write: IndexWrite,
+    write: Option<Box<IndexWrite>>,
     /// The same.
     rotates: bool,
     /// Of the load that it comes from.
@@ -219,7 +219,7 @@ impl Record {
     pub(crate) fn new(header: Header, data: Data) -> Self {
         Self {
             inner: Arc::new(Inner { header, data }),
-            write: IndexWrite::Nothing,
+            write: None,
             rotates: false,
             stale: false,
         }

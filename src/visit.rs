@@ -77,10 +77,6 @@ pub(crate) enum Finish {
 }
 
 /// What is left to do once the plan is made.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is handed on once, and a box would be an allocation per commit"
-)]
 enum Next {
     /// Nothing, and perhaps something to tell, once no lock is held.
     Done(Result<(), SessionError>, Option<EventKind>),
@@ -181,15 +177,19 @@ impl Visit {
         if self.state().loaded {
             return Ok(());
         }
-        let mut card = None;
         match &self.presented {
             Presented::Card(token) => {
-                let examined = self.teller().admit(token).await?;
-                if let Card::Valid(held) = &examined {
+                let desk = self.teller();
+                let card = match &self.desk.watch {
+                    None => desk.examine(token).await?,
+                    // Boxed, so that who has no monitor does not carry it along in every request.
+                    Some(watch) => Box::pin(watch.admit(desk, token, self.client.as_ref())).await?,
+                };
+                if let Card::Valid(held) = &card {
                     let event = Event::new(EventKind::Resumed).session(token.selector());
                     self.teller().tell(event.user(held.record.owner()));
                 }
-                card = Some(examined);
+                self.state().card = card;
             }
             Presented::Nothing { malformed: true } => {
                 self.teller().tell(Event::new(EventKind::Malformed));
@@ -197,11 +197,7 @@ impl Visit {
             Presented::Nothing { malformed: false } => {}
             Presented::Conflicting => self.teller().tell(Event::new(EventKind::Ambiguous)),
         }
-        let mut state = self.state();
-        if let Some(card) = card {
-            state.card = card;
-        }
-        state.loaded = true;
+        self.state().loaded = true;
         Ok(())
     }
 

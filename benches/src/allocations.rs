@@ -18,15 +18,17 @@ pub fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Box<dyn 
     };
     let server = RedisServer::start();
     for subject in subjects {
-        if subject.place == Place::Nowhere && subject.name == subject.bare {
+        let is_bare = subject.name == subject.bare;
+        if is_bare || subject.place == Place::Redis && !subject.can_use(&server) {
             continue;
         }
         let bare = Subject::named(subject.bare)?;
         for &work in works {
-            let (bare_count, bare_bytes) = per_request(&bare, work, &server)?;
-            let (count, bytes) = per_request(subject, work, &server)?;
-            figures.record("allocations", subject.name, work, count - bare_count);
-            figures.record("bytes", subject.name, work, bytes - bare_bytes);
+            let without = per_request(&bare, work, &server)?;
+            let with = per_request(subject, work, &server)?;
+            for (table, place) in [("allocations", 0), ("bytes", 1)] {
+                figures.record(table, subject.name, work, with[place] - without[place]);
+            }
         }
     }
     Ok(figures)
@@ -37,17 +39,25 @@ fn per_request(
     subject: &Subject,
     work: Work,
     server: &RedisServer,
-) -> Result<(f64, f64), Box<dyn Error>> {
+) -> Result<Vec<f64>, Box<dyn Error>> {
+    let (work, times) = (work.to_string(), TIMES.to_string());
+    count(&["request", subject.name, &work, &times, &server.url()])
+}
+
+/// What the program that counts prints.
+pub fn count(arguments: &[&str]) -> Result<Vec<f64>, Box<dyn Error>> {
     let counter = std::env::current_exe()?.with_file_name("count-allocations");
     let output = Command::new(&counter)
-        .args([subject.name, &work.to_string(), &TIMES.to_string()])
-        .args(["--redis", &server.url()])
+        .args(arguments)
         .output()
         .map_err(|error| format!("{} ({error}): build with --bins", counter.display()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let figures = text.trim().split_once(' ').ok_or_else(|| {
+    if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
-        format!("{} {work}: {errors}", subject.name)
-    })?;
-    Ok((figures.0.parse()?, figures.1.parse()?))
+        return Err(format!("{}: {errors}", arguments.join(" ")).into());
+    }
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()?)
 }

@@ -18,6 +18,9 @@ pub struct Figures {
     pub conditions: BTreeMap<String, String>,
     /// By what was measured.
     pub tables: BTreeMap<String, Table>,
+    /// The same, where it is words.
+    #[serde(default)]
+    pub words: BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>,
 }
 
 impl Figures {
@@ -40,6 +43,12 @@ impl Figures {
                 .or_default()
                 .extend(table.clone());
         }
+        for (name, table) in &self.words {
+            all.words
+                .entry(name.clone())
+                .or_default()
+                .extend(table.clone());
+        }
         let path = path(part);
         fs::create_dir_all(path.parent().expect("a directory"))?;
         fs::write(path, serde_json::to_string_pretty(&all)? + "\n")
@@ -49,6 +58,12 @@ impl Figures {
         let table = self.tables.entry(table.to_owned()).or_default();
         let row = table.entry(subject.to_owned()).or_default();
         row.insert(column.to_string(), figure);
+    }
+
+    pub fn tell(&mut self, table: &str, subject: &str, column: impl ToString, words: &str) {
+        let table = self.words.entry(table.to_owned()).or_default();
+        let row = table.entry(subject.to_owned()).or_default();
+        row.insert(column.to_string(), words.to_owned());
     }
 
     pub fn get(&self, table: &str, subject: &str, column: impl ToString) -> Option<f64> {
@@ -97,4 +112,20 @@ fn columns(table: &Table) -> Vec<String> {
 fn path(part: &str) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results");
     directory.join(part).with_extension("json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Figures;
+
+    #[test]
+    fn a_table_has_the_subjects_in_their_order_and_a_dash_where_nothing_was_measured() {
+        let mut figures = Figures::default();
+        figures.record("time", "keycard-memory", "10000", 1.25);
+        figures.record("time", "axum", "1000", 2.0);
+        assert_eq!(
+            figures.markdown("time", 1),
+            "| | 1000 | 10000 |\n|---|--:|--:|\n| axum | 2.0 | – |\n| keycard-memory | – | 1.2 |\n"
+        );
+    }
 }

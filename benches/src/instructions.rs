@@ -47,6 +47,9 @@ fn collected(subject: &Subject, work: Work, times: u64) -> Result<f64, Box<dyn E
         .output()
         .map_err(|error| format!("cannot run valgrind ({error}): apt-get install valgrind"))?;
     let report = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("{} {work}:\n{report}", subject.name).into());
+    }
     let count = report
         .lines()
         .find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());

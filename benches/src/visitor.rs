@@ -3,17 +3,21 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::header::{COOKIE, Entry, SET_COOKIE};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use tower::ServiceExt as _;
 
-use crate::work::Work;
+#[cfg(feature = "peers")]
+use crate::subject::actix::ActixApp;
+use crate::work::{COOKIE as COOKIE_NAME, Work};
 
 /// An application that does one kind of work.
 #[derive(Clone, Debug)]
 pub enum App {
     /// `/seed` creates a session, `/work` does the work.
     Axum(Router),
+    #[cfg(feature = "peers")]
+    Actix(ActixApp),
 }
 
 #[derive(Debug)]
@@ -77,10 +81,20 @@ impl Visitor {
                 let response = router.clone().oneshot(request).await;
                 let mut response = response.unwrap_or_else(|never| match never {});
                 assert_eq!(response.status(), StatusCode::OK);
-                response.headers_mut().remove(SET_COOKIE)
+                // axum_session sends another one beside it, in either order.
+                match response.headers_mut().entry(SET_COOKIE) {
+                    Entry::Occupied(set) => set.remove_entry_mult().1.find(is_card),
+                    Entry::Vacant(_) => None,
+                }
             }
+            #[cfg(feature = "peers")]
+            App::Actix(app) => app.send(path, self.cookie.as_ref()).await,
         }
     }
+}
+
+fn is_card(set: &HeaderValue) -> bool {
+    set.as_bytes().starts_with(COOKIE_NAME.as_bytes())
 }
 
 /// What a browser sends of the cookie it was sent.

@@ -216,6 +216,41 @@ fn model(base: &BTreeMap<String, i64>, steps: &[Step]) -> BTreeMap<String, i64> 
 }
 
 #[test]
+fn clearing_leaves_what_the_crate_keeps_and_a_login_after_it_messages_alone() {
+    let base = data(r#"{"_keycard.csrf":1,"_keycard.flashes":2,"cart":3}"#);
+    let text = |changes: &Changes| applied(changes, &base);
+    let mut changes = Changes::default();
+    drop(changes.set(Some(&base), "theme", "4".into()));
+    drop(changes.clear());
+    assert_eq!(
+        text(&changes),
+        r#"{"_keycard.csrf":1,"_keycard.flashes":2}"#
+    );
+    assert!(changes.differ_from(Some(&base)));
+    drop(changes.set(Some(&base), "_keycard.csrf", "5".into()));
+    drop(changes.clear());
+    assert_eq!(
+        text(&changes),
+        r#"{"_keycard.csrf":5,"_keycard.flashes":2}"#
+    );
+    drop(changes.drop_reserved());
+    assert_eq!(text(&changes), r#"{"_keycard.flashes":2}"#);
+    drop(changes.clear());
+    assert_eq!(text(&changes), r#"{"_keycard.flashes":2}"#);
+
+    let mut changes = Changes::default();
+    drop(changes.drop_reserved());
+    assert_eq!(text(&changes), r#"{"_keycard.flashes":2,"cart":3}"#);
+    drop(changes.clear());
+    assert_eq!(text(&changes), r#"{"_keycard.flashes":2}"#);
+
+    let mut changes = Changes::default();
+    drop(changes.retain(vec!["cart".to_owned()]));
+    drop(changes.clear());
+    assert_eq!(text(&changes), "{}");
+}
+
+#[test]
 fn what_was_cleared_and_written_again_as_it_was_is_no_change() {
     let stored = data(r#"{"b":3}"#);
     let mut changes = Changes::default();

@@ -90,11 +90,22 @@ impl Watch {
         })
     }
 
+    /// Looks a token up and judges it, as [`examine`](Teller::examine) does, and looks at the card.
+    pub(crate) async fn admit(
+        &self,
+        desk: Teller<'_>,
+        token: &Token,
+        client: Option<&Arc<ClientFacts>>,
+    ) -> Result<Card, StoreError> {
+        let card = desk.examine(token).await?;
+        self.look_at(desk, token, card, client).await
+    }
+
     /// Looks at a card that was just loaded, and hands back what is left of it.
     ///
     /// A session that is to be revoked and cannot be is not handed out: that is the store's error. One that is to be doubted
     /// is doubted in this request, whatever the store says; the next one tries again to write it down.
-    pub(crate) async fn look_at(
+    async fn look_at(
         &self,
         desk: Teller<'_>,
         token: &Token,

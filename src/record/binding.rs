@@ -29,14 +29,9 @@ impl fmt::Debug for Binding<'_> {
 }
 
 /// What a store with a [`UserIndex`](crate::store::UserIndex) has to do beside writing a record.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum IndexWrite {
-    #[default]
-    Nothing,
-    Bind {
-        life: Duration,
-        age: Duration,
-    },
+    Bind { life: Duration, age: Duration },
     Prolong(Duration),
 }
 
@@ -46,7 +41,7 @@ impl Record {
     /// It belongs to the write, not to the record: it is not encoded, and what a store loads binds nothing.
     #[must_use]
     pub fn binds(&self) -> Option<Binding<'_>> {
-        match self.write {
+        match *self.write.as_deref()? {
             IndexWrite::Bind { life, .. } => self.user().map(|user| Binding { user, life }),
             _ => None,
         }
@@ -57,8 +52,8 @@ impl Record {
     /// [ended](crate::store::UserIndex::delete_user) from one that began afterwards.
     #[must_use]
     pub fn login_age(&self) -> Duration {
-        match self.write {
-            IndexWrite::Bind { age, .. } => age,
+        match self.write.as_deref() {
+            Some(IndexWrite::Bind { age, .. }) => *age,
             _ => Duration::ZERO,
         }
     }
@@ -67,7 +62,7 @@ impl Record {
     /// already how long that may be.
     #[must_use]
     pub fn prolongs(&self) -> Option<Binding<'_>> {
-        match self.write {
+        match *self.write.as_deref()? {
             IndexWrite::Prolong(life) => self.user().map(|user| Binding { user, life }),
             _ => None,
         }
@@ -84,11 +79,12 @@ impl Record {
         let deadline = self.header().deadline;
         let left = deadline.map_or(ttl, |deadline| deadline.since(now));
         let life = left.saturating_add(CLOCK_DIFFERENCE);
-        self.write = match (login, deadline) {
-            (Some(age), _) => IndexWrite::Bind { life, age },
-            (None, None) => IndexWrite::Prolong(life),
-            (None, Some(_)) => IndexWrite::Nothing,
+        let write = match (login, deadline) {
+            (Some(age), _) => Some(IndexWrite::Bind { life, age }),
+            (None, None) if self.user().is_some() => Some(IndexWrite::Prolong(life)),
+            (None, _) => None,
         };
+        self.write = write.map(Box::new);
         self
     }
 
@@ -103,7 +99,7 @@ impl Record {
     /// The same record, as one that is just kept.
     pub(crate) fn settled(&self) -> Self {
         let mut record = self.clone();
-        record.write = IndexWrite::Nothing;
+        record.write = None;
         record.rotates = false;
         record
     }
@@ -111,14 +107,14 @@ impl Record {
     /// A write that binds, for a suite that knows no configuration.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn binding(mut self, life: Duration, age: Duration) -> Self {
-        self.write = IndexWrite::Bind { life, age };
+        self.write = Some(Box::new(IndexWrite::Bind { life, age }));
         self
     }
 
     /// A write that prolongs, for a suite that knows no configuration.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn prolonging(mut self, life: Duration) -> Self {
-        self.write = IndexWrite::Prolong(life);
+        self.write = Some(Box::new(IndexWrite::Prolong(life)));
         self
     }
 }

@@ -234,7 +234,8 @@ impl<M> Session<M> {
         self.keys().is_empty()
     }
 
-    /// Removes all values. The session stays, with its user and its times; where there is none, nothing happens.
+    /// Removes all values. The session stays, with its user and its times, and with what this crate itself keeps there: messages
+    /// for the next page, the secret of its forms. Where there is none, nothing happens.
     ///
     /// # Errors
     ///

@@ -244,6 +244,7 @@ impl StoreErrorKind {
         Self::Full,
         Self::Refused,
         Self::Revoked,
+        Self::Unreplicated,
     ];
 
     /// The name in logs, metrics and the audit log. It does not change.

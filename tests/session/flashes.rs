@@ -275,6 +275,23 @@ async fn a_client_that_never_looks_fills_no_session() {
 }
 
 #[tokio::test]
+async fn clearing_the_session_loses_no_message() {
+    let desk = Desk::new();
+    desk.visit(async |session| {
+        session.insert("cart", 1).unwrap();
+        flash(&session, "before");
+    })
+    .await;
+    desk.visit(async |session| {
+        flash(&session, "in it");
+        session.clear().unwrap();
+        assert!(session.is_empty());
+    })
+    .await;
+    assert_eq!(shown(&desk).await, ["before", "in it"]);
+}
+
+#[tokio::test]
 async fn messages_are_no_values_of_the_application() {
     let desk = Desk::new();
     desk.visit(async |session| {

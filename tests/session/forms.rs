@@ -86,6 +86,7 @@ async fn a_login_makes_it_new_and_other_rotations_leave_it() {
     let token = page(&desk).await;
     desk.visit(async |session| session.reauthenticate()).await;
     desk.visit(async |session| session.cycle_id()).await;
+    desk.visit(async |session| session.clear()).await;
     assert!(!refuses(&desk, &token).await);
     desk.visit(async |session| session.login_keeping("alice", &["_keycard.csrf"]))
         .await;

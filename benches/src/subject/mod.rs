@@ -1,14 +1,23 @@
 //! Who is measured.
 
+#[cfg(feature = "peers")]
+pub mod actix;
+#[cfg(feature = "peers")]
+mod axum_session;
 mod bare;
 mod card;
 mod keycard;
 mod map;
 mod redis;
+#[cfg(feature = "peers")]
+mod ruts;
+#[cfg(feature = "peers")]
+mod tower_sessions;
 
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::server::RedisServer;
 use crate::visitor::{App, Visitor};
 use crate::work::{IDLE, Work};
 
@@ -77,6 +86,34 @@ impl Subject {
             bare: "axum",
             open: |setting| Box::pin(async { keycard::in_memory(setting) }),
         },
+        #[cfg(feature = "peers")]
+        Self {
+            name: "tower-sessions-memory",
+            place: Place::Memory,
+            bare: "axum",
+            open: |setting| Box::pin(async move { tower_sessions::in_memory(&setting) }),
+        },
+        #[cfg(feature = "peers")]
+        Self {
+            name: "tower-sessions-moka",
+            place: Place::Memory,
+            bare: "axum",
+            open: |setting| Box::pin(async move { tower_sessions::in_moka(&setting) }),
+        },
+        #[cfg(feature = "peers")]
+        Self {
+            name: "ruts-moka",
+            place: Place::Memory,
+            bare: "axum",
+            open: |setting| Box::pin(async move { ruts::in_moka(&setting) }),
+        },
+        #[cfg(feature = "peers")]
+        Self {
+            name: "axum_session-memory",
+            place: Place::Memory,
+            bare: "axum",
+            open: |setting| Box::pin(async move { axum_session::in_memory(&setting).await }),
+        },
         Self {
             name: "redis-by-hand",
             place: Place::Redis,
@@ -88,6 +125,46 @@ impl Subject {
             place: Place::Redis,
             bare: "axum",
             open: |setting| Box::pin(keycard::in_redis(setting)),
+        },
+        #[cfg(feature = "peers")]
+        Self {
+            name: "tower-sessions-redis",
+            place: Place::Redis,
+            bare: "axum",
+            open: |setting| Box::pin(async move { tower_sessions::in_redis(&setting).await }),
+        },
+        #[cfg(feature = "peers")]
+        Self {
+            name: "ruts-redis",
+            place: Place::Redis,
+            bare: "axum",
+            open: |setting| Box::pin(async move { ruts::in_redis(&setting).await }),
+        },
+        #[cfg(feature = "peers")]
+        Self {
+            name: "axum_session-redis",
+            place: Place::Redis,
+            bare: "axum",
+            open: |setting| Box::pin(async move { axum_session::in_redis(&setting).await }),
+        },
+        #[cfg(feature = "peers")]
+        Self {
+            name: "actix-web",
+            place: Place::Nowhere,
+            bare: "actix-web",
+            open: |setting| {
+                Box::pin(async move {
+                    _ = setting;
+                    actix::bare().await
+                })
+            },
+        },
+        #[cfg(feature = "peers")]
+        Self {
+            name: "actix-session-redis",
+            place: Place::Redis,
+            bare: "actix-web",
+            open: |setting| Box::pin(async move { actix::in_redis(&setting).await }),
         },
     ];
 
@@ -101,6 +178,16 @@ impl Subject {
 
     pub fn is_ours(&self) -> bool {
         self.name.starts_with("keycard")
+    }
+
+    /// Whether a server is new enough for it; says so if not. ruts needs `HEXPIRE`, of Redis 7.4.
+    pub(crate) fn can_use(&self, server: &RedisServer) -> bool {
+        let command = server.cli(&["COMMAND", "INFO", "HEXPIRE"]);
+        let can = self.name != "ruts-redis" || command.contains("hexpire");
+        if !can {
+            eprintln!("{}: this redis-server is too old", self.name);
+        }
+        can
     }
 
     pub async fn open(&self, setting: Setting) -> App {

@@ -1,5 +1,6 @@
 //! One server, and the connections to it.
 
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redis::{Cmd, Pipeline, RedisError, Value};
@@ -61,7 +62,7 @@ impl Node {
         }
         let mut lease = self.lease(None, deadline).await?;
         let asked = lease.connection().send_packed_command(command);
-        let answer = within(deadline, asked).await;
+        let answer = within(deadline, pin!(asked)).await;
         settle(&mut lease, answer.as_ref().map(Some));
         answer
     }
@@ -132,13 +133,14 @@ async fn send(
     let asked = lease
         .connection()
         .send_packed_commands(commands, 0, commands.len());
-    within(deadline, asked).await
+    within(deadline, pin!(asked)).await
 }
 
-/// What a call waits for, up to its deadline.
+/// What a call waits for, up to its deadline. Pinned by the caller: a future that moves into another one takes up its place
+/// twice, and that of a command is large.
 pub(super) async fn within<T>(
     deadline: Instant,
-    answer: impl Future<Output = Result<T, RedisError>>,
+    answer: Pin<&mut impl Future<Output = Result<T, RedisError>>>,
 ) -> Result<T, Failure> {
     match timeout_at(deadline, answer).await {
         Ok(Ok(answer)) => Ok(answer),

@@ -1,5 +1,6 @@
 //! A connection that the application already has.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::ConnectionManager;
@@ -59,7 +60,7 @@ impl Own {
                 let mut connection = connection.clone();
                 let count = commands.len();
                 let asked = connection.send_packed_commands(commands, 0, count);
-                within(deadline, asked).await.map_err(not_sent)
+                within(deadline, pin!(asked)).await.map_err(not_sent)
             }
             // It sends a pipeline to one node, and fails it as a whole while that node's slots move.
             #[cfg(feature = "redis-cluster")]
@@ -78,7 +79,7 @@ impl Own {
         match &self.connection {
             Connection::Manager(connection) => {
                 let mut connection = connection.clone();
-                within(deadline, connection.send_packed_command(command)).await
+                within(deadline, pin!(connection.send_packed_command(command))).await
             }
             #[cfg(feature = "redis-cluster")]
             Connection::Cluster(connection) => {
@@ -92,7 +93,7 @@ impl Own {
                         answer => answer,
                     }
                 };
-                within(deadline, asked).await
+                within(deadline, pin!(asked)).await
             }
         }
     }

@@ -1,0 +1,97 @@
+//! The comparison as pages: what was measured last of each part.
+
+mod pages;
+mod reached;
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::figures::Figures;
+use crate::plot::{Panel, svg};
+use crate::work::Work;
+
+/// The figures of all parts.
+pub struct Results {
+    pub instructions: Figures,
+    pub allocations: Figures,
+    pub commands: Figures,
+    pub stored: Figures,
+    pub time: Figures,
+    pub throughput: Figures,
+    pub tcp: Figures,
+    pub scaling: Figures,
+}
+
+impl Results {
+    fn load() -> Result<Self, Box<dyn Error>> {
+        Ok(Self {
+            instructions: Figures::load("instructions")?,
+            allocations: Figures::load("allocations")?,
+            commands: Figures::load("commands")?,
+            stored: Figures::load("stored")?,
+            time: Figures::load("time")?,
+            throughput: Figures::load("throughput")?,
+            tcp: Figures::load("tcp")?,
+            scaling: Figures::load("scaling")?,
+        })
+    }
+}
+
+pub fn write() -> Result<(), Box<dyn Error>> {
+    let results = Results::load()?;
+    let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    fs::write(docs.join("benchmarks.md"), pages::benchmarks(&results)?)?;
+    fs::write(docs.join("redis-load.md"), pages::redis_load(&results))?;
+    fs::write(docs.join("benchmarks.svg"), plot(&results))?;
+    Ok(())
+}
+
+const MEMORY: &[&str] = &[
+    "keycard-memory",
+    "map-by-hand",
+    "tower-sessions-memory",
+    "tower-sessions-moka",
+    "ruts-moka",
+    "axum_session-memory",
+];
+const REDIS: &[&str] = &[
+    "keycard-redis",
+    "redis-by-hand",
+    "tower-sessions-redis",
+    "ruts-redis",
+    "axum_session-redis",
+    "actix-session-redis",
+];
+
+fn plot(results: &Results) -> String {
+    let works = &Work::ALL[1..];
+    let instructions = Panel {
+        title: "In memory: instructions per request, axum included (less is better)",
+        figures: &results.instructions,
+        table: "instructions",
+        works,
+        subjects: MEMORY,
+        one: None,
+        decimals: 0,
+    };
+    let time = Panel {
+        title: "In memory: time per request, as a multiple of axum's without sessions (less is better)",
+        figures: &results.time,
+        table: "ratio",
+        subjects: MEMORY,
+        one: Some(1.0),
+        decimals: 2,
+        ..instructions
+    };
+    let throughput = Panel {
+        title: "In Redis: requests per second, as a part of what one reaches by hand (more is better)",
+        figures: &results.throughput,
+        table: "of the floor",
+        works: &works[1..],
+        subjects: REDIS,
+        one: Some(1.0),
+        decimals: 2,
+    };
+    svg(&[time, instructions, throughput])
+}

@@ -1,0 +1,238 @@
+//! The pages' words.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use super::{Results, reached};
+use crate::figures::{Figures, ordered};
+use crate::load;
+use crate::work::Work;
+
+pub(super) fn benchmarks(results: &Results) -> Result<String, Box<dyn Error>> {
+    let mut works = String::new();
+    for work in Work::ALL {
+        works += &format!("| {work} | {} |\n", work.description());
+    }
+    let reached = reached::table(results)?;
+    let words = words(&results.commands, "commands");
+    let table = |figures: &Figures, name: &str, decimals| figures.markdown(name, decimals);
+    Ok(format!(
+        "\
+# What sessions cost
+
+This crate beside its peers, beside what one would write by hand, and beside axum without sessions. This page is written by
+one command, which measures everything:
+
+```sh
+scripts/bench all            # or one part: scripts/bench --help
+```
+
+![Time per request in memory, and requests per second with Redis](benchmarks.svg)
+
+## What is done
+
+| | |
+|---|---|
+{works}
+A session holds a `user_id` of 42, a name of 20 characters and a token of 32. Every request goes through the whole
+application, in the process that measures (over TCP where it says so); every handler checks what it read.
+
+Settings are everybody's defaults, except that the cookie is the same (`__Host-id; HttpOnly; SameSite=Lax; Secure; Path=/`
+with a `Max-Age`), that a session lives a day without being used, and where a default would make the work another one:
+
+- tower-sessions slides an expiry only when it saves: W6 and W7 are `with_always_save(true)`. Its stores for moka and Redis
+  are for its version 0.14, its memory store is measured with 0.15.
+- ruts reads and writes each value by a store call of its own and expires each on its own: three values are three calls. Its
+  moka store is not limited to 10,000 sessions and has a `time_to_idle`, without which it frees nothing. Its Redis store needs
+  Redis 7.4; where there is no row, the server was older.
+- axum_session makes a session for each request without a cookie. With Redis it is told to keep no copy in the process
+  (`with_memory_lifetime(0)`), for which one process would not see another's sessions; with its default it would ask Redis
+  less often. Its pool takes as many connections as there are requests.
+- actix-session is compared with actix-web, by whose own request and response types it is called; its cookie is signed.
+- By hand means: without a library, in the handler. Nothing is checked but the expiry, the last writer wins, and a rotation
+  leaves the session under its key. With Redis that is `GET`; `GET`, `SET`; `SET NX`; `GET`, `SET`; `GETEX`.
+
+Counts of instructions are callgrind's, of one request with axum and the driver. They depend on the compiler and on the
+processor that valgrind pretends to be, which has no SHA instructions; what the kernel does is not in them. Times are medians
+of blocks in which everybody takes turns, and ratios are of what was measured in the same round.
+
+## What was to be reached
+
+{reached}
+## Instructions per request, in memory
+
+{}
+{}
+## Allocations per request, above bare
+
+{}
+## Allocated bytes per request, above bare
+
+{}
+{}
+## Time per request, as a multiple of bare
+
+{}
+## Nanoseconds per request
+
+{}
+{}
+## With Redis: requests per second, as a part of what is reached by hand
+
+64 tasks, one thread, one connection (axum_session: a pool).
+
+{}
+## With Redis: requests per second
+
+{}
+{}
+## With Redis: commands
+
+What is sent for one request; a script is one command, `MULTI` and `EXEC` are two.
+
+{words}
+## With Redis: round trips
+
+{}
+## Over TCP: requests per second
+
+`axum::serve` on one thread, and `wrk -t1 -c64` beside it, which takes a part of the machine for itself.
+
+{}
+{}
+## Bytes of a session
+
+In Redis, `MEMORY USAGE` of everything that belongs to it:
+
+{}
+In memory, of 1,000,000 sessions:
+
+{}
+Which part of the memory of 100,000 sessions is taken again by 100,000 others that come when those have expired: none
+where an expired session's place is freed, 1 where it is not.
+
+{}
+{}
+## With more threads
+
+Requests per second, as a multiple of one thread's. Reads of one store (W2), each thread of a session of its own:
+
+{}
+Writes (W3):
+
+{}
+## With more sessions
+
+Nanoseconds of a read, with so many sessions stored in memory:
+
+{}
+Nanoseconds of a creation:
+
+{}
+Requests per second that read, with so many stored in Redis:
+
+{}
+{}
+",
+        table(&results.instructions, "instructions", 0),
+        conditions(&results.instructions),
+        table(&results.allocations, "allocations", 0),
+        table(&results.allocations, "bytes", 0),
+        conditions(&results.allocations),
+        table(&results.time, "ratio", 2),
+        table(&results.time, "nanoseconds", 0),
+        conditions(&results.time),
+        table(&results.throughput, "of the floor", 2),
+        table(&results.throughput, "requests per second", 0),
+        conditions(&results.throughput),
+        table(&results.commands, "round trips", 2),
+        table(&results.tcp, "over TCP", 0),
+        conditions(&results.tcp),
+        table(&results.commands, "stored in Redis", 0),
+        table(&results.stored, "stored in memory", 0),
+        table(&results.stored, "expired and kept", 2),
+        conditions(&results.stored),
+        table(&results.scaling, "threads W2", 2),
+        table(&results.scaling, "threads W3", 2),
+        table(&results.scaling, "stored, read", 0),
+        table(&results.scaling, "stored, create", 0),
+        table(&results.scaling, "stored, requests per second", 0),
+        conditions(&results.scaling),
+    ))
+}
+
+pub(super) fn redis_load(results: &Results) -> String {
+    let mut rows = String::new();
+    for load in load::all(&results.commands, &results.throughput) {
+        rows += &format!(
+            "| {} | {:.0} | {:.0} | {:.2} | {:.0} | {:.2} | {:.0} |\n",
+            load.subject,
+            load.commands,
+            load.round_trips,
+            load.cores,
+            load.megabits,
+            load.gigabytes,
+            load.dollars
+        );
+    }
+    format!(
+        "\
+# What a million active users ask of Redis
+
+Computed from what was measured of each request: its commands and round trips, the server's processor time and network
+traffic for it, and the bytes of a session ([the figures](benchmarks.md)). Written by `scripts/bench report`.
+
+A million users are active, and each makes a request every 30 seconds: 33,333 requests per second. Of a hundred requests, 90
+read the session while its idle limit slides (W6), 8 change it (W3), one creates one (W4), one logs in (W5). This crate
+slides a session at most once a minute, here with every other read; the others do it with every read, if at all.
+
+| | commands/s | round trips/s | server cores | network Mbit/s | memory GB | $ per month |
+|---|--:|--:|--:|--:|--:|--:|
+{rows}
+The cores are of the machine below, on the loopback, and without what replicas and an append-only file would add. The costs
+are those of [ElastiCache Serverless for Valkey](https://aws.amazon.com/elasticache/pricing/) in us-east-1: ${} for a
+million processing units and ${} for a gigabyte and an hour. A unit is a simple command; of what takes longer than a plain
+`GET` does here, the time counts. By hand, nothing is proved: no revision, no hash of the token, no limit but the idle one.
+
+{}",
+        load::MILLION_UNITS,
+        load::GIGABYTE_HOUR,
+        conditions(&results.throughput)
+    )
+}
+
+fn conditions(figures: &Figures) -> String {
+    let list: Vec<_> = figures.conditions.values().map(String::as_str).collect();
+    if list.is_empty() {
+        return "Not measured yet.\n".to_owned();
+    }
+    format!("Measured on: {}.\n", list.join(" · "))
+}
+
+/// A table of words.
+fn words(figures: &Figures, name: &str) -> String {
+    let Some(table) = figures.words.get(name) else {
+        return String::new();
+    };
+    let works = Work::ALL.map(|work| work.to_string());
+    let mut text = format!(
+        "| | {} |\n|---|{}\n",
+        works.join(" | "),
+        "---|".repeat(works.len())
+    );
+    let numbers = figures.tables.get(name);
+    let order: Vec<_> = numbers.map(ordered).unwrap_or_default();
+    for (subject, _) in order {
+        let row = table.get(subject).unwrap_or(const { &BTreeMap::new() });
+        let cells: Vec<_> = works
+            .iter()
+            .map(|work| {
+                row.get(work)
+                    .filter(|words| !words.is_empty())
+                    .map_or("–", String::as_str)
+            })
+            .collect();
+        text += &format!("| {subject} | {} |\n", cells.join(" | "));
+    }
+    text
+}

@@ -1,0 +1,36 @@
+//! What a session in memory takes, and whether it is given back once it has expired.
+
+use std::error::Error;
+
+use crate::allocations::count;
+use crate::conditions;
+use crate::figures::Figures;
+use crate::subject::{Place, Subject};
+
+/// So many sessions are kept.
+pub const SESSIONS: u64 = 1_000_000;
+/// So many expire, before as many others come.
+pub const EXPIRING: u64 = 100_000;
+
+pub fn measure(subjects: &[Subject], sessions: u64) -> Result<Figures, Box<dyn Error>> {
+    let mut figures = Figures {
+        conditions: conditions::with(&[]),
+        ..Figures::default()
+    };
+    for subject in subjects {
+        if subject.place != Place::Memory {
+            continue;
+        }
+        let bytes = bytes(subject, sessions)?;
+        let left = count(&["expired", subject.name, &EXPIRING.to_string()])?;
+        eprintln!("{}: {bytes:.0} bytes, {left:?} left", subject.name);
+        figures.record("stored in memory", subject.name, "bytes", bytes);
+        figures.record("expired and kept", subject.name, "part", left[0]);
+    }
+    Ok(figures)
+}
+
+/// Of each of so many sessions.
+pub fn bytes(subject: &Subject, sessions: u64) -> Result<f64, Box<dyn Error>> {
+    Ok(count(&["stored", subject.name, &sessions.to_string()])?[0])
+}

@@ -1,0 +1,122 @@
+use redis::ConnectionInfo;
+
+use super::*;
+
+fn problem(config: impl Into<RedisConfig>) -> String {
+    let Err(error) = config.into().check() else {
+        panic!("refused");
+    };
+    assert_eq!(error.kind(), crate::store::StoreErrorKind::Refused);
+    error.to_string()
+}
+
+fn server_of(checked: &Checked) -> ConnectionInfo {
+    let Route::Server(dialer) = &checked.route else {
+        panic!("one server");
+    };
+    dialer.client().unwrap().get_connection_info().clone()
+}
+
+#[test]
+fn a_bad_url_is_refused_without_repeating_its_password() {
+    for url in [
+        "",
+        "localhost",
+        "http://u:s3cret@localhost",
+        "redis://:s3cret#x@host",
+        "redis://:s3c/ret@host/0",
+        "redis://u:s3cret@host:port",
+        "redis://u:s3cret@host/zero",
+        "redis://u:s3cret@0.0.0.0",
+        "redis+unix://?pass=s3cret",
+    ] {
+        let problem = problem(url);
+        assert!(problem.contains("not a Redis URL"), "{url}: {problem}");
+        assert!(!problem.contains("s3c"), "{url}: {problem}");
+    }
+}
+
+#[test]
+fn an_empty_prefix_and_timeouts_of_nothing_or_for_ever_are_refused() {
+    let config = RedisConfig::new("redis://localhost");
+    assert!(problem(config.clone().prefix("")).contains("prefix is empty"));
+    assert!(problem(config.clone().connect_timeout(Duration::ZERO)).contains("connect_timeout"));
+    assert!(problem(config.clone().response_timeout(Duration::ZERO)).contains("response_timeout"));
+    assert!(problem(config.response_timeout(Duration::MAX)).contains("an hour"));
+}
+
+#[test]
+fn a_user_without_a_password_is_refused() {
+    assert!(problem("redis://user@localhost").contains("without a password"));
+}
+
+#[test]
+fn an_authority_for_a_connection_without_tls_is_refused() {
+    let config = RedisConfig::new("redis://localhost").tls_ca_file("ca.pem");
+    assert!(problem(config).contains("rediss://"));
+}
+
+#[cfg(not(feature = "redis-tls"))]
+#[test]
+fn tls_without_its_feature_names_the_feature() {
+    assert!(problem("rediss://localhost").contains("`redis-tls`"));
+}
+
+#[cfg(feature = "redis-tls")]
+#[test]
+fn tls_that_verifies_nothing_is_refused() {
+    assert!(problem("rediss://localhost#insecure").contains("tls_ca_file"));
+}
+
+#[cfg(feature = "redis-tls")]
+#[test]
+fn an_authority_file_that_is_missing_or_no_certificate_is_refused() {
+    let config = RedisConfig::new("rediss://localhost");
+    assert!(problem(config.clone().tls_ca_file("/nonexistent.pem")).contains("nonexistent"));
+    let problem = problem(config.tls_ca_file(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")));
+    assert!(problem.contains("no PEM certificate"), "{problem}");
+}
+
+#[test]
+fn user_password_database_and_defaults_come_from_the_url() {
+    let checked = RedisConfig::new("redis://us%40er:p%2Fw@localhost:6380/3").check();
+    let checked = checked.unwrap();
+    let info = server_of(&checked);
+    let settings = info.redis_settings();
+    assert_eq!(settings.username(), Some("us@er"));
+    assert_eq!(settings.password(), Some("p/w"));
+    assert_eq!(settings.db(), 3);
+    assert_eq!(info.addr().to_string(), "localhost:6380");
+    assert_eq!(&*checked.prefix, "keycard:");
+    assert_eq!(checked.connect_timeout, Duration::from_secs(1));
+    assert_eq!(checked.response_timeout, Duration::from_millis(500));
+}
+
+#[test]
+fn user_and_password_of_the_configuration_replace_those_of_the_url() {
+    let config = RedisConfig::new("redis://a:b@localhost")
+        .username("u")
+        .password("p%2F");
+    let info = server_of(&config.check().unwrap());
+    let settings = info.redis_settings();
+    assert_eq!(settings.username(), Some("u"));
+    assert_eq!(settings.password(), Some("p%2F"));
+}
+
+#[test]
+fn a_configuration_file_names_the_same_fields() {
+    let config: RedisConfig = serde_json::from_str(
+        r#"{"url": "redis://localhost", "prefix": "shop:", "response_timeout": "250ms"}"#,
+    )
+    .unwrap();
+    let checked = config.check().unwrap();
+    assert_eq!(&*checked.prefix, "shop:");
+    assert_eq!(checked.response_timeout, Duration::from_millis(250));
+    assert!(serde_json::from_str::<RedisConfig>(r#"{"url": "redis://h", "urll": ""}"#).is_err());
+}
+
+#[test]
+fn printing_a_configuration_shows_no_password() {
+    let config = RedisConfig::new("redis://u:s3cret@localhost").password("s3cret");
+    assert!(!format!("{config:?}").contains("s3cret"));
+}

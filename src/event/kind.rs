@@ -336,6 +336,9 @@ impl EventKind {
                 | Self::Ambiguous
                 | Self::Unknown(_)
                 | Self::Stale(_)
+                | Self::Expired(_)
+                | Self::Conflict
+                | Self::Interrupted
                 | Self::Discarded
                 | Self::Created(Creation::Write)
                 | Self::StoreFailed { .. }

@@ -69,7 +69,8 @@ impl<M: 'static> Session<M> {
     /// ```
     /// # use tower_keycard::{Session, SessionError};
     /// async fn change_password(session: Session, new_hash: String) -> Result<(), SessionError> {
-    ///     // … after `new_hash` has been stored:
+    ///     // … after `new_hash` has been stored in place of the hash that the stamp was checked against, and of no other:
+    ///     // a thief's request that was let in before the owner's must not have the last word after it.
     ///     session.credential_changed(&new_hash).await?;
     ///     Ok(())
     /// }

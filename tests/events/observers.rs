@@ -117,6 +117,34 @@ async fn what_strangers_send_crowds_out_no_login() {
 }
 
 #[tokio::test]
+async fn who_writes_with_a_dead_card_over_and_over_crowds_out_no_login() {
+    let slow = Slow::default();
+    let layer = SessionLayer::builder(MemoryStore::new())
+        .observer(slow.clone())
+        .observer_queue(6);
+    let layer = layer.build().unwrap();
+    let stranger = Desk::with(layer.clone());
+    stranger.visit(async |session| session.insert("n", 1)).await;
+    slow.is_stuck().await;
+    let card = stranger.cookie();
+    stranger.visit(async |session| session.logout()).await;
+    for n in 0..50 {
+        stranger.set_cookie(card.clone());
+        let response = stranger.visit(async |session| session.insert("n", n)).await;
+        assert_eq!(response.status(), StatusCode::CONFLICT);
+    }
+    for _ in 0..3 {
+        log_in(&layer).await;
+    }
+    slow.open();
+    layer.drain().await;
+    let (dead, login) = (["stale deleted", "interrupted"], "created login");
+    let told = slow.words();
+    assert_eq!(told[..3], ["created write", "lost", "destroyed logout"]);
+    assert_eq!(told[3..], [dead[0], dead[1], login, login, login]);
+}
+
+#[tokio::test]
 async fn an_observer_that_panics_stops_no_logout_and_keeps_no_other_from_being_told() {
     let panics = Arc::new(AtomicUsize::new(0));
     let (counted, witness) = (panics.clone(), Witness::default());

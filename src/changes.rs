@@ -6,8 +6,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 use crate::data::{self, Data, Place, Writer};
 use crate::error::SessionError;
+use crate::record::Record;
 
 /// Keys that begin with this are kept by this crate itself; a login drops them, an application cannot write them.
 pub(crate) const RESERVED: &str = "_keycard.";
@@ -407,14 +410,27 @@ where
     }
 }
 
-/// Whether two JSON texts are the same value. Maps may be written in any order; everything else is written in one way.
+/// Whether two JSON texts are the same value. Maps may be written in any order, which makes them no longer; everything else
+/// is written in one way, and compared as it is written: read as a number, two of them may become one.
 fn same_json(one: &str, other: &str) -> bool {
-    let container = |text: &str| text.starts_with(['{', '[']);
-    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
-    one == other
-        || container(one)
-            && container(other)
-            && value(one).is_some_and(|one| value(other) == Some(one))
+    if one == other || one.len() != other.len() {
+        return one == other;
+    }
+    if one.starts_with('{') {
+        let map = |text: &str| Data::parse(text.to_owned(), Record::MAX_DEPTH).ok();
+        let (Some(one), Some(other)) = (map(one), map(other)) else {
+            return false;
+        };
+        let same = |((key, value), (other_key, other))| key == other_key && same_json(value, other);
+        one.len() == other.len() && one.pairs().zip(other.pairs()).all(same)
+    } else {
+        let list = |text| serde_json::from_str::<Vec<&RawValue>>(text).ok();
+        let (Some(one), Some(other)) = (list(one), list(other)) else {
+            return false;
+        };
+        let same = |(one, other): (&&RawValue, &&RawValue)| same_json(one.get(), other.get());
+        one.len() == other.len() && one.iter().zip(&other).all(same)
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What can go wrong, as the application sees it and as the client is told.
 
+use std::any::type_name;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::session::Main;
 use crate::store::StoreError;
 
 /// A session could not do what it was asked.
@@ -148,10 +150,13 @@ pub enum SessionRejection {
 impl fmt::Display for SessionRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::MissingLayer { marker } if *marker == type_name::<Main>() => f.write_str(
+                "no session layer is around this service: add `.layer(SessionLayer::new(store))`, in axum after the routes",
+            ),
             Self::MissingLayer { marker } => write!(
                 f,
                 "no session layer marked `{marker}` is around this service: \
-                 add `.layer(SessionLayer::new(store))`"
+                 add one that is built with `.marked`, in axum after the routes"
             ),
             Self::Store(error) => error.fmt(f),
         }
@@ -170,5 +175,20 @@ impl std::error::Error for SessionRejection {
 impl From<StoreError> for SessionRejection {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_layer_is_told_with_the_builder_that_makes_it() {
+        let text = |marker| SessionRejection::MissingLayer { marker }.to_string();
+        let main = text(type_name::<Main>());
+        assert!(main.contains("SessionLayer::new(store)"), "{main}");
+        let marked = text("shop::Admin");
+        assert!(marked.contains("marked `shop::Admin`"), "{marked}");
+        assert!(marked.contains("`.marked`"), "{marked}");
     }
 }

@@ -37,6 +37,7 @@ pub(crate) enum Refusal {
     Name,
     Taken,
     Password,
+    Meanwhile,
     Busy,
 }
 
@@ -47,6 +48,7 @@ impl Refusal {
             Self::Taken => "Somebody else has this name already.",
             // ASVS 5.0, 6.2.1; long ones are welcome, within what the form may send.
             Self::Password => "A password has 8 to 128 characters.",
+            Self::Meanwhile => "Your password was just changed elsewhere. Please log in again.",
             Self::Busy => "We are busy. Please try again.",
         }
     }
@@ -89,11 +91,22 @@ impl Accounts {
         known.filter(|_| fits.is_some())
     }
 
-    /// Gives a user another password, and returns its hash.
-    pub(crate) async fn change(&self, name: &str, password: String) -> Result<String, Refusal> {
+    /// Gives a user another password in place of the one with this hash, and returns its hash. While it was made, somebody else
+    /// may have changed the password, and logged everybody out: whoever was allowed this before is not any more.
+    pub(crate) async fn change(
+        &self,
+        name: &str,
+        from: &str,
+        password: String,
+    ) -> Result<String, Refusal> {
         let hash = self.hash(password).await?;
-        self.hashes().insert(name.to_owned(), hash.clone());
-        Ok(hash)
+        match self.hashes().get_mut(name) {
+            Some(present) if *present == from => {
+                present.clone_from(&hash);
+                Ok(hash)
+            }
+            _ => Err(Refusal::Meanwhile),
+        }
     }
 
     async fn hash(&self, password: String) -> Result<String, Refusal> {

@@ -125,7 +125,6 @@ fn app(site: Site, fresh: Duration) -> Result<Router, ConfigError> {
         .route("/login", get(login::page).post(login::log_in));
     let members = Router::new()
         .route("/", get(devices::page))
-        .route("/devices/end", post(devices::end))
         .route(
             "/confirm",
             get(password::confirm_page).post(password::confirm),
@@ -133,8 +132,9 @@ fn app(site: Site, fresh: Duration) -> Result<Router, ConfigError> {
         .route("/log", get(security_log::page))
         .route("/logout", post(login::log_out))
         .route_layer(RequireLoginLayer::new());
-    // What a thief of the session would do first asks for the password again.
+    // What a thief of the session would do first asks for the password again: to take the account, or to keep its owner out.
     let sensitive = Router::new()
+        .route("/devices/end", post(devices::end))
         .route("/devices/end-others", post(devices::end_others))
         .route("/password", get(password::page).post(password::change))
         .route_layer(RequireFreshLayer::new(fresh));

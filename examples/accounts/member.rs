@@ -10,6 +10,8 @@ use crate::accounts::Accounts;
 /// A user with an account, and their session.
 pub(crate) struct Member {
     pub(crate) name: String,
+    /// Of the password that the session rests on.
+    pub(crate) hash: String,
     pub(crate) session: Session,
 }
 
@@ -25,9 +27,11 @@ where
             RequireLogin::from_request_parts(parts, state).await?;
         let hash = Accounts::from_ref(state).hash_of(&user);
         // Whoever logged in with a password that was changed since is out, and so is whose account is gone.
-        session.check_stamp(hash.ok_or(SessionError::NotLoggedIn)?)?;
+        let hash = hash.ok_or(SessionError::NotLoggedIn)?;
+        session.check_stamp(&hash)?;
         Ok(Self {
             name: user,
+            hash,
             session,
         })
     }

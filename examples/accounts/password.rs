@@ -60,7 +60,8 @@ pub(crate) async fn change(
     member: Member,
     Form(form): Form<Password>,
 ) -> Result<Response, SessionError> {
-    let hash = match accounts.change(&member.name, form.password).await {
+    let changed = accounts.change(&member.name, &member.hash, form.password);
+    let hash = match changed.await {
         Ok(hash) => hash,
         Err(refusal) => {
             let page = PasswordPage {

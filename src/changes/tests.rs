@@ -71,11 +71,11 @@ fn an_update_of_what_this_request_set_depends_on_no_record() {
 
 #[test]
 fn what_does_not_change_anything_is_no_change() {
-    let base = data(r#"{"a":1,"m":{"x":1,"y":[2]}}"#);
+    let base = data(r#"{"a":1,"m":{"x":1,"y":[{"a":"{[","b":2}]}}"#);
     let mut changes = Changes::default();
     assert!(!changes.differ_from(Some(&base)));
     drop(changes.set(Some(&base), "a", "1".into()));
-    drop(changes.set(Some(&base), "m", r#"{"y":[2],"x":1}"#.into()));
+    drop(changes.set(Some(&base), "m", r#"{"y":[{"b":2,"a":"{["}],"x":1}"#.into()));
     assert!(!changes.remove(Some(&base), "none").0);
     drop(changes.set(Some(&base), "passing", "1".into()));
     assert!(changes.remove(Some(&base), "passing").0);
@@ -100,6 +100,30 @@ fn another_list_or_map_is_a_change() {
         let mut changes = Changes::default();
         drop(changes.set(Some(&base), key, value.into()));
         assert!(changes.differ_from(Some(&base)), "{key}: {value}");
+    }
+}
+
+#[test]
+fn what_reads_as_the_same_number_or_map_and_is_another_is_a_change() {
+    for (stored, written) in [
+        // More digits than a float has.
+        ("[36893488147419103233]", "[36893488147419103232]"),
+        (
+            r#"{"n":36893488147419103233}"#,
+            r#"{"n":36893488147419103232}"#,
+        ),
+        ("[-0.0]", "[0.0]"),
+        (r#"[{"a":1,"b":2,"b":3}]"#, r#"[{"a":1,"b":3}]"#),
+        // The name under which serde_json hands raw text around.
+        (
+            r#"{"a":{"$serde_json::private::RawValue":"1"}}"#,
+            r#"{"a":1}"#,
+        ),
+    ] {
+        let base = data(&format!(r#"{{"key":{stored}}}"#));
+        let mut changes = Changes::default();
+        drop(changes.set(Some(&base), "key", written.into()));
+        assert!(changes.differ_from(Some(&base)), "{stored} {written}");
     }
 }
 

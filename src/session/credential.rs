@@ -38,7 +38,8 @@ impl<M: 'static> Session<M> {
     ///
     /// Both are compared as hashes, in constant time. From here on this request sees an empty session, as after a
     /// [logout](Session::logout). It is ended with the response, unless another request at the same time has
-    /// [told](Session::credential_changed) it of the change: the password was changed in this very session then.
+    /// [told](Session::credential_changed) it of the change: the password was changed in this very session then, which goes
+    /// on, and what this request writes afterwards is [interrupted](SessionError::Interrupted).
     ///
     /// # Errors
     ///
@@ -69,7 +70,8 @@ impl<M: 'static> Session<M> {
     /// ```
     /// # use tower_keycard::{Session, SessionError};
     /// async fn change_password(session: Session, new_hash: String) -> Result<(), SessionError> {
-    ///     // … after `new_hash` has been stored:
+    ///     // … after `new_hash` has been stored in place of the hash that the stamp was checked against, and of no other:
+    ///     // a thief's request that was let in before the owner's must not have the last word after it.
     ///     session.credential_changed(&new_hash).await?;
     ///     Ok(())
     /// }

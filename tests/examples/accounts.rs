@@ -382,6 +382,63 @@ mod with_curl {
         assert!(!log.contains("alice"), "{log}");
     }
 
+    fn a_stolen_card_alone_logs_no_other_device_out<S: Store>() {
+        let site = Site::<S>::start_with(&["--fresh", "1s"]);
+        let thief = Curl::new();
+        thief.post(&site.url("/sign-up"), &CREDENTIALS);
+        let none = [("session", "AAAAAAAAAAAAAAAAAAAA")];
+        eventually("the password is asked for", || {
+            thief
+                .post(&site.url("/devices/end"), &none)
+                .header("location")
+                == Some("/confirm")
+        });
+        let owner = Curl::new();
+        owner.post(&site.url("/login"), &CREDENTIALS);
+        let id = &owner.cookie(COOKIE).unwrap()[..20];
+        for path in ["/devices/end", "/devices/end-others"] {
+            is_sent_to(&thief.post(&site.url(path), &[("session", id)]), "/confirm");
+        }
+        assert_eq!(owner.get(&site.url("/")).status, 200);
+    }
+
+    /// A thief who is as fast as the owner, and whose request was let in before the owner's logged everybody out.
+    fn of_two_who_change_the_password_at_once_only_one_does<S: Store>() {
+        let site = Site::<S>::start();
+        Curl::new().post(&site.url("/sign-up"), &CREDENTIALS);
+        let passwords = ["the password of one", "the password of another"];
+        let devices = passwords.map(|_| {
+            let device = Curl::new();
+            let reply = device.post(&site.url("/login"), &CREDENTIALS);
+            is_sent_to(&reply, "/");
+            device
+        });
+        let url = &site.url("/password");
+        let replies = std::thread::scope(|scope| {
+            let threads = [0, 1].map(|who| {
+                let (device, form) = (&devices[who], [("password", passwords[who])]);
+                scope.spawn(move || device.post(url, &form))
+            });
+            threads.map(|thread| thread.join().unwrap())
+        });
+        let done =
+            replies.map(|reply| (reply.status, reply.header("location")) == (303, Some("/")));
+        assert!(done[0] != done[1], "{done:?}");
+        for (password, done) in passwords.into_iter().zip(done) {
+            // Another login waits until all that was under way is known to have begun before.
+            eventually("the login is let in or not", || {
+                let form = [("name", NAME), ("password", password)];
+                match Curl::new().post(&site.url("/login"), &form).status {
+                    503 => false,
+                    status => {
+                        assert_eq!(status, if done { 303 } else { 401 }, "{password}");
+                        true
+                    }
+                }
+            });
+        }
+    }
+
     fn what_is_no_name_or_no_password_is_refused_and_escaped<S: Store>() {
         let site = Site::<S>::start();
         assert_eq!(
@@ -411,11 +468,14 @@ mod with_curl {
         who_only_looks_gets_no_session,
         a_post_from_another_site_is_refused,
         a_user_ends_no_session_of_somebody_else,
+        a_stolen_card_alone_logs_no_other_device_out,
+        of_two_who_change_the_password_at_once_only_one_does,
         what_is_no_name_or_no_password_is_refused_and_escaped,
     );
 }
 
-/// The pictures in the README. `KEYCARD_WRITE_DOCS=1` takes them anew; without it they are only compared in size.
+/// The pictures in the README. `KEYCARD_WRITE_DOCS=1 cargo test --all-features --test examples readme` takes them anew;
+/// without it they are only compared in size.
 #[test]
 fn the_readme_shows_what_the_pages_look_like() {
     let site = Site::<Memory>::start();

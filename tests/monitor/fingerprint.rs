@@ -2,12 +2,15 @@
 
 use std::net::Ipv4Addr;
 
+use http::header::USER_AGENT;
 use tower_keycard::monitor::{Monitor, Response};
 use tower_keycard::store::fault::{Fault, Operation};
 use tower_keycard::store::{Loaded, RecordKey, SessionStore};
-use tower_keycard::{Clock, MemoryStore, RedisStore, SessionId, SessionLayer};
+use tower_keycard::{
+    ClientFacts, ClientFingerprint, Clock, MemoryStore, RedisStore, SessionId, SessionLayer,
+};
 
-use crate::shop::{CURL, Device, FIREFOX, MINUTE, START, Shop, shop, shop_on};
+use crate::shop::{CURL, Device, FIREFOX, MINUTE, START, Shop, device, shop, shop_on};
 use crate::support::redis_server::RedisServer;
 
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
@@ -261,4 +264,28 @@ async fn one_line_is_enough_and_then_a_client_is_known_by_its_browser() {
     assert!(shop.is_fresh(&mut device.at(ELSEWHERE)).await);
     assert!(shop.is_fresh(&mut device.with_agent(FIREFOX)).await);
     assert!(!shop.is_fresh(&mut device.with_agent(CURL)).await);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_out_what_it_is_known_by_is_another() {
+    let layer = SessionLayer::builder(MemoryStore::new()).monitor(Monitor::default());
+    let layer = layer.client(|request| {
+        let agent = request.headers[USER_AGENT].to_str().unwrap();
+        assert_ne!(agent, "a stumbling block");
+        let known = ClientFingerprint::new([agent]);
+        match agent {
+            "" => ClientFacts::new(),
+            _ => ClientFacts::new().with_fingerprint(known),
+        }
+    });
+    let shop = shop(Monitor::default()).on(&layer.build().unwrap());
+    for agent in ["", "a stumbling block"] {
+        let mut owner = shop.logged_in().await;
+        assert!(shop.is_fresh(&mut owner).await);
+        assert!(!shop.is_fresh(&mut owner.with_agent(agent)).await);
+        // A session that was never bound to anything is nobody else's.
+        let mut bare = device().with_agent(agent);
+        shop.log_in(&mut bare, "bob").await;
+        assert!(shop.is_fresh(&mut bare).await);
+    }
 }

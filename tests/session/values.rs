@@ -51,6 +51,19 @@ async fn a_typed_key_brings_its_type_and_plain_text_takes_any() {
 }
 
 #[tokio::test]
+async fn a_number_that_differs_in_its_last_digit_is_stored() {
+    let desk = Desk::new();
+    for number in [u128::MAX - 1, u128::MAX] {
+        desk.visit(async |session| session.insert("ids", [number]))
+            .await;
+        desk.visit(async |session| {
+            assert_eq!(session.get::<Vec<u128>>("ids").unwrap(), Some(vec![number]));
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_written_is_read_in_the_same_request() {
     let desk = Desk::new();
     desk.visit(async |session| {

@@ -57,7 +57,8 @@ pub(super) fn parse(url: &str) -> Result<Address, RedisStoreError> {
 fn server(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
     let info = url.into_connection_info().map_err(|error| {
         RedisStoreError::config(format!(
-            "not a Redis URL like redis://user:password@host:6379/0, with user and password percent-encoded: {error}"
+            "not a Redis URL like redis://user:password@host:6379/0, redis+cluster://host1,host2 or \
+             redis+sentinel://host1,host2/service, with user and password percent-encoded: {error}"
         ))
     })?;
     match info.addr() {

@@ -1,9 +1,11 @@
 //! This crate.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::routing::get;
 use tower_keycard::store::SessionStore;
-use tower_keycard::{MemoryStore, RedisStore, Session, SessionLayer};
+use tower_keycard::{MemoryStore, RedisConfig, RedisStore, Session, SessionLayer};
 
 use super::Setting;
 use crate::visitor::App;
@@ -37,10 +39,14 @@ async fn rotate(session: Session) -> &'static str {
     "ok"
 }
 
+/// A busy machine makes a request slow, and not another one: what it costs is counted, whenever the answer comes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The defaults, apart from what a setting asks for.
 fn app(store: impl SessionStore, setting: Setting) -> App {
     let layer = SessionLayer::builder(store)
         .idle(setting.idle)
+        .store_timeout(PATIENCE)
         .save_every_request(setting.work == Work::W7)
         .build()
         .expect("a legal configuration");
@@ -63,6 +69,9 @@ pub(super) fn in_memory(setting: Setting) -> App {
 }
 
 pub(super) async fn in_redis(setting: Setting) -> App {
-    let store = RedisStore::connect(setting.redis.as_str()).await;
+    let config = RedisConfig::new(setting.redis.as_str())
+        .connect_timeout(PATIENCE)
+        .response_timeout(PATIENCE);
+    let store = RedisStore::connect(config).await;
     app(store.expect("a Redis server"), setting)
 }

@@ -11,7 +11,8 @@ use crate::store::StoreError;
 ///
 /// `Display` is safe to log: it names keys that the application chose, and neither the store, nor a token, nor a value. The
 /// cause is in [`source`](std::error::Error::source). As a response (feature `axum`) it says the status, and
-/// besides only where a [login or a proof](crate::Required) is wanted that it is.
+/// besides only where a [login or a proof](crate::Required) is wanted that it is. What is answered with 500, for it is the
+/// application's mistake, is in the log (feature `tracing`).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SessionError {

@@ -56,6 +56,8 @@ pub use self::observer::SessionObserver;
 pub(crate) use self::observer::{ObserverHooks, Observers, PATIENCE};
 use crate::client::ClientFacts;
 use crate::desk::Desk;
+#[cfg(feature = "axum")]
+use crate::error::SessionError;
 #[cfg(feature = "tracing")]
 use crate::error::SessionRejection;
 use crate::store::{DecodeError, StoreError};
@@ -242,6 +244,15 @@ pub(crate) fn missing_layer(marker: &'static str) {
     }
     #[cfg(not(feature = "tracing"))]
     let _ = marker;
+}
+
+/// Says what the application did wrong, where its client is only told that it did.
+#[cfg(feature = "axum")]
+pub(crate) fn answered_500(error: &SessionError) {
+    #[cfg(feature = "tracing")]
+    tracing::error!(target: "tower_keycard", event = "answered_500", "{error}");
+    #[cfg(not(feature = "tracing"))]
+    let _ = error;
 }
 
 /// Says how much the observers were not told before the program ends.

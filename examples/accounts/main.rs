@@ -19,6 +19,9 @@
 //! | `client.rs` | what a device is called, and recognised by |
 //! | `accounts.rs` | names and password hashes: your application's database |
 //! | `page.rs`, `templates/` | the pages |
+//!
+//! What a real site has besides: a limit on how often a password is tried, by name and by address, in front of `/login`,
+//! `/sign-up` and `/confirm`. Here a flood of tries waits in line for the hashing, and so do people.
 
 mod accounts;
 mod client;

@@ -101,27 +101,30 @@ async fn commit(
         (Plan::Touch, Card::Valid(held)) => Ok(touch(desk, held).await),
         (Plan::Replace, Card::Valid(held)) => replace(desk, held, intent).await,
         (Plan::Create, _) => create(desk, intent, &intent.changes).await,
-        (Plan::Delete, card) => {
-            let mut latest = None;
-            if let Card::Valid(held) = card
-                && intent.outdated
-            {
-                let now = Box::pin(desk.examine_latest(&held.token)).await?;
-                if !rests_on(&now, held.record.header().terms.stamp) {
+        (Plan::Delete | Plan::DeleteThenCreate, card) => {
+            let (now, spared) = match card {
+                Card::Valid(held) if intent.outdated => {
+                    let now = Box::pin(desk.examine_latest(&held.token)).await?;
                     // It was this very session, in a request at the same time, that changed the credential.
-                    return Ok(Committed::unchanged(now));
+                    let spared = !rests_on(&now, held.record.header().terms.stamp);
+                    (Cow::Owned(now), spared)
                 }
-                latest = Some(now);
+                _ => (Cow::Borrowed(card), false),
+            };
+            match (plan, spared) {
+                (Plan::Delete, true) => return Ok(Committed::unchanged(now.into_owned())),
+                // A fresh session's card would take the place of the one that goes on.
+                (_, true) if intent.login.is_none() => return Err(SessionError::Interrupted),
+                (_, true) => {}
+                (_, false) => delete(desk, &now, intent).await?,
             }
-            delete(desk, latest.as_ref().unwrap_or(card), intent).await?;
+            if plan == Plan::DeleteThenCreate {
+                return create(desk, intent, &intent.changes).await;
+            }
             Ok(Committed {
                 card: Card::Absent,
                 cookie: Cookie::Send(CookieChange::Remove),
             })
-        }
-        (Plan::DeleteThenCreate, card) => {
-            delete(desk, card, intent).await?;
-            create(desk, intent, &intent.changes).await
         }
         (Plan::RemoveCookie, card) => Ok(Committed {
             card: card.clone(),

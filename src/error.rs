@@ -1,15 +1,18 @@
 //! What can go wrong, as the application sees it and as the client is told.
 
+use std::any::type_name;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::session::Main;
 use crate::store::StoreError;
 
 /// A session could not do what it was asked.
 ///
 /// `Display` is safe to log: it names keys that the application chose, and neither the store, nor a token, nor a value. The
 /// cause is in [`source`](std::error::Error::source). As a response (feature `axum`) it says the status, and
-/// besides only where a [login or a proof](crate::Required) is wanted that it is.
+/// besides only where a [login or a proof](crate::Required) is wanted that it is. What is answered with 500, for it is the
+/// application's mistake, is in the log (feature `tracing`).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SessionError {
@@ -148,10 +151,13 @@ pub enum SessionRejection {
 impl fmt::Display for SessionRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::MissingLayer { marker } if *marker == type_name::<Main>() => f.write_str(
+                "no session layer is around this service: add `.layer(SessionLayer::new(store))`, in axum after the routes",
+            ),
             Self::MissingLayer { marker } => write!(
                 f,
                 "no session layer marked `{marker}` is around this service: \
-                 add `.layer(SessionLayer::new(store))`"
+                 add one that is built with `.marked`, in axum after the routes"
             ),
             Self::Store(error) => error.fmt(f),
         }
@@ -170,5 +176,20 @@ impl std::error::Error for SessionRejection {
 impl From<StoreError> for SessionRejection {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_layer_is_told_with_the_builder_that_makes_it() {
+        let text = |marker| SessionRejection::MissingLayer { marker }.to_string();
+        let main = text(type_name::<Main>());
+        assert!(main.contains("SessionLayer::new(store)"), "{main}");
+        let marked = text("shop::Admin");
+        assert!(marked.contains("marked `shop::Admin`"), "{marked}");
+        assert!(marked.contains("`.marked`"), "{marked}");
     }
 }

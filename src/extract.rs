@@ -12,6 +12,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use crate::error::{SessionError, SessionRejection};
+use crate::event;
 use crate::failure::Failure;
 use crate::flash::Flash;
 use crate::require::Required;
@@ -251,7 +252,10 @@ impl IntoResponse for SessionError {
             Self::Ambiguous => bare(StatusCode::BAD_REQUEST),
             Self::TooManySessions | Self::InvalidCsrfToken => bare(StatusCode::FORBIDDEN),
             Self::Store(_) | Self::NoRandomness => unavailable(),
-            _ => bare(StatusCode::INTERNAL_SERVER_ERROR),
+            mistake => {
+                event::answered_500(&mistake);
+                bare(StatusCode::INTERNAL_SERVER_ERROR)
+            }
         }
     }
 }

@@ -61,6 +61,11 @@ impl Failure {
 }
 
 /// Makes the response to a [`Failure`]: a closure, or [`DefaultFailureResponse`].
+#[diagnostic::on_unimplemented(
+    message = "the session layer cannot answer with a body of type `{B}`",
+    note = "a body has to be `Default`; put the middleware that made this one, such as `TraceLayer`, outside of the session \
+            layer, or add it by an `axum::Router::layer` of its own"
+)]
 pub trait FailureResponse<B>: Clone {
     /// The response. The layer adds `Vary`, and nothing else.
     fn failure_response(&mut self, failure: Failure) -> Response<B>;
@@ -78,7 +83,8 @@ where
 /// The failure's status, with an empty body; 503 with `Retry-After: 1`.
 ///
 /// The response body must be `Default`: that of axum, tonic and `http-body-util` is; that of `TraceLayer` is not, so tracing
-/// goes outside the session layer.
+/// goes outside the session layer. `axum::Router::layer` turns every body into axum's: between two calls of it the order is
+/// free.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct DefaultFailureResponse;

@@ -82,7 +82,7 @@
 //! | `tracing` | yes | what happened to sessions, as `tracing` events of target `tower_keycard` |
 //! | `metrics` | | events counted and store calls measured, for the recorder of the `metrics` crate |
 //! | `redis` | | `RedisStore`, connected from a URL |
-//! | `redis-tls` | | `rediss://`, by rustls |
+//! | `redis-tls` | | `rediss://`, by rustls, trusting the system's certificates or a CA of your own |
 //! | `redis-cluster` | | `redis+cluster://`: `RedisStore` on a Redis Cluster |
 //! | `redis-sentinel` | | `redis+sentinel://`: `RedisStore` on the primary that sentinels name |
 //! | `redis-1` | | `RedisStore` over the application's own client of the `redis` crate, major version 1 |

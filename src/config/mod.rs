@@ -122,7 +122,7 @@ pub struct SessionConfig {
 
 /// How many sessions a user may have at the same time, and what becomes of one more. ASVS 5.0, 7.1.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with `most` and `beyond`")]
 pub struct SessionLimit {
     pub(crate) most: u32,
     pub(crate) beyond: BeyondLimit,

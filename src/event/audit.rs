@@ -141,7 +141,10 @@ fn append_to(path: &Path) -> io::Result<File> {
     options.append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    options.open(path).map_err(|error| {
+        // The system's own error does not say which file it is about.
+        io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    })
 }
 
 /// Whether the path still leads to this file.
@@ -263,6 +266,15 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("missing/audit.log");
+        let error = AuditLog::open(&path).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("missing/audit.log"), "{error}");
     }
 
     #[test]

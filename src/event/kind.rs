@@ -327,22 +327,24 @@ impl EventKind {
         })
     }
 
-    /// Whether any stranger can bring it about at will, and so crowd out what matters more.
-    pub(super) const fn is_anybodys(&self) -> bool {
-        matches!(
-            self,
+    /// Whether any stranger can bring it about at will, and so crowd out what matters more; with a session that belongs to no
+    /// user, they can do more.
+    pub(super) const fn is_anybodys(&self, has_user: bool) -> bool {
+        match self {
+            Self::Destroyed(_) | Self::Rotated(_) | Self::Suspected { .. } => !has_user,
             Self::Resumed
-                | Self::Malformed
-                | Self::Ambiguous
-                | Self::Unknown(_)
-                | Self::Stale(_)
-                | Self::Expired(_)
-                | Self::Conflict
-                | Self::Interrupted
-                | Self::Discarded
-                | Self::Created(Creation::Write)
-                | Self::StoreFailed { .. }
-        )
+            | Self::Malformed
+            | Self::Ambiguous
+            | Self::Unknown(_)
+            | Self::Stale(_)
+            | Self::Expired(_)
+            | Self::Conflict
+            | Self::Interrupted
+            | Self::Discarded
+            | Self::Created(Creation::Write)
+            | Self::StoreFailed { .. } => true,
+            _ => false,
+        }
     }
 
     /// What there is to tell of a card.

@@ -56,6 +56,10 @@ pub use self::observer::SessionObserver;
 pub(crate) use self::observer::{ObserverHooks, Observers, PATIENCE};
 use crate::client::ClientFacts;
 use crate::desk::Desk;
+#[cfg(feature = "axum")]
+use crate::error::SessionError;
+#[cfg(feature = "tracing")]
+use crate::error::SessionRejection;
 use crate::store::{DecodeError, StoreError};
 use crate::token::SessionId;
 
@@ -234,14 +238,21 @@ fn guarded(tell: impl FnOnce()) {
 /// Says which layer is missing, where a handler asked for a session and there is none.
 pub(crate) fn missing_layer(marker: &'static str) {
     #[cfg(feature = "tracing")]
-    tracing::error!(
-        target: "tower_keycard",
-        event = "missing_layer",
-        marker,
-        "no session layer with this marker is around the service: add `.layer(SessionLayer::new(store))`",
-    );
+    {
+        let missing = SessionRejection::MissingLayer { marker };
+        tracing::error!(target: "tower_keycard", event = "missing_layer", marker, "{missing}");
+    }
     #[cfg(not(feature = "tracing"))]
     let _ = marker;
+}
+
+/// Says what the application did wrong, where its client is only told that it did.
+#[cfg(feature = "axum")]
+pub(crate) fn answered_500(error: &SessionError) {
+    #[cfg(feature = "tracing")]
+    tracing::error!(target: "tower_keycard", event = "answered_500", "{error}");
+    #[cfg(not(feature = "tracing"))]
+    let _ = error;
 }
 
 /// Says how much the observers were not told before the program ends.

@@ -150,7 +150,7 @@ impl Observers {
 
     /// Puts an event into the queue, or counts it where there is no room.
     pub(super) fn queue(&self, event: SessionEvent) {
-        let room = match event.kind.is_anybodys() {
+        let room = match event.kind.is_anybodys(event.user.is_some()) {
             true => self.shared.capacity.div_ceil(2),
             false => self.shared.capacity,
         };

@@ -38,7 +38,8 @@ impl<M: 'static> Session<M> {
     ///
     /// Both are compared as hashes, in constant time. From here on this request sees an empty session, as after a
     /// [logout](Session::logout). It is ended with the response, unless another request at the same time has
-    /// [told](Session::credential_changed) it of the change: the password was changed in this very session then.
+    /// [told](Session::credential_changed) it of the change: the password was changed in this very session then, which goes
+    /// on, and what this request writes afterwards is [interrupted](SessionError::Interrupted).
     ///
     /// # Errors
     ///

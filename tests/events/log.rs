@@ -82,3 +82,31 @@ async fn without_a_word_about_the_client_none_is_logged() {
     assert!(!created.contains_key("user") && !created.contains_key("client"));
     assert_eq!(created["reason"], "write");
 }
+
+/// The client learns nothing from it, and whoever looks for the mistake would have to guess.
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn a_mistake_of_the_application_is_logged_without_the_value() {
+    use axum::response::IntoResponse;
+    use tower_keycard::{Session, SessionError};
+
+    let log = Log::start();
+    let device = Desk::with(SessionLayer::new(MemoryStore::new()));
+    device
+        .visit(async |session| session.insert("cart", "s3cret"))
+        .await;
+    let handler = async |session: Session| {
+        let mistake = session.get::<u32>("cart").unwrap_err();
+        assert_eq!(mistake.into_response().status(), 500);
+    };
+    device.visit(handler).await;
+    let [told] = &log.events("answered_500")[..] else {
+        panic!("one event");
+    };
+    assert_eq!(told["level"], "ERROR");
+    assert!(told["message"].contains("cart"), "{told:?}");
+    assert!(!format!("{told:?}").contains("s3cret"));
+
+    assert_eq!(SessionError::NotLoggedIn.into_response().status(), 401);
+    assert_eq!(log.count("answered_500"), 1);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tower_keycard::event::EventKind;
-use tower_keycard::{MemoryStore, SessionEvent, SessionLayer, SessionObserver};
+use tower_keycard::{MemoryStore, Session, SessionEvent, SessionLayer, SessionObserver};
 
 use crate::site::Desk;
 use crate::support::eventually;
@@ -142,6 +142,35 @@ async fn who_writes_with_a_dead_card_over_and_over_crowds_out_no_login() {
     let told = slow.words();
     assert_eq!(told[..3], ["created write", "lost", "destroyed logout"]);
     assert_eq!(told[3..], [dead[0], dead[1], login, login, login]);
+}
+
+#[tokio::test]
+async fn who_begins_and_ends_sessions_of_nobody_crowds_out_no_login() {
+    let slow = Slow::default();
+    let layer = SessionLayer::builder(MemoryStore::new())
+        .observer(slow.clone())
+        .observer_queue(4);
+    let layer = layer.build().unwrap();
+    let stranger = Desk::with(layer.clone());
+    let insert = async |session: Session| session.insert("n", 1);
+    stranger.visit(insert).await;
+    slow.is_stuck().await;
+    for _ in 0..50 {
+        stranger.visit(async |session| session.cycle_id()).await;
+        stranger.visit(async |session| session.logout()).await;
+        stranger.visit(insert).await;
+    }
+    for _ in 0..2 {
+        log_in(&layer).await;
+    }
+    slow.open();
+    layer.drain().await;
+    let (login, told) = ("created login", slow.words());
+    assert_eq!(told[..2], ["created write", "lost"]);
+    assert_eq!(
+        told[2..],
+        ["rotated cycle", "destroyed logout", login, login]
+    );
 }
 
 #[tokio::test]

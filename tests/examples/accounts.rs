@@ -474,7 +474,8 @@ mod with_curl {
     );
 }
 
-/// The pictures in the README. `KEYCARD_WRITE_DOCS=1` takes them anew; without it they are only compared in size.
+/// The pictures in the README. `KEYCARD_WRITE_DOCS=1 cargo test --all-features --test examples readme` takes them anew;
+/// without it they are only compared in size.
 #[test]
 fn the_readme_shows_what_the_pages_look_like() {
     let site = Site::<Memory>::start();

@@ -21,6 +21,7 @@ mod redis_server;
 mod accounts;
 #[cfg(feature = "axum")]
 mod login;
+mod readme;
 mod small;
 #[cfg(feature = "axum")]
 mod stores;

@@ -246,8 +246,9 @@ sessions are not waited for; of a new session with a user, the entry in the list
 
 If not enough replicas have it in time, the answer is a 503. The change was made all the same, and whether it lasts is not
 known: a logout has removed the session, unless a promotion brings it back; after a rotation the browser has no card that
-opens the session, and its user logs in again. As long as a replica that is waited for is gone, nobody can log in, rotate or
-log out with a 200. So have one more replica than are waited for.
+opens the session, and its user logs in again. A login is the exception: it begins with the entry in the list, and is not
+made where too few have that. As long as a replica that is waited for is gone, nobody can log in, rotate or log out with a
+200. So have one more replica than are waited for.
 
 What it does not exclude: with more replicas than are waited for, one may be promoted that has not got the change. Redis
 prefers the one that has got most, which is that which answered, unless that one is cut off too. And a cluster or a set of

@@ -8,10 +8,12 @@ mod support;
 
 mod compose;
 mod contract;
+mod deadline;
 #[cfg(feature = "redis-1")]
 mod own_client;
 mod rights;
 mod settings;
+mod waiting;
 
 use std::time::Duration;
 

@@ -1,9 +1,15 @@
 //! A store over a client that the application has of a cluster or of sentinels.
 
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 
+use super::support::contract::{passes_every_case, passes_every_case_of_the_index};
 use super::support::deployment::{self, Deployment};
-use super::support::redis_sentinel::{PASSWORD, SENTINEL_PASSWORD, SERVICE, Sentinel};
+use super::support::redis_cluster::RedisCluster;
+use super::support::redis_sentinel::{
+    PASSWORD, RedisSentinel, SENTINEL_PASSWORD, SERVICE, Sentinel,
+};
 use super::support::redis_server::RedisServer;
 use super::*;
 
@@ -39,12 +45,61 @@ async fn serves(store: &RedisStore) {
     assert_eq!(ended.len(), 20);
 }
 
+async fn cluster_connection(cluster: &RedisCluster) -> ClusterConnection {
+    let nodes = cluster.nodes[..3].iter().map(RedisServer::url);
+    let client = ClusterClient::new(nodes).unwrap();
+    client.get_async_connection().await.unwrap()
+}
+
+fn sentinel_client(trio: &RedisSentinel) -> SentinelClient {
+    let address =
+        |sentinel: &Sentinel| redis::ConnectionAddr::Tcp("127.0.0.1".to_owned(), sentinel.port());
+    let addresses = trio.sentinels.iter().map(address);
+    SentinelClientBuilder::new(addresses, SERVICE, SentinelServerType::Master)
+        .unwrap()
+        .set_client_to_redis_password(PASSWORD)
+        .set_client_to_sentinel_password(SENTINEL_PASSWORD)
+        .build()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_on_the_applications_connection_keeps_the_contract() {
+    let server = deployment::server();
+    let client = redis::Client::open(server.url()).unwrap();
+    let connection = client.get_connection_manager().await.unwrap();
+    let own = |store: RedisStore| {
+        RedisStore::from_connection_manager(connection.clone(), store.prefix(), LONG).unwrap()
+    };
+    passes_every_case(server, own).await;
+    passes_every_case_of_the_index(server, own).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_on_the_applications_connection_to_a_cluster_keeps_the_contract() {
+    let cluster = deployment::cluster();
+    let connection = cluster_connection(cluster).await;
+    let own = |store: RedisStore| {
+        RedisStore::from_cluster_connection(connection.clone(), store.prefix(), LONG).unwrap()
+    };
+    passes_every_case(cluster, own).await;
+    passes_every_case_of_the_index(cluster, own).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_the_applications_client_of_sentinels_leads_keeps_the_contract() {
+    let trio = deployment::sentinel();
+    let own = |store: RedisStore| {
+        RedisStore::from_sentinel_client(sentinel_client(trio), store.prefix(), LONG).unwrap()
+    };
+    passes_every_case(trio, own).await;
+    passes_every_case_of_the_index(trio, own).await;
+}
+
 #[tokio::test]
 async fn a_connection_to_a_cluster_serves_a_store_and_follows_what_moves() {
     let cluster = deployment::cluster();
-    let nodes = cluster.nodes[..3].iter().map(RedisServer::url);
-    let client = redis::cluster::ClusterClient::new(nodes).unwrap();
-    let connection = client.get_async_connection().await.unwrap();
+    let connection = cluster_connection(cluster).await;
     let store = RedisStore::from_cluster_connection(connection, "keycard:own:", LONG).unwrap();
     serves(&store).await;
 
@@ -69,15 +124,7 @@ async fn a_connection_to_a_cluster_serves_a_store_and_follows_what_moves() {
 #[tokio::test]
 async fn a_client_of_sentinels_finds_the_primary_for_a_store() {
     let trio = deployment::sentinel();
-    let address =
-        |sentinel: &Sentinel| redis::ConnectionAddr::Tcp("127.0.0.1".to_owned(), sentinel.port());
-    let addresses = trio.sentinels.iter().map(address);
-    let client = SentinelClientBuilder::new(addresses, SERVICE, SentinelServerType::Master)
-        .unwrap()
-        .set_client_to_redis_password(PASSWORD)
-        .set_client_to_sentinel_password(SENTINEL_PASSWORD)
-        .build()
-        .unwrap();
+    let client = sentinel_client(trio);
     let store = RedisStore::from_sentinel_client(client, "keycard:own:", LONG).unwrap();
     serves(&store).await;
     let kept = Deployment::everywhere(trio, &["EXISTS", &format!("keycard:own:{}", key(1))]);

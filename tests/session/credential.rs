@@ -6,7 +6,9 @@ use http::StatusCode;
 use http::header::SET_COOKIE;
 use tower_keycard::store::fault::{Fault, FaultStore, Operation};
 use tower_keycard::store::{Loaded, RecordKey, SessionStore};
-use tower_keycard::{Clock, Login, MemoryStore, Session, SessionError, SessionLayer, Timestamp};
+use tower_keycard::{
+    Clock, FlashLevel, Login, MemoryStore, Session, SessionError, SessionLayer, Timestamp,
+};
 
 use crate::support::Desk;
 
@@ -161,6 +163,34 @@ async fn a_check_while_the_same_session_is_changing_the_password_does_not_end_it
             .await;
         assert!(!response.headers().contains_key(SET_COOKIE));
         assert!(check(&tab, new).await.is_ok());
+    }
+}
+
+/// What a handler says to a visitor who is out, or who logs in at once, is no reason to end what goes on.
+#[tokio::test]
+async fn nor_does_it_if_the_request_goes_on_to_write() {
+    for logs_in in [false, true] {
+        let layer = SessionLayer::new(MemoryStore::new());
+        let tab = logged_in(&layer).await;
+        let other_tab = Desk::with(layer.clone());
+        other_tab.set_cookie(tab.cookie());
+        let response = other_tab
+            .visit(async |session: Session| {
+                assert!(is_out(&session.check_stamp(NEW)));
+                let change = async |session: Session| {
+                    session.credential_changed(NEW).await.unwrap();
+                };
+                tab.visit(change).await;
+                match logs_in {
+                    false => session.flash(FlashLevel::Info, "Please log in again."),
+                    true => session.login(Login::new("bob").stamp(NEW)),
+                }
+            })
+            .await;
+        let expected = [StatusCode::CONFLICT, StatusCode::OK][usize::from(logs_in)];
+        assert_eq!(response.status(), expected);
+        assert_eq!(response.headers().contains_key(SET_COOKIE), logs_in);
+        assert!(check(&tab, NEW).await.is_ok());
     }
 }
 

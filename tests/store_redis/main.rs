@@ -24,6 +24,7 @@ mod rights;
 mod settings;
 #[cfg(feature = "redis-tls")]
 mod tls;
+mod waiting;
 
 use std::time::Duration;
 

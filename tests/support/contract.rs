@@ -10,17 +10,18 @@ use tower_keycard::store::{RecordKey, RedisStore, SessionStore, UserIndex};
 use super::deployment::Deployment;
 
 /// Stores on one deployment, each with a prefix of its own, and a way past them to what the servers keep.
-struct OnRedis<'a, S, D> {
+struct OnRedis<'a, F, D> {
     deployment: &'a D,
     /// What all these prefixes begin with: others may test on the same deployment.
     prefix: String,
     direct: Vec<MultiplexedConnection>,
     stores: AtomicU32,
-    wrap: fn(RedisStore) -> S,
+    /// What is tested: that store, something around it, or another with its prefix.
+    wrap: F,
 }
 
-impl<'a, S, D: Deployment> OnRedis<'a, S, D> {
-    async fn new(deployment: &'a D, wrap: fn(RedisStore) -> S) -> Self {
+impl<'a, F, D: Deployment> OnRedis<'a, F, D> {
+    async fn new(deployment: &'a D, wrap: F) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let mut direct = Vec::new();
         for server in deployment.primaries() {
@@ -59,7 +60,12 @@ impl<'a, S, D: Deployment> OnRedis<'a, S, D> {
     }
 }
 
-impl<S: SessionStore + Clone, D: Deployment> Harness for OnRedis<'_, S, D> {
+impl<S, F, D> Harness for OnRedis<'_, F, D>
+where
+    S: SessionStore + Clone,
+    F: Fn(RedisStore) -> S + Sync,
+    D: Deployment,
+{
     type Store = S;
 
     async fn store(&self) -> S {
@@ -115,7 +121,7 @@ fn all_passed(report: &Report, cases: &[&str]) {
 
 pub(crate) async fn passes_every_case<S: SessionStore + Clone, D: Deployment>(
     deployment: &D,
-    wrap: fn(RedisStore) -> S,
+    wrap: impl Fn(RedisStore) -> S + Sync,
 ) {
     let redis = OnRedis::new(deployment, wrap).await;
     all_passed(&conformance::suite(&redis).await, CASES);
@@ -124,7 +130,7 @@ pub(crate) async fn passes_every_case<S: SessionStore + Clone, D: Deployment>(
 
 pub(crate) async fn passes_every_case_of_the_index<S: UserIndex + Clone, D: Deployment>(
     deployment: &D,
-    wrap: fn(RedisStore) -> S,
+    wrap: impl Fn(RedisStore) -> S + Sync,
 ) {
     let redis = OnRedis::new(deployment, wrap).await;
     all_passed(&conformance::index_suite(&redis).await, INDEX_CASES);

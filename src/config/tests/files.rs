@@ -184,6 +184,13 @@ fn unknown_options_are_refused_by_name() {
 }
 
 #[test]
+fn a_limit_without_what_becomes_of_one_more_is_told_what_to_write() {
+    let error = error("max_sessions_per_user = 3");
+    let expected = "expected a table with `most` and `beyond`";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
 fn null_leaves_the_default_where_there_is_one_to_leave() {
     let written = json!({
         "refresh_interval": null, "namespace": null,

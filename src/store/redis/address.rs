@@ -1,6 +1,6 @@
 //! What a URL says: one server, some nodes of a cluster, or sentinels and the name of what they watch.
 
-use redis::{ConnectionInfo, IntoConnectionInfo};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
 use super::failure::RedisStoreError;
 
@@ -38,7 +38,7 @@ struct Parts<'a> {
 
 pub(super) fn parse(url: &str) -> Result<Address, RedisStoreError> {
     let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme);
-    check_tls(scheme, url)?;
+    check_tls(scheme)?;
     match scheme.split_once('+') {
         #[cfg(feature = "redis-cluster")]
         Some((protocol, "cluster")) => cluster(&Parts::of(protocol, url)?),
@@ -55,14 +55,21 @@ pub(super) fn parse(url: &str) -> Result<Address, RedisStoreError> {
 /// One server's URL, as the redis crate understands it. The error's text is about the form, and repeats nothing that may be
 /// a password.
 fn server(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
-    url.into_connection_info().map_err(|error| {
+    let info = url.into_connection_info().map_err(|error| {
         RedisStoreError::config(format!(
-            "not a Redis URL like redis://user:password@host:6379/0, with user and password percent-encoded: {error}"
+            "not a Redis URL like redis://user:password@host:6379/0, redis+cluster://host1,host2 or \
+             redis+sentinel://host1,host2/service, with user and password percent-encoded: {error}"
         ))
-    })
+    })?;
+    match info.addr() {
+        ConnectionAddr::TcpTls { insecure: true, .. } => Err(RedisStoreError::config(
+            "#insecure is not supported: name the authority to trust with tls_ca_file",
+        )),
+        _ => Ok(info),
+    }
 }
 
-fn check_tls(scheme: &str, url: &str) -> Result<(), RedisStoreError> {
+fn check_tls(scheme: &str) -> Result<(), RedisStoreError> {
     let protocol = scheme
         .split_once('+')
         .map_or(scheme, |(protocol, _)| protocol);
@@ -72,11 +79,6 @@ fn check_tls(scheme: &str, url: &str) -> Result<(), RedisStoreError> {
             "rediss:// needs the feature `redis-tls` of tower-keycard",
         ));
     }
-    if tls && url.ends_with("#insecure") {
-        return Err(RedisStoreError::config(
-            "#insecure is not supported: name the authority to trust with tls_ca_file",
-        ));
-    }
     Ok(())
 }
 
@@ -84,6 +86,11 @@ fn check_tls(scheme: &str, url: &str) -> Result<(), RedisStoreError> {
 impl<'a> Parts<'a> {
     fn of(protocol: &'a str, url: &'a str) -> Result<Self, RedisStoreError> {
         let (_scheme, rest) = url.split_once("://").unwrap_or((url, ""));
+        if !matches!(protocol, "redis" | "rediss" | "valkey" | "valkeys") {
+            return Err(RedisStoreError::config(
+                "not a Redis URL: a cluster and sentinels are reached by redis, rediss, valkey or valkeys",
+            ));
+        }
         if rest.contains(['?', '#']) {
             return Err(RedisStoreError::config(
                 "not a Redis URL: one of a cluster or of sentinels has no query and no fragment",
@@ -187,6 +194,7 @@ mod tests {
             ("redis+cluster://:s3c/ret@one", "no numbered databases"),
             ("redis+unheard://:s3cret@one", "not a Redis URL"),
             ("redis+cluster://", "not a Redis URL"),
+            ("unix+cluster://one", "reached by redis"),
         ] {
             let problem = problem(url);
             assert!(problem.contains(why), "{url}: {problem}");

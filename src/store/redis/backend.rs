@@ -20,7 +20,7 @@ use super::own::Own;
 #[cfg(feature = "redis-sentinel")]
 use super::sentinel::{Sentinels, Watched};
 use super::target::Target;
-use super::wait::Wait;
+use super::wait::Waiting;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Where the commands go, and how many of them may be under way.
@@ -115,7 +115,7 @@ impl Backend {
     pub(super) async fn one(
         &self,
         command: &Cmd,
-        wait: Option<Wait>,
+        wait: Option<&Waiting>,
         deadline: Instant,
     ) -> Result<Value, Failure> {
         let _call = self.enter()?;
@@ -135,7 +135,7 @@ impl Backend {
     pub(super) async fn all(
         &self,
         commands: &Pipeline,
-        wait: Option<Wait>,
+        wait: Option<&Waiting>,
         deadline: Instant,
     ) -> Result<Vec<Value>, Failure> {
         let _call = self.enter()?;

@@ -236,7 +236,8 @@ impl RedisConfig {
     /// [`Unreplicated`](crate::store::StoreErrorKind::Unreplicated), and the client gets a 503: the change *was* made, and
     /// nobody can say that it will last. It does not make the change lasting where it is: a server that is lost at this
     /// moment can still be replaced by a replica without it. The
-    /// [figures](crate::documentation::failover) are measured.
+    /// [figures](crate::documentation::failover) are measured. A login waits for the entry in the list of its user's
+    /// sessions, and is not made if too few replicas have that.
     ///
     /// In a file: `wait_replicas = { count = 1, timeout = "100ms" }`. Off by default: it costs such a call one answer of a
     /// replica, and all of them where the replicas are gone.

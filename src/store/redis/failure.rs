@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use redis::{ErrorKind, RedisError, ServerError, Value};
+use redis::{ErrorKind, RedisError, ServerError};
 
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -20,11 +20,7 @@ pub(super) enum Failure {
     /// The server answered this command with something that it never answers.
     Unexpected(&'static str),
     /// The change was made, and answered so, and fewer replicas than wanted had it in time.
-    Unreplicated {
-        had: i64,
-        wanted: u32,
-        answers: Vec<Value>,
-    },
+    Unreplicated { had: i64, wanted: u32 },
 }
 
 impl Failure {
@@ -71,7 +67,7 @@ impl fmt::Display for Failure {
             Self::Unexpected(command) => {
                 write!(f, "Redis answered {command} with something unknown")
             }
-            Self::Unreplicated { had, wanted, .. } => {
+            Self::Unreplicated { had, wanted } => {
                 write!(f, "{had} of {wanted} replicas had the change in time")
             }
         }

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::command::{self, Key, Run};
 use super::failure::Failure;
-use super::wait::Wait;
-use super::{RedisStore, reply, scripts};
+use super::wait::Waiting;
+use super::{RedisStore, confirmed, reply, scripts};
 use crate::store::{
     Binding, Indexed, LOGIN_LIFETIME, Loaded, MARKER_LIFETIME, Owner, Record, RecordKey, SessionId,
     StoreError, StoreErrorKind, UserIndex, of_whom,
@@ -50,10 +50,11 @@ impl RedisStore {
             args: &[id.as_str().as_bytes(), UNDER_WAY, marked.as_bytes()],
             ttl: Some(binding.life),
         };
-        let reply = self.run(script, self.0.wait, deadline).await;
+        let wait = self.waiting();
+        let reply = self.run(script, wait.as_ref(), deadline).await;
         // Without an answer there may be an entry, which does no harm, and there is no record.
         match reply.and_then(reply::bound).map_err(Failure::of_a_read)? {
-            true => Ok(()),
+            true => confirmed(wait.as_ref()).map_err(Failure::of_a_read),
             false => Err(StoreError::new(StoreErrorKind::Revoked)),
         }
     }
@@ -64,7 +65,7 @@ impl RedisStore {
         script: Run<'_>,
         key: &RecordKey,
         prolongs: Option<Binding<'_>>,
-        wait: Option<Wait>,
+        wait: Option<&Waiting>,
         deadline: Instant,
     ) -> Result<(Value, Result<bool, Failure>), Failure> {
         let Some(entry) = prolongs else {
@@ -112,7 +113,11 @@ impl RedisStore {
     }
 
     /// Deletes some sessions in one round trip.
-    async fn delete_all(&self, keys: &[&RecordKey]) -> Result<(), StoreError> {
+    async fn delete_all(
+        &self,
+        keys: &[&RecordKey],
+        wait: Option<&Waiting>,
+    ) -> Result<(), StoreError> {
         if keys.is_empty() {
             return Ok(());
         }
@@ -121,9 +126,9 @@ impl RedisStore {
         for key in keys {
             commands.add_command(command::delete(self.key(key)));
         }
-        let replies = self.0.backend.all(&commands, self.0.wait, deadline).await;
+        let replies = self.0.backend.all(&commands, wait, deadline).await;
         for (key, reply) in keys.iter().zip(replies.map_err(Failure::of_a_write)?) {
-            let buried = self.bury(self.key(key), reply, deadline).await;
+            let buried = self.bury(self.key(key), reply, wait, deadline).await;
             buried.map_err(Failure::of_a_write)?;
         }
         Ok(())
@@ -184,28 +189,11 @@ impl UserIndex for RedisStore {
             args: &[except.as_ref().map_or("", SessionId::as_str).as_bytes()],
             ttl: Some(MARKER_LIFETIME),
         };
-        // What too few replicas have is done all the same, and to the end: a complaint may wait.
-        let mut unreplicated = None;
-        let reply = match self.run(script, self.0.wait, self.deadline()).await {
-            Err(Failure::Unreplicated {
-                had,
-                wanted,
-                mut answers,
-            }) => {
-                let answer = answers.pop().ok_or(Failure::Unexpected("WAIT"));
-                let failure = Failure::Unreplicated {
-                    had,
-                    wanted,
-                    answers,
-                };
-                unreplicated = Some(failure.of_a_write());
-                answer
-            }
-            reply => reply,
-        };
-        let mut ids = reply
-            .and_then(reply::sessions)
-            .map_err(Failure::of_a_write)?;
+        let wait = self.waiting();
+        let wait = wait.as_ref();
+        let reply = self.run(script, wait, self.deadline()).await;
+        let ids = reply.and_then(reply::sessions);
+        let mut ids = ids.map_err(Failure::of_a_write)?;
         ids.retain(|id| except != Some(*id));
 
         let mut ended = Vec::new();
@@ -222,26 +210,18 @@ impl UserIndex for RedisStore {
                     there.push(key.id());
                 }
             }
-            match self.delete_all(&mine).await {
-                Err(error) if error.kind() == StoreErrorKind::Unreplicated => {
-                    unreplicated = Some(error);
-                }
-                deleted => deleted?,
-            }
+            self.delete_all(&mine, wait).await?;
             ended.append(&mut there);
-            let ids: Vec<_> = keys.iter().map(RecordKey::id).collect();
-            let unbind = command::unbind(index, ids.iter());
-            // An entry that stays leads to a tombstone.
-            self.0
-                .backend
-                .one(&unbind, None, self.deadline())
-                .await
-                .ok();
+            // A session that may come back must not lose its entry. One that stays leads to a tombstone.
+            if confirmed(wait).is_ok() {
+                let ids: Vec<_> = keys.iter().map(RecordKey::id).collect();
+                let unbind = command::unbind(index, ids.iter());
+                let unbound = self.0.backend.one(&unbind, None, self.deadline()).await;
+                unbound.ok();
+            }
         }
-        match unreplicated {
-            Some(error) => Err(error),
-            None => Ok(ended),
-        }
+        confirmed(wait).map_err(Failure::of_a_write)?;
+        Ok(ended)
     }
 }
 

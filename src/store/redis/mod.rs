@@ -136,7 +136,7 @@ use self::command::{Key, Run};
 pub use self::config::RedisConfig;
 use self::failure::Failure;
 pub use self::failure::RedisStoreError;
-use self::wait::Wait;
+use self::wait::{Wait, Waiting};
 use super::{
     Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
     TOMBSTONE_LIFETIME, UserIndexRef,
@@ -291,6 +291,11 @@ impl RedisStore {
         }
     }
 
+    /// What a call has to learn whose changes are to be waited for.
+    fn waiting(&self) -> Option<Waiting> {
+        self.0.wait.map(Waiting::new)
+    }
+
     fn deadline(&self) -> Instant {
         Instant::now() + self.0.response_timeout
     }
@@ -298,7 +303,7 @@ impl RedisStore {
     async fn run(
         &self,
         script: Run<'_>,
-        wait: Option<Wait>,
+        wait: Option<&Waiting>,
         deadline: Instant,
     ) -> Result<Value, Failure> {
         let command = script.by_hash();
@@ -312,7 +317,7 @@ impl RedisStore {
         &self,
         index: Run<'_>,
         record: Run<'_>,
-        wait: Option<Wait>,
+        wait: Option<&Waiting>,
         deadline: Instant,
     ) -> Result<[Value; 2], Failure> {
         if self.0.backend.is_spread() {
@@ -339,7 +344,7 @@ impl RedisStore {
         &self,
         script: &Run<'_>,
         reply: Value,
-        wait: Option<Wait>,
+        wait: Option<&Waiting>,
         deadline: Instant,
     ) -> Result<Value, Failure> {
         match &reply {
@@ -361,6 +366,16 @@ impl RedisStore {
         }
     }
 
+    async fn load_from_primary(
+        &self,
+        key: &RecordKey,
+        deadline: Instant,
+    ) -> Result<Loaded, StoreError> {
+        let commands = command::load(std::iter::once(self.key(key)));
+        let replies = self.read(&commands, deadline).await;
+        replies.and_then(reply::both).map_err(Failure::of_a_read)
+    }
+
     /// The record that a replica has, if it is well. What it has not got it may not have got *yet*.
     async fn load_from_replica(&self, key: &RecordKey) -> Option<Loaded> {
         let commands = command::load(std::iter::once(self.key(key)));
@@ -377,7 +392,13 @@ impl RedisStore {
     }
 
     /// Puts a tombstone over a record, if a full server has just refused to.
-    async fn bury(&self, key: Key<'_>, reply: Value, deadline: Instant) -> Result<(), Failure> {
+    async fn bury(
+        &self,
+        key: Key<'_>,
+        reply: Value,
+        wait: Option<&Waiting>,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
         let reply = match &reply {
             Value::ServerError(error) if error.code() == "OOM" => {
                 let script = Run {
@@ -386,7 +407,7 @@ impl RedisStore {
                     args: &[Record::TOMBSTONE],
                     ttl: Some(TOMBSTONE_LIFETIME),
                 };
-                self.run(script, self.0.wait, deadline).await?
+                self.run(script, wait, deadline).await?
             }
             _ => reply,
         };
@@ -400,18 +421,17 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        let deadline = self.deadline();
         if self.0.replicas
             && let Some(loaded) = self.load_from_replica(key).await
         {
             return Ok(loaded);
         }
-        self.load_latest(key).await
+        self.load_from_primary(key, deadline).await
     }
 
     async fn load_latest(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        let commands = command::load(std::iter::once(self.key(key)));
-        let replies = self.read(&commands, self.deadline()).await;
-        replies.and_then(reply::both).map_err(Failure::of_a_read)
+        self.load_from_primary(key, self.deadline()).await
     }
 
     async fn create(
@@ -443,11 +463,15 @@ impl SessionStore for RedisStore {
             args: &[expected.as_bytes(), &bytes],
             ttl: Some(ttl),
         };
-        let wait = self.0.wait.filter(|_| record.rotates());
-        let reply = self.with_entry(script, key, record.prolongs(), wait, deadline);
+        let wait = self.waiting().filter(|_| record.rotates());
+        let reply = self.with_entry(script, key, record.prolongs(), wait.as_ref(), deadline);
         let (reply, entry) = reply.await.map_err(Failure::of_a_write)?;
         let replaced = reply::replaced(reply).map_err(Failure::of_a_write)?;
         entry.map_err(Failure::of_a_half)?;
+        // A conflict changed nothing that could be undone.
+        if matches!(replaced, Replaced::Replaced) {
+            confirmed(wait.as_ref()).map_err(Failure::of_a_write)?;
+        }
         Ok(replaced)
     }
 
@@ -472,7 +496,8 @@ impl SessionStore for RedisStore {
     }
 
     async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
-        let (at, deadline, wait) = (self.key(key), self.deadline(), self.0.wait);
+        let (at, deadline, wait) = (self.key(key), self.deadline(), self.waiting());
+        let wait = wait.as_ref();
         let delete = command::delete(at);
         let unbind = user.map(|user| {
             let index = self.index(key.namespace(), user);
@@ -494,12 +519,14 @@ impl SessionStore for RedisStore {
             unbind => (backend.one(&delete, wait, deadline).await, unbind),
         };
         let buried = match reply {
-            Ok(reply) => self.bury(at, reply, deadline).await,
+            Ok(reply) => self.bury(at, reply, wait, deadline).await,
             Err(failure) => Err(failure),
         };
+        let buried = buried.and_then(|()| confirmed(wait));
         buried.map_err(Failure::of_a_write)?;
         if let Some(unbind) = unbind {
-            // On another server, so only now: a session that goes on must not lose its entry. One that stays does no harm.
+            // On another server, so only now: a session that goes on, or may come back, must not lose its entry. One that
+            // stays does no harm.
             backend.one(&unbind, None, deadline).await.ok();
         }
         Ok(())
@@ -508,6 +535,11 @@ impl SessionStore for RedisStore {
     fn user_index(&self) -> Option<UserIndexRef<'_>> {
         Some(UserIndexRef::new(self))
     }
+}
+
+/// Whether all that a call changed has reached as many replicas as it had to wait for.
+fn confirmed(wait: Option<&Waiting>) -> Result<(), Failure> {
+    wait.map_or(Ok(()), Waiting::confirmed)
 }
 
 impl fmt::Debug for RedisStore {

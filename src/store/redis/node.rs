@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::failure::Failure;
 use super::link::{Lease, Link};
 use super::target::Target;
-use super::wait::Wait;
+use super::wait::Waiting;
 
 /// The connections to one server.
 pub(super) struct Node {
@@ -51,7 +51,7 @@ impl Node {
     pub(super) async fn one(
         &self,
         command: &Cmd,
-        wait: Option<Wait>,
+        wait: Option<&Waiting>,
         deadline: Instant,
     ) -> Result<Value, Failure> {
         if wait.is_some() {
@@ -71,7 +71,7 @@ impl Node {
     pub(super) async fn all(
         &self,
         commands: &Pipeline,
-        wait: Option<Wait>,
+        wait: Option<&Waiting>,
         deadline: Instant,
     ) -> Result<Vec<Value>, Failure> {
         let mut lease = self.lease(wait, deadline).await?;
@@ -85,16 +85,14 @@ impl Node {
         };
         settle(&mut lease, answers.as_ref().map(|answers| answers.first()));
         let mut answers = answers?;
-        match wait {
-            None => Ok(answers),
-            Some(wait) => {
-                let confirmation = answers.pop().ok_or(Failure::Unexpected("WAIT"))?;
-                wait.confirmed(answers, &confirmation)
-            }
+        if let Some(wait) = wait {
+            let confirmation = answers.pop().ok_or(Failure::Unexpected("WAIT"))?;
+            wait.note(&answers, &confirmation)?;
         }
+        Ok(answers)
     }
 
-    async fn lease(&self, wait: Option<Wait>, deadline: Instant) -> Result<Lease<'_>, Failure> {
+    async fn lease(&self, wait: Option<&Waiting>, deadline: Instant) -> Result<Lease<'_>, Failure> {
         let pool = match wait {
             None => &self.shared,
             Some(_) => &self.waiting,

@@ -46,7 +46,8 @@ impl Own {
 
     pub(super) async fn one(&self, command: &Cmd, deadline: Instant) -> Result<Value, Failure> {
         self.check(deadline).await?;
-        self.ask(command, deadline).await.map_err(not_sent)
+        let answer = self.ask(command, deadline).await;
+        answer.map_err(|failure| self.not_sent(failure))
     }
 
     pub(super) async fn all(
@@ -60,7 +61,8 @@ impl Own {
                 let mut connection = connection.clone();
                 let count = commands.len();
                 let asked = connection.send_packed_commands(commands, 0, count);
-                within(deadline, pin!(asked)).await.map_err(not_sent)
+                let answers = within(deadline, pin!(asked)).await;
+                answers.map_err(|failure| self.not_sent(failure))
             }
             // It sends a pipeline to one node, and fails it as a whole while that node's slots move.
             #[cfg(feature = "redis-cluster")]
@@ -68,9 +70,10 @@ impl Own {
                 let asked = commands
                     .cmd_iter()
                     .map(|command| self.ask(command, deadline));
-                let answers = futures_util::future::join_all(asked).await;
-                let answers = answers.into_iter().map(|answer| answer.map_err(not_sent));
-                answers.collect()
+                futures_util::future::join_all(asked)
+                    .await
+                    .into_iter()
+                    .collect()
             }
         }
     }
@@ -128,15 +131,15 @@ impl Own {
         self.checked.store(true, Ordering::Relaxed);
         Ok(())
     }
-}
 
-/// A refused connection is one that nothing was sent on.
-fn not_sent(failure: Failure) -> Failure {
-    match failure {
-        Failure::Lost(error) if error.is_connection_refusal() => {
-            let address = "the application's connection";
-            Failure::NotSent(NoConnection::from_error(address, error).into_error())
+    /// A refused connection is one that nothing was sent on; but a cluster's may have sent it on another one before.
+    fn not_sent(&self, failure: Failure) -> Failure {
+        match (failure, &self.connection) {
+            (Failure::Lost(error), Connection::Manager(_)) if error.is_connection_refusal() => {
+                let address = "the application's connection";
+                Failure::NotSent(NoConnection::from_error(address, error).into_error())
+            }
+            (failure, _) => failure,
         }
-        failure => failure,
     }
 }

@@ -12,27 +12,31 @@ use super::failure::Failure;
 /// How long a replica is left alone that did not answer, or with an error.
 const REST: Duration = Duration::from_secs(1);
 
-/// Whether a replica served the last read that it was asked for.
+/// When a replica failed a read, or was tried again since, if none has succeeded after it.
 #[derive(Default)]
 pub(super) struct Health(Mutex<Option<Instant>>);
 
 impl Health {
-    fn is_good(&self) -> bool {
-        let failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.is_none_or(|failed| failed.elapsed() >= REST)
+    /// Whether it may be asked. One that failed is tried by one call at a time: the others need not wait to see it fail again.
+    fn may_be_asked(&self) -> bool {
+        let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match *failed {
+            None => true,
+            Some(tried) if tried.elapsed() < REST => false,
+            Some(_) => {
+                *failed = Some(Instant::now());
+                true
+            }
+        }
     }
 
     /// The answers of a replica, unless it had better not have been asked.
     pub(super) fn settle(&self, answers: Result<Vec<Value>, Failure>) -> Option<Vec<Value>> {
         let refused = |answer: &Value| matches!(answer, Value::ServerError(_));
-        match answers {
-            Ok(answers) if !answers.iter().any(refused) => Some(answers),
-            _ => {
-                let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                *failed = Some(Instant::now());
-                None
-            }
-        }
+        let answers = answers.ok().filter(|all| !all.iter().any(refused));
+        let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *failed = answers.is_none().then(Instant::now);
+        answers
     }
 }
 
@@ -43,7 +47,7 @@ pub(super) fn choose<T>(replicas: &[Arc<T>], health: impl Fn(&T) -> &Health) -> 
     let of_turn = |number| &replicas[(turn + number) % replicas.len()];
     (0..replicas.len())
         .map(of_turn)
-        .find(|replica| health(replica).is_good())
+        .find(|replica| health(replica).may_be_asked())
 }
 
 #[cfg(test)]
@@ -62,10 +66,11 @@ mod tests {
         assert_eq!(replicas[1].settle(Ok(vec![error])), None);
         assert_eq!(chosen(), None);
         tokio::time::advance(REST).await;
-        assert!(chosen().is_some());
-        assert_eq!(
-            replicas[0].settle(Ok(vec![Value::Nil])),
-            Some(vec![Value::Nil])
-        );
+        assert_ne!(chosen(), chosen(), "each is tried");
+        assert_eq!(chosen(), None, "by one call");
+        let answer = Some(vec![Value::Nil]);
+        assert_eq!(replicas[0].settle(Ok(vec![Value::Nil])), answer);
+        let good = Some(Arc::as_ptr(&replicas[0]));
+        assert_eq!((chosen(), chosen()), (good, good));
     }
 }

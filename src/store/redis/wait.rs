@@ -1,5 +1,6 @@
 //! Waiting for replicas: a change is only acknowledged once enough of them have it.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use redis::{Cmd, Value};
@@ -40,22 +41,34 @@ impl Wait {
         }
         Ok(())
     }
+}
 
+/// What a call that waits has learnt of its writes, one after the other, of which some may go to several servers. The call
+/// is carried out to its end first, and complains then: what it had still to do must not be left undone for want of a replica.
+pub(super) struct Waiting {
+    wait: Wait,
+    /// How many replicas had the write that fewest had.
+    fewest: AtomicI64,
+}
+
+impl Waiting {
+    pub(super) fn new(wait: Wait) -> Self {
+        Self {
+            wait,
+            fewest: AtomicI64::new(i64::MAX),
+        }
+    }
+
+    /// What is sent behind a write.
     pub(super) fn command(&self) -> Cmd {
         let mut command = redis::cmd("WAIT");
-        let millis = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-        command.arg(self.count).arg(millis);
+        let millis = u64::try_from(self.wait.timeout.as_millis()).unwrap_or(u64::MAX);
+        command.arg(self.wait.count).arg(millis);
         command
     }
 
-    /// The answers to some writes, by what the server answered to the [`command`](Wait::command) behind them: an error if
-    /// too few replicas have them.
-    pub(super) fn confirmed(
-        &self,
-        answers: Vec<Value>,
-        confirmation: &Value,
-    ) -> Result<Vec<Value>, Failure> {
-        let wanted = self.count;
+    /// Takes down what the server answered to the [`command`](Waiting::command) behind the writes with these answers.
+    pub(super) fn note(&self, answers: &[Value], confirmation: &Value) -> Result<(), Failure> {
         let had = match confirmation {
             Value::Int(had) => *had,
             // UNBLOCKED, from a server that is a replica now: what it had written will be gone.
@@ -64,14 +77,19 @@ impl Wait {
         };
         let refused = |answer: &Value| matches!(answer, Value::ServerError(_));
         // Of what was refused there is nothing to be replicated.
-        if had >= i64::from(wanted) || answers.iter().all(refused) {
-            return Ok(answers);
+        if !answers.iter().all(refused) {
+            self.fewest.fetch_min(had, Ordering::Relaxed);
         }
-        Err(Failure::Unreplicated {
-            had,
-            wanted,
-            answers,
-        })
+        Ok(())
+    }
+
+    /// Whether all that was written so far has reached as many as are waited for.
+    pub(super) fn confirmed(&self) -> Result<(), Failure> {
+        let (had, wanted) = (self.fewest.load(Ordering::Relaxed), self.wait.count);
+        match had < i64::from(wanted) {
+            true => Err(Failure::Unreplicated { had, wanted }),
+            false => Ok(()),
+        }
     }
 }
 
@@ -89,26 +107,47 @@ mod tests {
         assert!(!check(1, second));
     }
 
-    #[test]
-    fn fewer_replicas_than_asked_for_are_not_enough() {
-        let wait = Wait {
+    fn waiting() -> Waiting {
+        Waiting::new(Wait {
             count: 2,
             timeout: Duration::from_millis(100),
+        })
+    }
+
+    fn refusal() -> Value {
+        redis::parse_redis_value(b"-OOM no room\r\n").unwrap()
+    }
+
+    #[test]
+    fn fewer_replicas_than_asked_for_are_not_enough() {
+        let confirmed = |answer, confirmation| {
+            let waiting = waiting();
+            waiting.note(&[answer], &confirmation).unwrap();
+            waiting.confirmed()
         };
-        let confirmed = |answer, confirmation| wait.confirmed(vec![answer], &confirmation);
+        assert!(waiting().confirmed().is_ok());
         assert!(confirmed(Value::Okay, Value::Int(2)).is_ok());
         assert!(confirmed(Value::Okay, Value::Int(3)).is_ok());
         let failure = confirmed(Value::Okay, Value::Int(1)).unwrap_err();
         assert!(matches!(
             failure,
-            Failure::Unreplicated {
-                had: 1,
-                wanted: 2,
-                ..
-            }
+            Failure::Unreplicated { had: 1, wanted: 2 }
         ));
-        let refusal = redis::parse_redis_value(b"-OOM no room\r\n").unwrap();
-        assert!(confirmed(refusal.clone(), Value::Int(0)).is_ok());
-        assert!(confirmed(Value::Okay, refusal).is_err());
+        assert!(confirmed(refusal(), Value::Int(0)).is_ok());
+        assert!(confirmed(Value::Okay, refusal()).is_err());
+        assert!(waiting().note(&[Value::Okay], &Value::Okay).is_err());
+    }
+
+    #[test]
+    fn of_several_writes_each_has_to_have_reached_enough() {
+        let waiting = waiting();
+        for had in [3, 0, 2] {
+            waiting.note(&[Value::Okay], &Value::Int(had)).unwrap();
+        }
+        let failure = waiting.confirmed().unwrap_err();
+        assert!(matches!(
+            failure,
+            Failure::Unreplicated { had: 0, wanted: 2 }
+        ));
     }
 }

@@ -18,7 +18,7 @@ use self::map::{Map, Server};
 use self::slots::{Redirect, SLOTS};
 use super::dial::Dialer;
 use super::failure::Failure;
-use super::wait::Wait;
+use super::wait::Waiting;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How often a command is sent elsewhere. Twice is what a slot on its way takes.
@@ -53,7 +53,7 @@ impl Cluster {
     pub(super) async fn one(
         &self,
         command: &Cmd,
-        wait: Option<Wait>,
+        wait: Option<&Waiting>,
         deadline: Instant,
     ) -> Result<Value, Failure> {
         let slot = slot_of(command);
@@ -66,7 +66,7 @@ impl Cluster {
     pub(super) async fn all(
         &self,
         commands: &Pipeline,
-        wait: Option<Wait>,
+        wait: Option<&Waiting>,
         deadline: Instant,
     ) -> Result<Vec<Value>, Failure> {
         let mut parts: Vec<Part> = Vec::new();
@@ -102,7 +102,7 @@ impl Cluster {
     async fn part(
         &self,
         part: Part,
-        wait: Option<Wait>,
+        wait: Option<&Waiting>,
         deadline: Instant,
     ) -> Result<Vec<(usize, Value)>, Failure> {
         let Part {
@@ -157,7 +157,7 @@ impl Cluster {
         command: &Cmd,
         mut answer: Value,
         mut server: Arc<Server>,
-        wait: Option<Wait>,
+        wait: Option<&Waiting>,
         deadline: Instant,
     ) -> Result<Value, Failure> {
         for _ in 0..REDIRECTIONS {
@@ -249,7 +249,7 @@ impl Answers for Vec<Value> {
 async fn asked(
     server: &Server,
     command: &Cmd,
-    wait: Option<Wait>,
+    wait: Option<&Waiting>,
     deadline: Instant,
 ) -> Result<Value, Failure> {
     let mut commands = Pipeline::with_capacity(3);

@@ -66,6 +66,8 @@ fn tls_without_its_feature_names_the_feature() {
 #[test]
 fn tls_that_verifies_nothing_is_refused() {
     assert!(problem("rediss://localhost#insecure").contains("tls_ca_file"));
+    // As it is read from a file.
+    assert!(problem("rediss://localhost#insecure\n").contains("tls_ca_file"));
 }
 
 #[cfg(feature = "redis-tls")]

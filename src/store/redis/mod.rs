@@ -234,7 +234,9 @@ impl RedisStore {
     /// Prefer [`connect`](RedisStore::connect), which takes better care: this connection is used as it was configured, and
     /// sends a command again where it does not know whether it arrived. Leave it at least two
     /// [retries](redis::cluster::ClusterClientBuilder::retries), which it takes to follow a slot that moves; and have it
-    /// read from primaries. Each call ends after `response_timeout` all the same.
+    /// read from primaries. With many calls at once some may still be
+    /// [refused](super::StoreErrorKind::Unavailable) while a slot moves: it announces a command to the new server by another
+    /// one, and a third may come between them. Each call ends after `response_timeout` all the same.
     ///
     /// # Errors
     ///

@@ -209,7 +209,7 @@ mod tests {
     fn card() -> Card {
         let data = Data::parse(r#"{"n":1}"#.to_owned(), 8).unwrap();
         Card::Valid(Held {
-            token: Token::generate(&Random::System).unwrap(),
+            token: Token::generate(&Random::System).unwrap().0,
             proof: OLD,
             record: Record::new(header(), data),
             touch_due: false,

@@ -36,7 +36,8 @@ use crate::token::{Random, RandomError, VerifierHash};
 pub struct Revision(pub(crate) [u8; 8]);
 
 impl Revision {
-    const NONE: Self = Self([0; 8]);
+    pub(crate) const LEN: usize = 8;
+    const NONE: Self = Self([0; Self::LEN]);
 
     /// The eight bytes, as they stand at offset 1 of an encoded record.
     #[must_use]
@@ -45,12 +46,19 @@ impl Revision {
     }
 
     pub(crate) fn generate(random: &Random) -> Result<Self, RandomError> {
-        let mut bytes = [0; 8];
+        let mut bytes = [0; Self::LEN];
         random.fill(&mut bytes)?;
+        Ok(Self::from_random(&bytes))
+    }
+
+    /// Of so many random bytes.
+    pub(crate) fn from_random(random: &[u8]) -> Self {
+        let mut bytes = [0; Self::LEN];
+        bytes.copy_from_slice(random);
         if bytes == Self::NONE.0 {
             bytes[7] = 1;
         }
-        Ok(Self(bytes))
+        Self(bytes)
     }
 }
 

@@ -362,7 +362,7 @@ fn new_draft<'a>(
 ) -> Result<Draft<'a>, SessionError> {
     let now = desk.clock.now();
     let mut header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
-    header.terms.seal = desk.seal(token);
+    header.terms.change(|terms| terms.seal = desk.seal(token));
     let data = changes
         .apply(None, desk.config.max_data_size)
         .map_err(|why| too_large(desk, why))?;
@@ -381,7 +381,7 @@ fn next_draft<'a>(
     let revision = desk.new_revision()?;
     let mut header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
     if new_proof.is_some() || header.terms.seal.is_none() {
-        header.terms.seal = desk.seal(token);
+        header.terms.change(|terms| terms.seal = desk.seal(token));
     }
     let data = changes
         .apply(Some(base.data()), desk.config.max_data_size)

@@ -26,7 +26,7 @@ use std::time::Duration;
 pub use self::binding::Binding;
 pub(crate) use self::binding::CLOCK_DIFFERENCE;
 use self::binding::IndexWrite;
-pub(crate) use self::terms::Terms;
+pub(crate) use self::terms::{KeptTerms, Terms};
 use crate::clock::Timestamp;
 use crate::data::Data;
 use crate::token::{Random, RandomError, VerifierHash};
@@ -96,7 +96,7 @@ pub(crate) struct Header {
     pub(crate) authenticated: Option<Timestamp>,
     pub(crate) user: Option<Arc<str>>,
     pub(crate) expiry: Expiry,
-    pub(crate) terms: Terms,
+    pub(crate) terms: KeptTerms,
     /// Oldest first, at most [`Header::MAX_RETIRED`].
     pub(crate) retired: Vec<Retired>,
 }
@@ -117,7 +117,7 @@ impl Header {
             authenticated: None,
             user: None,
             expiry: Expiry::Default,
-            terms: Terms::default(),
+            terms: KeptTerms::default(),
             retired: Vec::new(),
         }
     }
@@ -390,7 +390,7 @@ impl Record {
             });
         }
         if format == Self::FORMAT_WITH_TERMS {
-            header.terms = Terms::decode(&mut rest)?;
+            header.terms = Terms::decode(&mut rest)?.into();
         }
         let start = bytes.len() - rest.0.len();
         let mut json = bytes;

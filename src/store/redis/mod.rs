@@ -108,6 +108,7 @@ mod check;
 mod cluster;
 mod command;
 mod config;
+mod connect;
 mod dial;
 mod failure;
 mod index;

@@ -141,7 +141,7 @@ mod tests {
     }
 
     fn desk() -> Desk {
-        let token = Token::generate(&Random::System).unwrap();
+        let token = Token::generate(&Random::System).unwrap().0;
         let proof = VerifierHasher::new("p", "n").hash(&token);
         Desk {
             token,

@@ -1,6 +1,7 @@
 //! Time as an input: what the clock says, and a point on it.
 
 use std::fmt;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,32 +9,33 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 ///
 /// Differences saturate, so that a clock that steps back never panics and never yields a negative age.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(u64);
+pub struct Timestamp(
+    /// One more than the milliseconds, so that an `Option` of it takes no more room.
+    NonZero<u64>,
+);
 
 impl Timestamp {
     /// The largest time a record can hold (48 bits of milliseconds: the year 10889).
-    pub const MAX: Self = Self((1 << 48) - 1);
+    pub const MAX: Self = Self::from_millis(u64::MAX);
 
     /// A time from milliseconds since the Unix epoch, capped at [`Timestamp::MAX`].
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        if millis > Self::MAX.0 {
-            Self::MAX
-        } else {
-            Self(millis)
-        }
+        let longest = (1 << 48) - 1;
+        let millis = if millis > longest { longest } else { millis };
+        Self(NonZero::<u64>::MIN.saturating_add(millis))
     }
 
     /// Milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// How long ago `earlier` was; zero if it is not earlier.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_millis(self.as_millis().saturating_sub(earlier.as_millis()))
     }
 
     /// This time and `duration` later, capped at [`Timestamp::MAX`].
@@ -41,7 +43,7 @@ impl Timestamp {
     pub fn plus(self, duration: Duration) -> Self {
         let millis = duration.as_secs().saturating_mul(1000);
         let millis = millis.saturating_add(duration.subsec_millis().into());
-        Self::from_millis(self.0.saturating_add(millis))
+        Self::from_millis(self.as_millis().saturating_add(millis))
     }
 }
 
@@ -49,26 +51,26 @@ impl Timestamp {
     /// This time and `duration` earlier, at the Unix epoch at the earliest.
     pub(crate) fn minus(self, duration: Duration) -> Self {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_sub(millis))
+        Self::from_millis(self.as_millis().saturating_sub(millis))
     }
 }
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(0).plus(since_epoch)
+        Self::from_millis(0).plus(since_epoch)
     }
 }
 
 impl From<Timestamp> for SystemTime {
     fn from(time: Timestamp) -> Self {
-        UNIX_EPOCH + Duration::from_millis(time.0)
+        UNIX_EPOCH + Duration::from_millis(time.as_millis())
     }
 }
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}ms", self.0)
+        write!(f, "{}ms", self.as_millis())
     }
 }
 
@@ -102,7 +104,7 @@ impl Clock {
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn manual(start: impl Into<Timestamp>) -> Self {
-        let start = start.into().0;
+        let start = start.into().as_millis();
         Self(Source::Manual(Arc::new(std::sync::atomic::AtomicU64::new(
             start,
         ))))
@@ -118,7 +120,7 @@ impl Clock {
     #[cfg(any(test, feature = "testing"))]
     pub fn set(&self, to: impl Into<Timestamp>) {
         if let Source::Manual(now) = &self.0 {
-            now.store(to.into().0, std::sync::atomic::Ordering::SeqCst);
+            now.store(to.into().as_millis(), std::sync::atomic::Ordering::SeqCst);
         }
     }
 
@@ -128,7 +130,9 @@ impl Clock {
         match &self.0 {
             Source::System => SystemTime::now().into(),
             #[cfg(any(test, feature = "testing"))]
-            Source::Manual(now) => Timestamp(now.load(std::sync::atomic::Ordering::SeqCst)),
+            Source::Manual(now) => {
+                Timestamp::from_millis(now.load(std::sync::atomic::Ordering::SeqCst))
+            }
             Source::Function(now) => now().into(),
         }
     }

@@ -359,10 +359,11 @@ fn new_draft<'a>(
     intent: &Intent,
     changes: &Changes,
     (token, proof): (&Token, VerifierHash),
+    revision: Revision,
 ) -> Result<Draft<'a>, SessionError> {
     let now = desk.clock.now();
-    let mut header = intent.new_header(&desk.config, desk.new_revision()?, proof, now);
-    header.terms.seal = desk.seal(token);
+    let mut header = intent.new_header(&desk.config, revision, proof, now);
+    header.terms.change(|terms| terms.seal = desk.seal(token));
     let data = changes
         .apply(None, desk.config.max_data_size)
         .map_err(|why| too_large(desk, why))?;
@@ -376,12 +377,12 @@ fn next_draft<'a>(
     changes: &Changes,
     base: &Record,
     (token, new_proof): (&Token, Option<VerifierHash>),
+    revision: Revision,
 ) -> Result<Draft<'a>, SessionError> {
     let now = desk.clock.now();
-    let revision = desk.new_revision()?;
     let mut header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
     if new_proof.is_some() || header.terms.seal.is_none() {
-        header.terms.seal = desk.seal(token);
+        header.terms.change(|terms| terms.seal = desk.seal(token));
     }
     let data = changes
         .apply(Some(base.data()), desk.config.max_data_size)
@@ -402,13 +403,13 @@ async fn create(
 ) -> Result<Committed, SessionError> {
     let mut patience = Patience::new(desk);
     'token: while patience.lasts() {
-        let token = desk.new_token()?;
+        let (token, revision) = desk.new_token()?;
         let (key, proof) = (desk.key(token.selector()), desk.hash(&token));
         let Draft {
             record,
             ttl,
             lifetime,
-        } = new_draft(desk, intent, changes, (&token, proof))?;
+        } = new_draft(desk, intent, changes, (&token, proof), revision)?;
         loop {
             match patience.store().create(&key, &record, ttl).await {
                 Ok(Created::Created) => break,
@@ -455,12 +456,12 @@ async fn replace(
     let id = held.token.selector();
     let key = desk.key(id);
     // One new token for all attempts: whichever of them arrives, it is the one that the browser gets.
-    let (token, new_proof) = if intent.rotates() {
-        let token = desk.rotated_token(id)?;
+    let (token, new_proof, mut drawn) = if intent.rotates() {
+        let (token, revision) = desk.rotated_token(id)?;
         let proof = desk.hash(&token);
-        (token, Some(proof))
+        (token, Some(proof), Some(revision))
     } else {
-        (held.token.clone(), None)
+        (held.token.clone(), None, None)
     };
     let mut base = held.record.clone();
     let mut changes = Cow::Borrowed(&intent.changes);
@@ -468,11 +469,13 @@ async fn replace(
     let mut patience = Patience::new(desk);
     let mut turn = None;
     while patience.lasts() {
+        // Each attempt is a revision of its own.
+        let revision = drawn.take().map_or_else(|| desk.new_revision(), Ok)?;
         let Draft {
             record,
             ttl,
             lifetime,
-        } = next_draft(desk, intent, &changes, &base, (&token, new_proof))?;
+        } = next_draft(desk, intent, &changes, &base, (&token, new_proof), revision)?;
         if lifetime.is_over() {
             // The absolute limit passed while the request was under way.
             return interrupted(desk, id, base.owner());

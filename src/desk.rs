@@ -113,11 +113,13 @@ impl Desk {
         &self.random
     }
 
-    pub(crate) fn new_token(&self) -> Result<Token, RandomError> {
+    /// A token and a revision at once: the system takes as long for a few random bytes as for many.
+    pub(crate) fn new_token(&self) -> Result<(Token, Revision), RandomError> {
         Token::generate(&self.random)
     }
 
-    pub(crate) fn rotated_token(&self, id: SessionId) -> Result<Token, RandomError> {
+    /// The same, for a session that goes on.
+    pub(crate) fn rotated_token(&self, id: SessionId) -> Result<(Token, Revision), RandomError> {
         Token::rotated(id, &self.random)
     }
 

@@ -64,7 +64,7 @@ impl Intent {
     pub(crate) fn stamp(&self, card: &Card) -> Option<Stamp> {
         let terms = match &self.login {
             Some(login) => Some(&login.terms),
-            None => self.header(card).map(|header| &header.terms),
+            None => self.header(card).map(|header| &*header.terms),
         };
         self.stamp.or(terms?.stamp)
     }
@@ -147,7 +147,7 @@ impl Intent {
     fn write_header(&self, header: &mut Header, config: &SessionConfig) {
         if let Some(at) = self.reauthenticated {
             header.authenticated = Some(at);
-            header.terms.doubted = None;
+            header.terms.change(|terms| terms.doubted = None);
         }
         if let Some(login) = &self.login {
             // Nothing else moves the absolute deadline.
@@ -155,10 +155,10 @@ impl Intent {
             header.deadline = limits.absolute.map(|limit| login.at.plus(limit));
             header.authenticated = Some(login.at);
             header.user = Some(login.user.clone());
-            header.terms = login.terms.clone();
+            header.terms = login.terms.clone().into();
         }
         if let Some(stamp) = self.stamp {
-            header.terms.stamp = Some(stamp);
+            header.terms.change(|terms| terms.stamp = Some(stamp));
         }
         if let Some(expiry) = self.expiry {
             header.expiry = expiry;
@@ -209,7 +209,7 @@ mod tests {
     fn card() -> Card {
         let data = Data::parse(r#"{"n":1}"#.to_owned(), 8).unwrap();
         Card::Valid(Held {
-            token: Token::generate(&Random::System).unwrap(),
+            token: Token::generate(&Random::System).unwrap().0,
             proof: OLD,
             record: Record::new(header(), data),
             touch_due: false,

@@ -237,7 +237,7 @@ mod tests {
                 Expiry::At(START.plus(10 * HOUR)),
             ] {
                 let mut header = header(expiry);
-                header.terms.remember = remember;
+                header.terms.change(|terms| terms.remember = remember);
                 header.deadline = None;
                 let at = |time| Lifetime::new(&config, &header, START.plus(time));
                 let used = |used: Duration, passed: Duration| {
@@ -283,7 +283,7 @@ mod tests {
         ] {
             let mut header = header(Expiry::Default);
             header.deadline = None;
-            header.terms.remember = remember;
+            header.terms.change(|terms| terms.remember = remember);
             let life = Lifetime::new(config, &header, START);
             assert_eq!(life.time_to_live(), ttl, "{remember:?}");
             assert_eq!(life.max_age(), max_age, "{remember:?}");
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn shortening_the_limits_of_logins_that_are_remembered_takes_effect_at_once() {
         let mut header = header(Expiry::Default);
-        header.terms.remember = Some(true);
+        header.terms.change(|terms| terms.remember = Some(true));
         header.deadline = Some(START.plus(30 * DAY));
         let over = |config: &SessionConfig, after| {
             Lifetime::new(config, &header, START.plus(after)).is_over()

@@ -26,7 +26,7 @@ use std::time::Duration;
 pub use self::binding::Binding;
 pub(crate) use self::binding::CLOCK_DIFFERENCE;
 use self::binding::IndexWrite;
-pub(crate) use self::terms::Terms;
+pub(crate) use self::terms::{KeptTerms, Terms};
 use crate::clock::Timestamp;
 use crate::data::Data;
 use crate::token::{Random, RandomError, VerifierHash};
@@ -36,7 +36,8 @@ use crate::token::{Random, RandomError, VerifierHash};
 pub struct Revision(pub(crate) [u8; 8]);
 
 impl Revision {
-    const NONE: Self = Self([0; 8]);
+    pub(crate) const LEN: usize = 8;
+    const NONE: Self = Self([0; Self::LEN]);
 
     /// The eight bytes, as they stand at offset 1 of an encoded record.
     #[must_use]
@@ -45,12 +46,19 @@ impl Revision {
     }
 
     pub(crate) fn generate(random: &Random) -> Result<Self, RandomError> {
-        let mut bytes = [0; 8];
+        let mut bytes = [0; Self::LEN];
         random.fill(&mut bytes)?;
+        Ok(Self::from_random(&bytes))
+    }
+
+    /// Of so many random bytes.
+    pub(crate) fn from_random(random: &[u8]) -> Self {
+        let mut bytes = [0; Self::LEN];
+        bytes.copy_from_slice(random);
         if bytes == Self::NONE.0 {
             bytes[7] = 1;
         }
-        Ok(Self(bytes))
+        Self(bytes)
     }
 }
 
@@ -96,7 +104,7 @@ pub(crate) struct Header {
     pub(crate) authenticated: Option<Timestamp>,
     pub(crate) user: Option<Arc<str>>,
     pub(crate) expiry: Expiry,
-    pub(crate) terms: Terms,
+    pub(crate) terms: KeptTerms,
     /// Oldest first, at most [`Header::MAX_RETIRED`].
     pub(crate) retired: Vec<Retired>,
 }
@@ -117,7 +125,7 @@ impl Header {
             authenticated: None,
             user: None,
             expiry: Expiry::Default,
-            terms: Terms::default(),
+            terms: KeptTerms::default(),
             retired: Vec::new(),
         }
     }
@@ -390,7 +398,7 @@ impl Record {
             });
         }
         if format == Self::FORMAT_WITH_TERMS {
-            header.terms = Terms::decode(&mut rest)?;
+            header.terms = Terms::decode(&mut rest)?.into();
         }
         let start = bytes.len() - rest.0.len();
         let mut json = bytes;

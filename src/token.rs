@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::base64url::{self, is_base64url};
+use crate::record::Revision;
 
 const SELECTOR_LEN: usize = 20;
 const VERIFIER_LEN: usize = 24;
@@ -117,28 +118,28 @@ impl Token {
     /// The length of a token in bytes, which are all ASCII.
     pub(crate) const LEN: usize = SELECTOR_LEN + VERIFIER_LEN;
 
-    /// A new token, all random.
-    pub(crate) fn generate(random: &Random) -> Result<Self, RandomError> {
-        let mut bytes = [0; 33];
-        random.fill(&mut bytes)?;
-        let mut text = [0; Self::LEN];
-        base64url::encode(&bytes, &mut text);
-        bytes.zeroize();
-        let token = Self::from_text(&text);
-        text.zeroize();
-        Ok(token)
+    /// A new token, all random, and the revision of what is written under it.
+    pub(crate) fn generate(random: &Random) -> Result<(Self, Revision), RandomError> {
+        let mut bytes = Zeroizing::new([0; Self::LEN / 4 * 3 + Revision::LEN]);
+        random.fill(bytes.as_mut_slice())?;
+        let (bytes, revision) = bytes.split_at(Self::LEN / 4 * 3);
+        let mut text = Zeroizing::new([0; Self::LEN]);
+        base64url::encode(bytes, text.as_mut_slice());
+        Ok((Self::from_text(&text), Revision::from_random(revision)))
     }
 
-    /// A new secret for the same session.
-    pub(crate) fn rotated(selector: SessionId, random: &Random) -> Result<Self, RandomError> {
-        let mut bytes = Zeroizing::new([0; VERIFIER_LEN / 4 * 3]);
+    /// A new secret for the same session, and the revision of what is written with it.
+    pub(crate) fn rotated(
+        selector: SessionId,
+        random: &Random,
+    ) -> Result<(Self, Revision), RandomError> {
+        let mut bytes = Zeroizing::new([0; VERIFIER_LEN / 4 * 3 + Revision::LEN]);
         random.fill(bytes.as_mut_slice())?;
+        let (bytes, revision) = bytes.split_at(VERIFIER_LEN / 4 * 3);
         let mut verifier = Zeroizing::new([0; VERIFIER_LEN]);
-        base64url::encode(bytes.as_slice(), verifier.as_mut_slice());
-        Ok(Self {
-            selector,
-            verifier: Verifier(verifier),
-        })
+        base64url::encode(bytes, verifier.as_mut_slice());
+        let verifier = Verifier(verifier);
+        Ok((Self { selector, verifier }, Revision::from_random(revision)))
     }
 
     /// Reads a cookie's value: exactly 44 bytes of base64url, or nothing.
@@ -356,6 +357,8 @@ impl std::error::Error for RandomError {}
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
     use proptest::prelude::{any, proptest};
 
     use super::*;
@@ -368,10 +371,25 @@ mod tests {
 
     #[test]
     fn a_generated_token_is_44_characters_of_base64url_and_reads_back() {
-        let token = Token::generate(&Random::System).unwrap();
+        let token = Token::generate(&Random::System).unwrap().0;
         let written = text(&token);
         assert_eq!(written.len(), 44);
         assert!(Token::parse(written.as_bytes()).unwrap().same_as(&token));
+    }
+
+    #[test]
+    fn a_token_and_its_revision_are_drawn_at_once() {
+        let draws = std::sync::Arc::new(AtomicU8::new(1));
+        let drawn = draws.clone();
+        let random = Random::Function(std::sync::Arc::new(move |out| {
+            out.fill(drawn.fetch_add(1, Ordering::SeqCst));
+            true
+        }));
+        let (token, revision) = Token::generate(&random).unwrap();
+        assert_eq!(revision.as_bytes(), &[1; 8]);
+        let (_, revision) = Token::rotated(token.selector(), &random).unwrap();
+        assert_eq!(revision.as_bytes(), &[2; 8]);
+        assert_eq!(draws.load(Ordering::SeqCst), 3);
     }
 
     #[test]
@@ -379,12 +397,12 @@ mod tests {
         let bytes: [u8; 33] =
             std::array::from_fn(|place| u8::try_from((place * 37 + 250) % 256).unwrap());
         let random = Random::Function(std::sync::Arc::new(move |out| {
-            out.copy_from_slice(&bytes);
+            out[..bytes.len()].copy_from_slice(&bytes);
             true
         }));
         // python3 -c 'import base64; print(base64.urlsafe_b64encode(bytes((i*37+250)%256 for i in range(33))))'
         assert_eq!(
-            text(&Token::generate(&random).unwrap()),
+            text(&Token::generate(&random).unwrap().0),
             "-h9EaY6z2P0iR2yRttsAJUpvlLneAyhNcpe84QYrUHWa"
         );
     }
@@ -397,15 +415,15 @@ mod tests {
 
     #[test]
     fn a_rotated_token_keeps_its_selector_and_changes_its_verifier() {
-        let token = Token::generate(&Random::System).unwrap();
-        let rotated = Token::rotated(token.selector(), &Random::System).unwrap();
+        let token = Token::generate(&Random::System).unwrap().0;
+        let rotated = Token::rotated(token.selector(), &Random::System).unwrap().0;
         assert_eq!(token.selector(), rotated.selector());
         assert!(!token.same_as(&rotated));
     }
 
     #[test]
     fn nothing_printed_of_a_token_shows_its_verifier() {
-        let token = Token::generate(&Random::System).unwrap();
+        let token = Token::generate(&Random::System).unwrap().0;
         let secret = text(&token)[20..].to_owned();
         let hash = VerifierHasher::new("p", "n").hash(&token);
         let printed = format!("{token:?} {token:#?} {hash:?} {}", token.selector());
@@ -455,16 +473,16 @@ mod tests {
 
     #[test]
     fn the_hash_differs_with_prefix_namespace_selector_and_verifier() {
-        let token = Token::generate(&Random::System).unwrap();
+        let token = Token::generate(&Random::System).unwrap().0;
         let hash = VerifierHasher::new("shop:", "id").hash(&token);
         let others = [
             VerifierHasher::new("shop", ":id").hash(&token),
             VerifierHasher::new("shop:", "admin").hash(&token),
             VerifierHasher::new("blog:", "id").hash(&token),
             VerifierHasher::new("shop:", "id")
-                .hash(&Token::rotated(token.selector(), &Random::System).unwrap()),
+                .hash(&Token::rotated(token.selector(), &Random::System).unwrap().0),
             VerifierHasher::new("shop:", "id").hash(&Token {
-                selector: Token::generate(&Random::System).unwrap().selector,
+                selector: Token::generate(&Random::System).unwrap().0.selector,
                 verifier: token.verifier.clone(),
             }),
         ];

@@ -263,7 +263,7 @@ fn doubted_since(record: &Record, now: Timestamp, revision: Option<Revision>) ->
     if let Some(revision) = revision {
         header.revise(revision);
     }
-    header.terms.doubted = Some(now);
+    header.terms.change(|terms| terms.doubted = Some(now));
     Record::new(header, record.data().clone())
 }
 

@@ -9,6 +9,7 @@
 //! | 16 | the seal of the client's fingerprint |
 //! | 6 | since when it is doubted whether the session is still its user's |
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::{DecodeError, Reader};
@@ -31,6 +32,32 @@ pub(crate) struct Terms {
     pub(crate) doubted: Option<Timestamp>,
 }
 
+/// The terms of a record, which take no more room than a pointer where there are none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeptTerms(Option<Box<Terms>>);
+
+impl KeptTerms {
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Terms)) {
+        let mut terms = Terms::clone(self);
+        change(&mut terms);
+        *self = terms.into();
+    }
+}
+
+impl From<Terms> for KeptTerms {
+    fn from(terms: Terms) -> Self {
+        Self((terms.flags() != 0).then(|| Box::new(terms)))
+    }
+}
+
+impl Deref for KeptTerms {
+    type Target = Terms;
+
+    fn deref(&self) -> &Terms {
+        self.0.as_deref().unwrap_or(&Terms::NONE)
+    }
+}
+
 const STAMP: u8 = 1;
 const REMEMBERED: u8 = 2;
 const FORGOTTEN: u8 = 4;
@@ -42,6 +69,14 @@ const KNOWN: u8 = STAMP | REMEMBERED | FORGOTTEN | CLIENT | SEAL | DOUBT;
 const TIME_LEN: usize = 6;
 
 impl Terms {
+    const NONE: Self = Self {
+        stamp: None,
+        remember: None,
+        client: None,
+        seal: None,
+        doubted: None,
+    };
+
     /// How many bytes they take in a record; none if there is nothing to say.
     pub(super) fn len(&self) -> usize {
         let client = self.client.as_ref().map_or(0, |client| 1 + client.len());

@@ -61,7 +61,7 @@ fn records() -> impl Strategy<Value = Record> {
                 header.user = user.map(Into::into);
                 header.expiry = expiry;
                 header.retired = retired;
-                header.terms = terms;
+                header.terms = terms.into();
                 let json = serde_json::to_string(&values).unwrap();
                 Record::new(header, Data::parse(json, Record::MAX_DEPTH).unwrap())
             },
@@ -96,9 +96,9 @@ fn the_layout_is_as_documented() {
 #[test]
 fn the_terms_of_a_login_stand_before_the_data_and_cost_nothing_where_there_are_none() {
     let without = sample().encode();
-    let with = |terms| {
+    let with = |terms: Terms| {
         let header = Header {
-            terms,
+            terms: terms.into(),
             ..sample().header().clone()
         };
         let bytes =
@@ -244,13 +244,13 @@ fn a_full_record_is_one_buffer_of_its_exact_length() {
     let mut header = sample().header().clone();
     header.authenticated = Some(header.created);
     header.expiry = Expiry::At(header.created);
-    header.terms = Terms {
+    header.terms = KeptTerms::from(Terms {
         stamp: Some(Stamp([1; 16])),
         remember: Some(true),
         client: Some("Firefox".into()),
         seal: Some(Seal([2; 16])),
         doubted: Some(header.created),
-    };
+    });
     for step in 1..=4 {
         let minute = Duration::from_secs(60);
         header.rotate(VerifierHash([step; 32]), header.created, minute);

@@ -5,6 +5,8 @@
 //! back, as every touch does, leaves the queue alone: whoever works the queue off puts the entry where it belongs by then.
 //! So a touch is one lookup, and a session touched a million times takes no more room than one never touched.
 
+mod entries;
+mod queue;
 mod table;
 mod users;
 
@@ -411,7 +413,7 @@ impl SessionStore for MemoryStore {
         // Without room for a tombstone, nothing is there all the same, which is what was asked for: no call of this store
         // arrives late, so there is nothing that the tombstone would have to keep out.
         let before = self.0.with_room(shard, now, &mut expired, |table| {
-            (table.entries.contains_key(key) || self.0.reserve())
+            (table.entries.find(key).is_some() || self.0.reserve())
                 .then(|| table.put(key, None, now.plus(TOMBSTONE_LIFETIME)))
         });
         self.0.forget(&expired, now);

@@ -210,14 +210,13 @@ async fn s36_late_requests_of_a_browser_that_logged_out_change_nothing(place: Pl
 
 async fn s37_an_id_that_is_taken_is_never_overwritten(place: Place) {
     let tokens = AtomicU8::new(0);
-    let others = AtomicU8::new(1);
     // The first two tokens are the same; revisions differ, as they must.
     let configure = |layer: SessionLayerBuilder| {
         layer.random(move |bytes| {
-            bytes.fill(match bytes.len() {
-                33 => tokens.fetch_add(1, Ordering::SeqCst) / 2,
-                _ => others.fetch_add(1, Ordering::SeqCst),
-            });
+            let drawn = tokens.fetch_add(1, Ordering::SeqCst);
+            let (token, revision) = bytes.split_at_mut(33);
+            token.fill(drawn / 2);
+            revision.fill(drawn + 1);
             true
         })
     };

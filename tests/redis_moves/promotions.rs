@@ -250,6 +250,11 @@ opens the session, and its user logs in again. A login is the exception: it begi
 made where too few have that. As long as a replica that is waited for is gone, nobody can log in, rotate or log out with a
 200. So have one more replica than are waited for.
 
+A connection stands still while it waits, and who comes next waits behind. While replicas are missing, a server serves one
+such call per timeout on each of the store's `connections`: ten in a second with 100 ms. Those whose turn does not come within
+the response timeout get a 503 too, and with them the change may not have been made: a session may go on after its logout,
+until the visitor tries again. So keep the timeout short, and allow for more connections where many log out at once.
+
 What it does not exclude: with more replicas than are waited for, one may be promoted that has not got the change. Redis
 prefers the one that has got most, which is that which answered, unless that one is cut off too. And a cluster or a set of
 sentinels that is split in two may promote a replica while its old primary, and a replica with it, are alive on the other side.

@@ -98,8 +98,9 @@ async fn a_store_that_the_applications_client_of_sentinels_leads_keeps_the_contr
 
 #[tokio::test]
 async fn a_connection_to_a_cluster_serves_a_store_and_follows_what_moves() {
-    let cluster = deployment::cluster();
-    let connection = cluster_connection(cluster).await;
+    // Its own, because a slot stays on its way.
+    let cluster = RedisCluster::start();
+    let connection = cluster_connection(&cluster).await;
     let store = RedisStore::from_cluster_connection(connection, "keycard:own:", LONG).unwrap();
     serves(&store).await;
 

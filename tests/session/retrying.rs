@@ -191,8 +191,9 @@ async fn an_id_that_is_taken_is_left_to_whom_it_belongs() {
     let draws = AtomicU8::new(0);
     let random = move |bytes: &mut [u8]| {
         let draw = draws.fetch_add(1, Ordering::SeqCst);
-        let token = bytes.len() == 33;
-        bytes.fill(if token && draw < 4 { 1 } else { draw });
+        let (token, revision) = bytes.split_at_mut(33);
+        token.fill(draw.max(1));
+        revision.fill(draw);
         true
     };
     let layer = SessionLayer::builder(MemoryStore::new()).random(random);

@@ -14,7 +14,7 @@ use crate::token::{Random, Token, VerifierHash};
 /// If the system has no random numbers.
 #[must_use]
 pub fn sample_key() -> RecordKey {
-    let token = Token::generate(&Random::System).expect("random numbers");
+    let token = Token::generate(&Random::System).expect("random numbers").0;
     RecordKey::new("id", token.selector())
 }
 

@@ -1,13 +1,11 @@
 //! A part of a [`MemoryStore`](super::MemoryStore)'s entries, behind a lock of its own, and the queue in which they expire.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use foldhash::fast::FixedState;
-
 use super::Expired;
+use super::entries::Entries;
+use super::queue::Queue;
 use crate::clock::Timestamp;
 use crate::store::{Loaded, Record, RecordKey, Replaced, Revision};
 
@@ -48,33 +46,19 @@ impl Shard {
     }
 }
 
+#[derive(Default)]
 pub(super) struct Table {
-    // Only ids that the server drew at random are inserted. Whoever throws away the sessions he does not like chooses among
-    // them, but not by a hash whose seed he does not know. So it need not be one that withstands chosen keys.
-    pub(super) entries: HashMap<RecordKey, Entry, FixedState>,
-    /// One element for each entry: its `queued`, and its key.
-    pub(super) queue: BTreeSet<(Timestamp, RecordKey)>,
+    pub(super) entries: Entries,
+    /// The same entries by their numbers: at their expiry, or before it.
+    pub(super) queue: Queue,
     /// How many entries are records, expired or not.
     pub(super) records: usize,
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        let seed = RandomState::new().hash_one(());
-        Self {
-            entries: HashMap::with_hasher(FixedState::with_seed(seed)),
-            queue: BTreeSet::new(),
-            records: 0,
-        }
-    }
 }
 
 pub(super) struct Entry {
     /// `None`: a tombstone.
     pub(super) record: Option<Record>,
     pub(super) expires: Timestamp,
-    /// Where the entry stands in the queue: at its expiry, or before it.
-    pub(super) queued: Timestamp,
 }
 
 impl Entry {
@@ -108,19 +92,14 @@ impl Table {
         expires: Timestamp,
     ) -> Option<Record> {
         self.records += usize::from(record.is_some());
-        let Some(entry) = self.entries.get_mut(key) else {
-            self.queue.insert((expires, key.clone()));
-            let entry = Entry {
-                record,
-                expires,
-                queued: expires,
-            };
-            self.entries.insert(key.clone(), entry);
+        let Some(number) = self.entries.find(key) else {
+            self.queue.push(expires);
+            self.entries.push(key.clone(), Entry { record, expires });
             return None;
         };
-        let before = std::mem::replace(&mut entry.record, record);
+        let before = std::mem::replace(&mut self.entries[number].record, record);
         self.records -= usize::from(before.is_some());
-        move_expiry(&mut self.queue, key, entry, expires);
+        self.move_expiry(number, expires);
         before
     }
 
@@ -133,14 +112,15 @@ impl Table {
         now: Timestamp,
         expires: Timestamp,
     ) -> (Replaced, Option<Record>) {
-        let Some(entry) = self.entries.get_mut(key) else {
+        let Some(number) = self.entries.find(key) else {
             return (Replaced::Conflict(Loaded::Absent), None);
         };
+        let entry = &mut self.entries[number];
         match entry.record.as_ref().filter(|_| now < entry.expires) {
             Some(kept) if kept.includes(record.revision()) => (Replaced::Replaced, None),
             Some(kept) if kept.revision() == expected => {
                 let before = entry.record.replace(record.settled());
-                move_expiry(&mut self.queue, key, entry, expires);
+                self.move_expiry(number, expires);
                 (Replaced::Replaced, before)
             }
             _ => (Replaced::Conflict(entry.load(now)), None),
@@ -154,14 +134,15 @@ impl Table {
         now: Timestamp,
         expires: Timestamp,
     ) -> bool {
-        let at_revision = |entry: &&mut Entry| {
+        let at_revision = |number: &usize| {
+            let entry = &self.entries[*number];
             let record = entry.record.as_ref().filter(|_| entry.lives(now));
             record.is_some_and(|record| record.revision() == expected)
         };
-        let Some(entry) = self.entries.get_mut(key).filter(at_revision) else {
+        let Some(number) = self.entries.find(key).filter(at_revision) else {
             return false;
         };
-        move_expiry(&mut self.queue, key, entry, expires);
+        self.move_expiry(number, expires);
         true
     }
 
@@ -169,18 +150,15 @@ impl Table {
     pub(super) fn work_off(&mut self, now: Timestamp) -> Vec<Expired> {
         let mut expired = Vec::new();
         for _ in 0..STEP {
-            if self.queue.first().is_none_or(|(at, _)| *at > now) {
-                break;
-            }
-            let Some((_, key)) = self.queue.pop_first() else {
+            let Some((_, number)) = self.queue.first().filter(|(at, _)| *at <= now) else {
                 break;
             };
-            match self.entries.get_mut(&key) {
-                Some(entry) if entry.lives(now) => {
-                    entry.queued = entry.expires;
-                    self.queue.insert((entry.queued, key));
-                }
-                _ => expired.extend(self.entries.remove(&key).map(|entry| (key, entry))),
+            let entry = &self.entries[number];
+            if entry.lives(now) {
+                self.queue.set(number, entry.expires);
+            } else {
+                self.queue.swap_remove(number);
+                expired.push(self.entries.swap_remove(number));
             }
         }
         self.records -= expired
@@ -191,24 +169,16 @@ impl Table {
         let capacity = self.entries.capacity();
         if capacity > 1024 && self.entries.len() < capacity / 8 {
             self.entries.shrink_to(capacity / 4);
+            self.queue.shrink_to(capacity / 4);
         }
         expired
     }
-}
 
-/// Gives an entry a new expiry, and its new place in the queue if the one it has would be too late.
-fn move_expiry(
-    queue: &mut BTreeSet<(Timestamp, RecordKey)>,
-    key: &RecordKey,
-    entry: &mut Entry,
-    expires: Timestamp,
-) {
-    entry.expires = expires;
-    if expires < entry.queued {
-        let place = (entry.queued, key.clone());
-        if let Some((_, key)) = queue.take(&place) {
-            queue.insert((expires, key));
+    /// Gives an entry a new expiry, and its new place in the queue if the one it has would be too late.
+    fn move_expiry(&mut self, number: usize, expires: Timestamp) {
+        self.entries[number].expires = expires;
+        if expires < self.queue.at(number) {
+            self.queue.set(number, expires);
         }
-        entry.queued = expires;
     }
 }

@@ -22,13 +22,12 @@ impl MemoryStore {
         let mut kept = 0;
         for shard in &self.0.shards {
             let table = shard.lock();
-            assert_eq!(table.queue.len(), table.entries.len());
-            for (queued, key) in &table.queue {
-                let entry = &table.entries[key];
-                assert!(entry.queued == *queued && *queued <= entry.expires);
+            for (number, (key, entry)) in table.entries.iter().enumerate() {
+                assert_eq!(table.entries.find(key), Some(number));
+                assert!(table.queue.at(number) <= entry.expires);
             }
-            let records = table.entries.values();
-            let records = records.filter(|entry| entry.record.is_some()).count();
+            let records = table.entries.iter();
+            let records = records.filter(|(_, entry)| entry.record.is_some()).count();
             assert_eq!(table.records, records);
             let front = table
                 .queue

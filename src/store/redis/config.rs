@@ -239,6 +239,11 @@ impl RedisConfig {
     /// [figures](crate::documentation::failover) are measured. A login waits for the entry in the list of its user's
     /// sessions, and is not made if too few replicas have that.
     ///
+    /// A connection stands still while it waits. Where replicas are missing, each of the [`connections`](Self::connections)
+    /// to a server carries out one such call per `timeout`, and one whose turn does not come in time fails with
+    /// [`OutcomeUnknown`](crate::store::StoreErrorKind::OutcomeUnknown), perhaps without having been carried out. So keep it
+    /// short.
+    ///
     /// In a file: `wait_replicas = { count = 1, timeout = "100ms" }`. Off by default: it costs such a call one answer of a
     /// replica, and all of them where the replicas are gone.
     #[must_use]

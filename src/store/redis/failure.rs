@@ -94,8 +94,8 @@ impl std::error::Error for Failure {
 fn kind_of(code: &str) -> StoreErrorKind {
     match code {
         "OOM" => StoreErrorKind::Full,
-        // What passes by itself: starting up, a long script, a fail-over, a disk that is full.
-        "LOADING" | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "NOREPLICAS"
+        // What passes by itself: starting up, a long script, a fail-over, a slot on its way, a disk that is full.
+        "LOADING" | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" | "ASK" | "TRYAGAIN" | "NOREPLICAS"
         | "MISCONF" => StoreErrorKind::Unavailable,
         // What somebody has to put right: NOAUTH, WRONGPASS, NOPERM, READONLY, MOVED, an unknown command.
         _ => StoreErrorKind::Refused,
@@ -287,6 +287,7 @@ mod tests {
             ("NOAUTH", StoreErrorKind::Refused),
             ("NOPERM", StoreErrorKind::Refused),
             ("READONLY", StoreErrorKind::Refused),
+            ("ASK", StoreErrorKind::Unavailable),
             ("MOVED", StoreErrorKind::Refused),
             ("ERR", StoreErrorKind::Refused),
         ] {

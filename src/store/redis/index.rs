@@ -5,10 +5,11 @@ use std::sync::Arc;
 use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
+use super::ask::confirmed;
 use super::command::{self, Key, Run};
 use super::failure::Failure;
 use super::wait::Waiting;
-use super::{RedisStore, confirmed, reply, scripts};
+use super::{RedisStore, reply, scripts};
 use crate::store::{
     Binding, Indexed, LOGIN_LIFETIME, Loaded, MARKER_LIFETIME, Owner, Record, RecordKey, SessionId,
     StoreError, StoreErrorKind, UserIndex, of_whom,

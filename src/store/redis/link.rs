@@ -11,22 +11,18 @@
 //!
 //! The next attempt asks anew where the [target](super::target) is.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, PushInfo, PushKind, RedisError,
-};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::connect::{Connected, connect};
 use super::failure::NoConnection;
 use super::target::Target;
-use super::version;
 use crate::store::StoreError;
 
 /// How long to wait before the second try of an attempt to connect, from the beginning of an attempt that failed to that of
@@ -38,12 +34,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// A call that is given up after it has waited this long for an answer says that the connection may be half open.
 const SUSPICIOUS: Duration = Duration::from_millis(100);
-
-/// How many commands may queue for the connection's task before a call waits for a place. Places are allocated as needed.
-const QUEUE: usize = 1024;
-
-/// How many bytes are gathered before they must be written.
-const WRITE_BUFFER: usize = 64 * 1024;
 
 /// The connection, if there is one, and the way to another.
 pub(super) struct Link(Arc<Shared>);
@@ -75,15 +65,6 @@ enum Way {
 }
 
 type Outcome = Option<Result<Connected, StoreError>>;
-
-/// A connection, and what is known about it.
-#[derive(Clone)]
-struct Connected {
-    connection: MultiplexedConnection,
-    since: Instant,
-    /// Set when the connection was closed; also what tells one connection from another.
-    closed: Arc<AtomicBool>,
-}
 
 impl Link {
     pub(super) fn new(target: Target, connect_timeout: Duration) -> Self {
@@ -181,8 +162,7 @@ impl Shared {
     /// Lets a connection go, if it is still the one in use.
     fn discard(&self, failed: &Connected) {
         let mut state = self.state();
-        if matches!(&*state, State::Connected(current) if Arc::ptr_eq(&current.closed, &failed.closed))
-        {
+        if matches!(&*state, State::Connected(current) if current.is(failed)) {
             let old = std::mem::replace(&mut *state, State::Idle);
             drop(state);
             // Outside the lock: the last clone of a connection ends its task.
@@ -199,7 +179,7 @@ impl Shared {
     fn way(self: &Arc<Self>) -> Result<Way, StoreError> {
         let mut state = self.state();
         match &*state {
-            State::Connected(connected) if !connected.closed.load(Ordering::Acquire) => {
+            State::Connected(connected) if !connected.is_closed() => {
                 return Ok(Way::Connected(connected.clone()));
             }
             // An error means that it is closed.
@@ -236,10 +216,10 @@ impl Shared {
     async fn connect_twice(&self, begun: Instant) -> Result<Connected, StoreError> {
         let deadline = begun + self.connect_timeout;
         let tries = async {
-            match self.connect().await {
+            match connect(&self.target, &self.address).await {
                 Err(error) if error.may_pass() => {
                     sleep(pause()).await;
-                    self.connect().await
+                    connect(&self.target, &self.address).await
                 }
                 result => result,
             }
@@ -247,67 +227,6 @@ impl Shared {
         match timeout_at(deadline, tries).await {
             Ok(result) => result.map_err(NoConnection::into_error),
             Err(_) => Err(self.timed_out()),
-        }
-    }
-
-    async fn connect(&self) -> Result<Connected, NoConnection> {
-        let failed = |error| NoConnection::from_error(&self.address, error);
-        let closed = Arc::new(AtomicBool::new(false));
-        let notice = Arc::clone(&closed);
-        let config = unbounded()
-            .set_pipeline_buffer_size(QUEUE)
-            .set_write_backpressure_boundary(WRITE_BUFFER)
-            .set_push_sender(move |push: PushInfo| {
-                if push.kind == PushKind::Disconnection {
-                    notice.store(true, Ordering::Release);
-                }
-                Ok::<(), redis::aio::SendError>(())
-            });
-        let client = self.target.find().await?;
-        let mut connection = match self.open(&client, &config).await {
-            Ok(connection) => connection,
-            Err(error) if knows_no_hello(&error) => return Err(self.too_old(&client, error).await),
-            Err(error) => return Err(failed(error)),
-        };
-        let hello = connection
-            .send_packed_command(&version::hello())
-            .await
-            .map_err(failed)?;
-        self.target.prepare(&mut connection, &hello).await?;
-        Ok(Connected {
-            connection,
-            since: Instant::now(),
-            closed,
-        })
-    }
-
-    async fn open(
-        &self,
-        client: &Client,
-        config: &AsyncConnectionConfig,
-    ) -> Result<MultiplexedConnection, RedisError> {
-        client
-            .get_multiplexed_async_connection_with_config(config)
-            .await
-    }
-
-    /// Asks a server that does not know `HELLO` what it is, in the older protocol.
-    async fn too_old(&self, client: &Client, error: RedisError) -> NoConnection {
-        let info = client.get_connection_info();
-        let settings = info.redis_settings().clone();
-        let asked = async {
-            let info = info
-                .clone()
-                .set_redis_settings(settings.set_protocol(ProtocolVersion::RESP2));
-            let mut connection = self.open(&Client::open(info)?, &unbounded()).await?;
-            connection.send_packed_command(&version::info()).await
-        };
-        match asked.await.ok().as_ref().and_then(version::in_info) {
-            Some(version) => NoConnection::TooOld {
-                address: self.address.clone(),
-                version: version.to_owned(),
-            },
-            None => NoConnection::from_error(&self.address, error),
         }
     }
 }
@@ -318,18 +237,6 @@ fn pause() -> Duration {
     // Without randomness all wait for the same time, and connect all the same.
     let _ = SysRng.try_fill_bytes(&mut dice);
     PAUSE + PAUSE * u32::from(dice[0]) / 256
-}
-
-/// No time-outs of the connection's own: an attempt and a call each have one deadline for all that they do.
-pub(super) fn unbounded() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(None)
-        .set_response_timeout(None)
-}
-
-fn knows_no_hello(error: &RedisError) -> bool {
-    let unknown = |detail: &str| detail.starts_with("unknown command");
-    error.kind() == ErrorKind::RESP3NotSupported || error.detail().is_some_and(unknown)
 }
 
 #[cfg(test)]

@@ -101,17 +101,20 @@
 //! whose entry was lost goes on, and is in no list until its user logs in on it again.
 
 mod address;
+mod ask;
 mod backend;
 mod check;
 #[cfg(feature = "redis-cluster")]
 mod cluster;
 mod command;
 mod config;
+mod connect;
 mod dial;
 mod failure;
 mod index;
 mod link;
 mod node;
+mod open;
 #[cfg(feature = "redis-1")]
 mod own;
 #[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
@@ -128,22 +131,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Pipeline, ServerErrorKind, Value};
-use tokio::time::Instant;
+use redis::{Pipeline, Value};
 
+use self::ask::confirmed;
 use self::backend::Backend;
 use self::command::{Key, Run};
 pub use self::config::RedisConfig;
 use self::failure::Failure;
 pub use self::failure::RedisStoreError;
-use self::wait::{Wait, Waiting};
+use self::wait::Wait;
 use super::{
     Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
-    TOMBSTONE_LIFETIME, UserIndexRef,
+    UserIndexRef,
 };
-
-/// How long a replica has to answer, at most.
-const REPLICA_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Keeps sessions in Redis or Valkey. Clones are the same store, and share its connection.
 ///
@@ -162,256 +162,11 @@ struct Inner {
 }
 
 impl RedisStore {
-    /// Connects to the server at a URL or of a [`RedisConfig`], and makes sure that it answers and is new enough.
-    ///
-    /// It takes no longer than the [connect timeout](RedisConfig::connect_timeout). Of what [`check`](RedisStore::check) finds
-    /// in the server's settings it warns in the log.
-    ///
-    /// # Errors
-    ///
-    /// A configuration that cannot be used, a server that does not answer, refuses the password, or is too old. The error's
-    /// text is for the operator; it does not contain the password.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a Tokio runtime with I/O and time.
-    pub async fn connect(config: impl Into<RedisConfig>) -> Result<Self, RedisStoreError> {
-        let config = config.into().check()?;
-        let deadline = Instant::now() + config.connect_timeout;
-        let store = Self::of(config)?;
-        let connected = store.0.backend.connect(deadline).await;
-        connected.map_err(|failure| RedisStoreError::connecting(failure.of_a_read()))?;
-        store.warn(deadline).await;
-        Ok(store)
-    }
-
-    /// The same without connecting: the first call will. For an application that starts before its Redis does.
-    ///
-    /// A server that then turns out to be too old, or refuses the password, refuses every call
-    /// ([`Refused`](super::StoreErrorKind::Refused)), until it has been put right.
-    ///
-    /// # Errors
-    ///
-    /// A configuration that cannot be used.
-    pub fn lazy(config: impl Into<RedisConfig>) -> Result<Self, RedisStoreError> {
-        Self::of(config.into().check()?)
-    }
-
-    fn of(mut config: config::Checked) -> Result<Self, RedisStoreError> {
-        Ok(Self(Arc::new(Inner {
-            prefix: std::mem::take(&mut config.prefix),
-            response_timeout: config.response_timeout,
-            wait: config.wait,
-            replicas: config.replicas,
-            backend: Backend::of(config)?,
-        })))
-    }
-
-    /// A store over a connection that the application already has, of the `redis` crate's major version 1.
-    ///
-    /// Prefer [`connect`](RedisStore::connect), which takes better care: this connection is used as it was configured, and
-    /// does not reconnect after time-outs. Give it at most one retry and delays below 250 ms, or calls go on failing for
-    /// seconds after the server is back. Each call ends after `response_timeout` all the same. A connection that was made
-    /// with a database number, or another user, keeps them.
-    ///
-    /// A plain `MultiplexedConnection` is not accepted: it never reconnects.
-    ///
-    /// # Errors
-    ///
-    /// An empty prefix, or a `response_timeout` of zero or of more than an hour.
-    #[cfg(feature = "redis-1")]
-    pub fn from_connection_manager(
-        connection: redis::aio::ConnectionManager,
-        prefix: impl Into<String>,
-        response_timeout: Duration,
-    ) -> Result<Self, RedisStoreError> {
-        let own = own::Own::new(own::Connection::Manager(connection));
-        Self::over(Backend::own(own), prefix.into(), response_timeout)
-    }
-
-    /// A store over a connection to a cluster that the application already has, of the `redis` crate's major version 1.
-    ///
-    /// Prefer [`connect`](RedisStore::connect), which takes better care: this connection is used as it was configured, and
-    /// sends a command again where it does not know whether it arrived. Leave it at least two
-    /// [retries](redis::cluster::ClusterClientBuilder::retries), which it takes to follow a slot that moves; and have it
-    /// read from primaries. Each call ends after `response_timeout` all the same.
-    ///
-    /// # Errors
-    ///
-    /// An empty prefix, or a `response_timeout` of zero or of more than an hour.
-    #[cfg(all(feature = "redis-1", feature = "redis-cluster"))]
-    pub fn from_cluster_connection(
-        connection: redis::cluster_async::ClusterConnection,
-        prefix: impl Into<String>,
-        response_timeout: Duration,
-    ) -> Result<Self, RedisStoreError> {
-        let own = own::Own::new(own::Connection::Cluster(connection));
-        Self::over(Backend::own(own), prefix.into(), response_timeout)
-    }
-
-    /// A store over the primary that the application's client of sentinels finds, of the `redis` crate's major version 1.
-    ///
-    /// The client is asked for the primary whenever there is a connection to be made; the connections are the store's own,
-    /// with the same care as those of [`connect`](RedisStore::connect). It has to be one for
-    /// [`Master`](redis::sentinel::SentinelServerType::Master).
-    ///
-    /// # Errors
-    ///
-    /// An empty prefix, or a `response_timeout` of zero or of more than an hour.
-    #[cfg(all(feature = "redis-1", feature = "redis-sentinel"))]
-    pub fn from_sentinel_client(
-        client: redis::sentinel::SentinelClient,
-        prefix: impl Into<String>,
-        response_timeout: Duration,
-    ) -> Result<Self, RedisStoreError> {
-        let backend = Backend::watched(sentinel::Sentinels::of_the_application(client));
-        Self::over(backend, prefix.into(), response_timeout)
-    }
-
-    #[cfg(feature = "redis-1")]
-    fn over(
-        backend: Backend,
-        prefix: String,
-        response_timeout: Duration,
-    ) -> Result<Self, RedisStoreError> {
-        config::check_timeout("response_timeout", response_timeout)?;
-        Ok(Self(Arc::new(Inner {
-            prefix: config::check_prefix(prefix)?,
-            response_timeout,
-            wait: None,
-            replicas: false,
-            backend,
-        })))
-    }
-
     fn key<'a>(&'a self, record: &'a RecordKey) -> Key<'a> {
         Key::Record {
             prefix: &self.0.prefix,
             record,
         }
-    }
-
-    /// What a call has to learn whose changes are to be waited for.
-    fn waiting(&self) -> Option<Waiting> {
-        self.0.wait.map(Waiting::new)
-    }
-
-    fn deadline(&self) -> Instant {
-        Instant::now() + self.0.response_timeout
-    }
-
-    async fn run(
-        &self,
-        script: Run<'_>,
-        wait: Option<&Waiting>,
-        deadline: Instant,
-    ) -> Result<Value, Failure> {
-        let command = script.by_hash();
-        let reply = self.0.backend.one(&command, wait, deadline).await?;
-        self.run_again(&script, reply, wait, deadline).await
-    }
-
-    /// A script on an index and then one on a record: in one round trip where one server has both, and where that one carries
-    /// them out in this order.
-    async fn run_both(
-        &self,
-        index: Run<'_>,
-        record: Run<'_>,
-        wait: Option<&Waiting>,
-        deadline: Instant,
-    ) -> Result<[Value; 2], Failure> {
-        if self.0.backend.is_spread() {
-            // If nothing more is heard of this process, a session must not outlive its entry.
-            let entry = self.run(index, wait, deadline).await?;
-            return Ok([entry, self.run(record, wait, deadline).await?]);
-        }
-        let mut commands = Pipeline::with_capacity(2);
-        for script in [&index, &record] {
-            commands.add_command(script.by_hash());
-        }
-        let replies = self.0.backend.all(&commands, wait, deadline).await?;
-        let Ok([first, second]) = <[Value; 2]>::try_from(replies) else {
-            return Err(Failure::Unexpected("EVALSHA"));
-        };
-        Ok([
-            self.run_again(&index, first, wait, deadline).await?,
-            self.run_again(&record, second, wait, deadline).await?,
-        ])
-    }
-
-    /// The answer to a script, which the server may not have known.
-    async fn run_again(
-        &self,
-        script: &Run<'_>,
-        reply: Value,
-        wait: Option<&Waiting>,
-        deadline: Instant,
-    ) -> Result<Value, Failure> {
-        match &reply {
-            // It did nothing, so it can be asked again.
-            Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript) => {
-                let command = script.by_text();
-                self.0.backend.one(&command, wait, deadline).await
-            }
-            _ => Ok(reply),
-        }
-    }
-
-    /// The answers to commands that only read, which are sent once more if the connection breaks.
-    async fn read(&self, commands: &Pipeline, deadline: Instant) -> Result<Vec<Value>, Failure> {
-        match self.0.backend.all(commands, None, deadline).await {
-            // Reading twice does no harm, and a server that was replaced goes unnoticed.
-            Err(Failure::Lost(_)) => self.0.backend.all(commands, None, deadline).await,
-            replies => replies,
-        }
-    }
-
-    async fn load_from_primary(
-        &self,
-        key: &RecordKey,
-        deadline: Instant,
-    ) -> Result<Loaded, StoreError> {
-        let commands = command::load(std::iter::once(self.key(key)));
-        let replies = self.read(&commands, deadline).await;
-        replies.and_then(reply::both).map_err(Failure::of_a_read)
-    }
-
-    /// The record that a replica has, if it is well. What it has not got it may not have got *yet*.
-    async fn load_from_replica(&self, key: &RecordKey) -> Option<Loaded> {
-        let commands = command::load(std::iter::once(self.key(key)));
-        // The rest of the time, which the caller may have less of, is for the primary.
-        let deadline = Instant::now() + REPLICA_PATIENCE.min(self.0.response_timeout / 4);
-        let replies = self.0.backend.read_replica(&commands, deadline).await?;
-        match reply::both(replies) {
-            Ok(Loaded::Record { record, remaining }) => Some(Loaded::Record {
-                record: record.possibly_stale(),
-                remaining,
-            }),
-            _ => None,
-        }
-    }
-
-    /// Puts a tombstone over a record, if a full server has just refused to.
-    async fn bury(
-        &self,
-        key: Key<'_>,
-        reply: Value,
-        wait: Option<&Waiting>,
-        deadline: Instant,
-    ) -> Result<(), Failure> {
-        let reply = match &reply {
-            Value::ServerError(error) if error.code() == "OOM" => {
-                let script = Run {
-                    script: &scripts::BURY,
-                    key,
-                    args: &[Record::TOMBSTONE],
-                    ttl: Some(TOMBSTONE_LIFETIME),
-                };
-                self.run(script, wait, deadline).await?
-            }
-            _ => reply,
-        };
-        reply::deleted(reply)
     }
 }
 
@@ -535,11 +290,6 @@ impl SessionStore for RedisStore {
     fn user_index(&self) -> Option<UserIndexRef<'_>> {
         Some(UserIndexRef::new(self))
     }
-}
-
-/// Whether all that a call changed has reached as many replicas as it had to wait for.
-fn confirmed(wait: Option<&Waiting>) -> Result<(), Failure> {
-    wait.map_or(Ok(()), Waiting::confirmed)
 }
 
 impl fmt::Debug for RedisStore {

@@ -1,6 +1,5 @@
 //! The map of a cluster: read by every call, drawn anew when it turns out to be wrong.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -8,13 +7,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::servers::{Server, Servers};
 use super::slots::{self, Place, SLOTS};
 use crate::store::redis::dial::Dialer;
 use crate::store::redis::failure::{Failure, NoConnection};
-use crate::store::redis::link::Link;
-use crate::store::redis::node::Node;
-use crate::store::redis::replica::Health;
-use crate::store::redis::target::Target;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How long the map is trusted at least: however many calls fail, it is not asked for more often than this.
@@ -32,15 +28,6 @@ struct Shard {
     replicas: Vec<Arc<Server>>,
 }
 
-/// A server of the cluster.
-pub(super) struct Server {
-    pub(super) place: Place,
-    pub(super) node: Node,
-    /// The connections on which it serves reads while it is a replica.
-    pub(super) as_replica: Node,
-    pub(super) health: Health,
-}
-
 /// What one node said at one time.
 #[derive(Default)]
 struct Drawing {
@@ -54,12 +41,9 @@ struct Drawing {
 pub(super) struct Map(Arc<Shared>);
 
 struct Shared {
-    seeds: Vec<Dialer>,
-    connections: usize,
+    servers: Servers,
     connect_timeout: Duration,
     current: RwLock<Arc<Drawing>>,
-    /// Every server that the map shows, and those that it began with.
-    servers: Mutex<HashMap<Place, Arc<Server>>>,
     drawing: Mutex<State>,
 }
 
@@ -76,11 +60,9 @@ type Outcome = Option<Result<(), StoreError>>;
 impl Map {
     pub(super) fn new(seeds: Vec<Dialer>, connections: usize, connect_timeout: Duration) -> Self {
         Self(Arc::new(Shared {
-            seeds,
-            connections,
+            servers: Servers::new(seeds, connections, connect_timeout),
             connect_timeout,
             current: RwLock::default(),
-            servers: Mutex::default(),
             drawing: Mutex::new(State {
                 attempt: None,
                 begun: None,
@@ -129,7 +111,7 @@ impl Map {
 
     /// The server at a place that a redirection named.
     pub(super) fn server(&self, place: &Place) -> Result<Arc<Server>, Failure> {
-        self.0.server(place).map_err(Failure::Lost)
+        self.0.servers.at(place).map_err(Failure::Lost)
     }
 
     /// Draws the map anew, unless that has just been done, and does not wait for it.
@@ -166,12 +148,12 @@ impl Map {
                 Err(_) => break,
             }
         }
-        let address = self.0.address();
+        let address = self.address();
         Err(NoConnection::TimedOut { address }.into_error())
     }
 
     pub(super) fn address(&self) -> String {
-        self.0.address()
+        self.0.servers.address()
     }
 }
 
@@ -184,6 +166,12 @@ impl Drawing {
     fn of(&self, slot: u16) -> &Shard {
         &self.shards[usize::from(self.of_slots[usize::from(slot)])]
     }
+
+    fn shows(&self, server: &Arc<Server>) -> bool {
+        let is = |other: &Arc<Server>| Arc::ptr_eq(server, other);
+        let mut shards = self.shards.iter();
+        shards.any(|shard| is(&shard.primary) || shard.replicas.iter().any(is))
+    }
 }
 
 impl Shared {
@@ -194,11 +182,6 @@ impl Shared {
 
     fn known(&self, slot: u16) -> Option<Arc<Drawing>> {
         Some(self.current()).filter(|drawing| drawing.has(slot))
-    }
-
-    fn address(&self) -> String {
-        let addresses: Vec<_> = self.seeds.iter().map(Dialer::address).collect();
-        format!("the cluster of {}", addresses.join(", "))
     }
 
     /// The one attempt that is under way, or the last one if it has just been, or a new one.
@@ -228,7 +211,7 @@ impl Shared {
         let result = match asking.await {
             Ok(result) => result,
             Err(_) => {
-                let address = self.address();
+                let address = self.servers.address();
                 Err(NoConnection::TimedOut { address }.into_error())
             }
         };
@@ -237,10 +220,9 @@ impl Shared {
     }
 
     /// Asks one server after the other, the next one as soon as the one before has failed or takes its time.
-    async fn ask_around(self: &Arc<Self>, turn: usize) -> Result<(), StoreError> {
-        let mut servers = self.askable()?;
-        let count = servers.len();
-        servers.rotate_left(turn % count);
+    async fn ask_around(&self, turn: usize) -> Result<(), StoreError> {
+        let servers = self.servers.to_ask(turn);
+        let servers = servers.map_err(|error| Failure::Lost(error).of_a_read())?;
         let deadline = Instant::now() + self.connect_timeout;
         let (mut servers, mut asked) = (servers.into_iter(), JoinSet::new());
         let mut failure = None;
@@ -273,33 +255,14 @@ impl Shared {
         Err(failure.unwrap_or(Failure::TimedOut).of_a_read())
     }
 
-    /// Whom to ask for the map: everybody on it, and the URL's nodes, should all those be gone.
-    fn askable(self: &Arc<Self>) -> Result<Vec<Arc<Server>>, StoreError> {
-        for seed in &self.seeds {
-            if let Some((host, port)) = seed.place() {
-                let host = host.to_owned();
-                let server = self.server(&Place { host, port });
-                server.map_err(|error| Failure::Lost(error).of_a_read())?;
-            }
-        }
-        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut askable: Vec<_> = servers.values().cloned().collect();
-        // Those that answer queries anyway come before those that nobody has spoken to for a while.
-        askable.sort_by(|one, other| {
-            let key = |server: &Server| (server.place.host.clone(), server.place.port);
-            key(one).cmp(&key(other))
-        });
-        Ok(askable)
-    }
-
-    fn adopt(self: &Arc<Self>, ranges: Vec<slots::Range>) -> Result<(), StoreError> {
+    fn adopt(&self, ranges: Vec<slots::Range>) -> Result<(), StoreError> {
         let mut drawing = Drawing {
             drawn: Some(Instant::now()),
             shards: Vec::with_capacity(ranges.len()),
             of_slots: vec![u16::MAX; usize::from(SLOTS)],
         };
         let server = |place: &Place| {
-            let server = self.server(place);
+            let server = self.servers.at(place);
             server.map_err(|error| Failure::Lost(error).of_a_read())
         };
         for range in ranges {
@@ -312,43 +275,9 @@ impl Shared {
             drawing.of_slots[range.slots].fill(number);
             drawing.shards.push(shard);
         }
-        self.forget_all_but(&drawing);
+        self.servers.forget_all_but(|server| drawing.shows(server));
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(drawing);
         Ok(())
-    }
-
-    /// Lets go of the servers that have left, and their connections with them. The URL's own come back when they are asked.
-    fn forget_all_but(&self, drawing: &Drawing) {
-        let shown = |server: &Arc<Server>| {
-            let is = |other: &Arc<Server>| Arc::ptr_eq(server, other);
-            let mut shards = drawing.shards.iter();
-            shards.any(|shard| is(&shard.primary) || shard.replicas.iter().any(is))
-        };
-        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        servers.retain(|_, server| shown(server));
-    }
-
-    /// The server at this place, known or not.
-    fn server(&self, place: &Place) -> Result<Arc<Server>, redis::RedisError> {
-        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(server) = servers.get(place) {
-            return Ok(Arc::clone(server));
-        }
-        // All of a cluster's servers want the same user.
-        let client = self.seeds[0].to(&place.host, place.port)?;
-        let link = |target| Link::new(target, self.connect_timeout);
-        let server = Arc::new(Server {
-            place: place.clone(),
-            node: Node::new(self.connections, || Target::Server(client.clone()), link),
-            as_replica: Node::new(
-                self.connections,
-                || Target::ClusterReplica(client.clone()),
-                link,
-            ),
-            health: Health::default(),
-        });
-        servers.insert(place.clone(), Arc::clone(&server));
-        Ok(server)
     }
 }

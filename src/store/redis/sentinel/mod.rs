@@ -16,9 +16,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub(super) use self::watched::Watched;
+use super::connect::unbounded;
 use super::dial::Dialer;
 use super::failure::{NoConnection, RedisStoreError};
-use super::link::unbounded;
 
 /// How long one sentinel has to answer before another is asked as well.
 const PATIENCE: Duration = Duration::from_millis(100);

@@ -1,6 +1,8 @@
 //! What an application observes of its sessions, over HTTP and against every store: each test proves the row of
 //! `docs/semantics.md` that its name begins with.
 
+#[path = "../support/listener.rs"]
+mod listener;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -1,6 +1,8 @@
 //! What an application is told of its sessions, and of who uses them.
 
 // Each binary of tests uses a part of it.
+#[path = "../support/listener.rs"]
+mod listener;
 #[allow(dead_code)]
 #[path = "../session/support.rs"]
 mod site;

@@ -65,6 +65,7 @@ pub(crate) fn site_on(
     clock: Clock,
     configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
 ) -> Site {
+    crate::listener::listen();
     let (store, witness) = (FaultStore::new(store), Witness::default());
     let faults = store.faults();
     let layer = SessionLayer::builder(store)

@@ -52,6 +52,7 @@ impl App {
         store: AnyStore,
         configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
     ) -> Self {
+        crate::listener::listen();
         let store = FaultStore::new(store);
         let faults = store.faults();
         let layer = configure(SessionLayer::builder(store)).build().unwrap();

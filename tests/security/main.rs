@@ -1,5 +1,7 @@
 //! What `docs/security.md` promises, row for row: `r04_…` is a test of R4, `threat_…` one of the threats.
 
+#[path = "../support/listener.rs"]
+mod listener;
 #[path = "../support/redis_server.rs"]
 #[allow(dead_code)]
 mod redis_server;

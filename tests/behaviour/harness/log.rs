@@ -17,6 +17,7 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn start() -> Self {
+        crate::listener::listen();
         let lines = Lines::default();
         let guard = tracing::subscriber::set_default(Collector(lines.clone()));
         Self {

@@ -2,32 +2,24 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderValue;
-use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::{Instant, timeout};
 
 use crate::card::{Card, Held, Late};
-use crate::changes::{Changes, ReplayError};
-use crate::clock::Timestamp;
+use crate::changes::Changes;
 use crate::desk::Teller;
+use crate::draft::{Draft, new_draft, next_draft};
 use crate::error::SessionError;
-use crate::event::{Creation, Ending, Event, EventKind, Refusal, Rotation, StoreCall};
+use crate::event::{Creation, Ending, Event, EventKind, Rotation, StoreCall};
 use crate::intent::Intent;
 use crate::lifetime::Lifetime;
+use crate::patience::{Patience, gave_up};
 use crate::plan::{Ended, Plan};
 use crate::policy;
 use crate::record::{Record, Revision};
 use crate::stamp::Stamp;
-use crate::store::{
-    BoundedStore, Created, LOGIN_LIFETIME, Loaded, RecordKey, Replaced, StoreError, StoreErrorKind,
-};
-use crate::token::{RandomError, SessionId, Token, VerifierHash};
-
-/// How often a commit that others get ahead of is tried anew, and for how long.
-const ATTEMPTS: u32 = 8;
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::store::{Created, Loaded, Replaced, StoreError, StoreErrorKind};
+use crate::token::{RandomError, SessionId};
 
 /// What became of a session.
 pub(crate) struct Committed {
@@ -150,86 +142,6 @@ fn rests_on(card: &Card, stamp: Option<Stamp>) -> bool {
     }
 }
 
-/// Counts attempts, and the time they take together.
-struct Patience<'a> {
-    desk: Teller<'a>,
-    left: u32,
-    since: Instant,
-    /// Whether a call was not answered. What became of it is found out in the time that it had itself: a client does not
-    /// wait for one time-out after the other.
-    unanswered: bool,
-}
-
-impl<'a> Patience<'a> {
-    fn new(desk: Teller<'a>) -> Self {
-        Self {
-            desk,
-            left: ATTEMPTS,
-            since: Instant::now(),
-            unanswered: false,
-        }
-    }
-
-    /// What is left of the time.
-    fn time_left(&self) -> Duration {
-        let limit = if self.unanswered {
-            self.desk.config.store_timeout
-        } else {
-            PATIENCE
-        };
-        limit.saturating_sub(self.since.elapsed())
-    }
-
-    /// Whether there may be another attempt.
-    fn lasts(&mut self) -> bool {
-        let lasts = self.left > 0 && (self.left == ATTEMPTS || !self.time_left().is_zero());
-        self.left = self.left.saturating_sub(1);
-        lasts
-    }
-
-    /// A turn at `turns`, unless it takes too long to come.
-    async fn turn<'t>(&self, turns: &'t Mutex<()>) -> Result<MutexGuard<'t, ()>, SessionError> {
-        let turn = timeout(self.time_left(), turns.lock()).await;
-        turn.map_err(|_| gave_up())
-    }
-
-    /// The store, for one call.
-    fn store(&self) -> Cow<'_, BoundedStore> {
-        match self.unanswered {
-            true => Cow::Owned(self.desk.store.within_at_most(self.time_left())),
-            false => Cow::Borrowed(&self.desk.store),
-        }
-    }
-
-    async fn load(&self, key: &RecordKey) -> Result<Loaded, SessionError> {
-        self.store().load_latest(key).await.map_err(|error| {
-            let event = Event::store_failed(StoreCall::Load, &error);
-            self.desk.tell(event.session(key.id()));
-            error.into()
-        })
-    }
-
-    /// Tells of a store call that failed, and says whether its outcome is unknown, and can still be found out.
-    fn outcome_unknown(
-        &mut self,
-        call: StoreCall,
-        id: SessionId,
-        error: StoreError,
-    ) -> Result<(), SessionError> {
-        self.desk
-            .tell(Event::store_failed(call, &error).session(id));
-        self.unanswered = true;
-        match error.kind() {
-            StoreErrorKind::OutcomeUnknown if !self.time_left().is_zero() => Ok(()),
-            _ => Err(error.into()),
-        }
-    }
-}
-
-fn gave_up() -> SessionError {
-    StoreError::new(StoreErrorKind::OutcomeUnknown).into()
-}
-
 /// Slides the idle limit. A failure costs nothing but the slide.
 async fn touch(desk: Teller<'_>, held: &Held) -> Committed {
     let lifetime = desk.lifetime(&held.record, desk.clock.now());
@@ -303,96 +215,6 @@ async fn delete(desk: Teller<'_>, card: &Card, intent: &Intent) -> Result<(), Se
         }
     }
     Err(gave_up())
-}
-
-/// How long ago the login began that is to be committed, if there is one. One that began before anybody remembers whether all
-/// sessions of its user were ended since is refused, as if they had been.
-fn login_age(
-    desk: Teller<'_>,
-    intent: &Intent,
-    now: Timestamp,
-) -> Result<Option<Duration>, SessionError> {
-    let Some(login) = &intent.login else {
-        return Ok(None);
-    };
-    let age = now.since(login.at);
-    if age > LOGIN_LIFETIME && desk.store.user_index().is_some() {
-        let error = StoreError::caused_by(
-            StoreErrorKind::Revoked,
-            "the login was not committed within a minute",
-        );
-        let event = Event::new(EventKind::LoginRefused(Refusal::TooLate));
-        desk.tell(event.user(Some(&login.user)));
-        return Err(error.into());
-    }
-    Ok(Some(age))
-}
-
-/// A record as it is to be written.
-struct Draft<'a> {
-    record: Record,
-    ttl: Duration,
-    lifetime: Lifetime<'a>,
-}
-
-impl<'a> Draft<'a> {
-    fn new(
-        desk: Teller<'a>,
-        intent: &Intent,
-        record: Record,
-        now: Timestamp,
-    ) -> Result<Self, SessionError> {
-        let lifetime = desk.lifetime(&record, now);
-        let ttl = lifetime.time_to_live();
-        let record = record.for_index(login_age(desk, intent, now)?, ttl, now);
-        Ok(Self {
-            record,
-            ttl,
-            lifetime,
-        })
-    }
-}
-
-/// What a new session is written as.
-fn new_draft<'a>(
-    desk: Teller<'a>,
-    intent: &Intent,
-    changes: &Changes,
-    (token, proof): (&Token, VerifierHash),
-    revision: Revision,
-) -> Result<Draft<'a>, SessionError> {
-    let now = desk.clock.now();
-    let mut header = intent.new_header(&desk.config, revision, proof, now);
-    header.terms.change(|terms| terms.seal = desk.seal(token));
-    let data = changes
-        .apply(None, desk.config.max_data_size)
-        .map_err(|why| too_large(desk, why))?;
-    Draft::new(desk, intent, Record::new(header, data), now)
-}
-
-/// What a session that goes on is written as, with a new verifier if there is one.
-fn next_draft<'a>(
-    desk: Teller<'a>,
-    intent: &Intent,
-    changes: &Changes,
-    base: &Record,
-    (token, new_proof): (&Token, Option<VerifierHash>),
-    revision: Revision,
-) -> Result<Draft<'a>, SessionError> {
-    let now = desk.clock.now();
-    let mut header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
-    if new_proof.is_some() || header.terms.seal.is_none() {
-        header.terms.change(|terms| terms.seal = desk.seal(token));
-    }
-    let data = changes
-        .apply(Some(base.data()), desk.config.max_data_size)
-        .map_err(|why| too_large(desk, why))?;
-    let record = Record::new(header, data);
-    let record = match new_proof {
-        Some(_) => record.rotating(),
-        None => record,
-    };
-    Draft::new(desk, intent, record, now)
 }
 
 /// Stores a new session under a fresh token.
@@ -606,15 +428,6 @@ fn rebased(changes: &Changes, present: &Record) -> Result<Changes, SessionError>
     changes
         .rebased(Some(present.data()))
         .map_err(|_| SessionError::Interrupted)
-}
-
-fn too_large(desk: Teller<'_>, why: ReplayError) -> SessionError {
-    match why {
-        ReplayError::TooLarge => SessionError::TooLarge {
-            limit: desk.config.max_data_size,
-        },
-        ReplayError::Update(error) => error,
-    }
 }
 
 fn tell_rotated(desk: Teller<'_>, intent: &Intent, id: SessionId, record: &Record) {

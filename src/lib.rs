@@ -126,6 +126,7 @@ mod cookie;
 mod csrf;
 mod data;
 mod desk;
+mod draft;
 mod error;
 pub mod event;
 #[cfg(feature = "axum")]
@@ -145,6 +146,7 @@ mod lifetime;
 mod login;
 pub mod monitor;
 mod next;
+mod patience;
 mod plan;
 mod policy;
 mod record;

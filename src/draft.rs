@@ -1,0 +1,113 @@
+//! What a commit is to write: a request's changes on the record that they are made to, with its login, its limits and its seal.
+
+use std::time::Duration;
+
+use crate::changes::{Changes, ReplayError};
+use crate::clock::Timestamp;
+use crate::desk::Teller;
+use crate::error::SessionError;
+use crate::event::{Event, EventKind, Refusal};
+use crate::intent::Intent;
+use crate::lifetime::Lifetime;
+use crate::record::{Record, Revision};
+use crate::store::{LOGIN_LIFETIME, StoreError, StoreErrorKind};
+use crate::token::{Token, VerifierHash};
+
+/// How long ago the login began that is to be committed, if there is one. One that began before anybody remembers whether all
+/// sessions of its user were ended since is refused, as if they had been.
+fn login_age(
+    desk: Teller<'_>,
+    intent: &Intent,
+    now: Timestamp,
+) -> Result<Option<Duration>, SessionError> {
+    let Some(login) = &intent.login else {
+        return Ok(None);
+    };
+    let age = now.since(login.at);
+    if age > LOGIN_LIFETIME && desk.store.user_index().is_some() {
+        let error = StoreError::caused_by(
+            StoreErrorKind::Revoked,
+            "the login was not committed within a minute",
+        );
+        let event = Event::new(EventKind::LoginRefused(Refusal::TooLate));
+        desk.tell(event.user(Some(&login.user)));
+        return Err(error.into());
+    }
+    Ok(Some(age))
+}
+
+/// A record as it is to be written.
+pub(crate) struct Draft<'a> {
+    pub(crate) record: Record,
+    pub(crate) ttl: Duration,
+    pub(crate) lifetime: Lifetime<'a>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(
+        desk: Teller<'a>,
+        intent: &Intent,
+        record: Record,
+        now: Timestamp,
+    ) -> Result<Self, SessionError> {
+        let lifetime = desk.lifetime(&record, now);
+        let ttl = lifetime.time_to_live();
+        let record = record.for_index(login_age(desk, intent, now)?, ttl, now);
+        Ok(Self {
+            record,
+            ttl,
+            lifetime,
+        })
+    }
+}
+
+/// What a new session is written as.
+pub(crate) fn new_draft<'a>(
+    desk: Teller<'a>,
+    intent: &Intent,
+    changes: &Changes,
+    (token, proof): (&Token, VerifierHash),
+    revision: Revision,
+) -> Result<Draft<'a>, SessionError> {
+    let now = desk.clock.now();
+    let mut header = intent.new_header(&desk.config, revision, proof, now);
+    header.terms.change(|terms| terms.seal = desk.seal(token));
+    let data = changes
+        .apply(None, desk.config.max_data_size)
+        .map_err(|why| too_large(desk, why))?;
+    Draft::new(desk, intent, Record::new(header, data), now)
+}
+
+/// What a session that goes on is written as, with a new verifier if there is one.
+pub(crate) fn next_draft<'a>(
+    desk: Teller<'a>,
+    intent: &Intent,
+    changes: &Changes,
+    base: &Record,
+    (token, new_proof): (&Token, Option<VerifierHash>),
+    revision: Revision,
+) -> Result<Draft<'a>, SessionError> {
+    let now = desk.clock.now();
+    let mut header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
+    if new_proof.is_some() || header.terms.seal.is_none() {
+        header.terms.change(|terms| terms.seal = desk.seal(token));
+    }
+    let data = changes
+        .apply(Some(base.data()), desk.config.max_data_size)
+        .map_err(|why| too_large(desk, why))?;
+    let record = Record::new(header, data);
+    let record = match new_proof {
+        Some(_) => record.rotating(),
+        None => record,
+    };
+    Draft::new(desk, intent, record, now)
+}
+
+fn too_large(desk: Teller<'_>, why: ReplayError) -> SessionError {
+    match why {
+        ReplayError::TooLarge => SessionError::TooLarge {
+            limit: desk.config.max_data_size,
+        },
+        ReplayError::Update(error) => error,
+    }
+}

@@ -13,38 +13,6 @@ use super::support::redis_sentinel::{
 use super::support::redis_server::RedisServer;
 use super::*;
 
-/// Every call of a store once.
-async fn serves(store: &RedisStore) {
-    let record = created(store, &key(1)).await;
-    let next = sample_revision_of(&record, "{}");
-    assert!(is_replaced(
-        &store
-            .replace(&key(1), record.revision(), &next, LONG)
-            .await
-            .unwrap()
-    ));
-    assert!(
-        store
-            .touch(&key(1), next.revision(), LONG, None)
-            .await
-            .unwrap()
-    );
-    loaded(store, &key(1)).await;
-    store.delete(&key(1), None).await.unwrap();
-    assert!(matches!(
-        store.load(&key(1)).await.unwrap(),
-        Loaded::Tombstone
-    ));
-    for number in 10..30 {
-        let login = sample_login("alice", LONG);
-        store.create(&key(number), &login, LONG).await.unwrap();
-    }
-    let listed = store.sessions_of("__Host-id", "alice").await.unwrap();
-    assert_eq!(listed.len(), 20);
-    let ended = store.delete_user("__Host-id", "alice", None).await.unwrap();
-    assert_eq!(ended.len(), 20);
-}
-
 async fn cluster_connection(cluster: &RedisCluster) -> ClusterConnection {
     let nodes = cluster.nodes[..3].iter().map(RedisServer::url);
     let client = ClusterClient::new(nodes).unwrap();

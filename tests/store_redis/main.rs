@@ -36,29 +36,4 @@ use tower_keycard::store::{
     StoreErrorKind, UserIndex,
 };
 
-/// As long as no test takes.
-const LONG: Duration = Duration::from_secs(600);
-
-/// A key that is the same for the same number and differs for any other.
-fn key(number: u32) -> RecordKey {
-    RecordKey::new("__Host-id", format!("{number:A>20}").parse().unwrap())
-}
-
-async fn created(store: &impl SessionStore, key: &RecordKey) -> Record {
-    let record = sample_record(r#"{"n":1}"#);
-    let created = store.create(key, &record, LONG).await.unwrap();
-    assert_eq!(created, Created::Created);
-    record
-}
-
-/// The record and its remaining life; panics if there is none.
-async fn loaded(store: &impl SessionStore, key: &RecordKey) -> (Record, Duration) {
-    match store.load(key).await.unwrap() {
-        Loaded::Record { record, remaining } => (record, remaining),
-        other => panic!("no record: {other:?}"),
-    }
-}
-
-fn is_replaced(replaced: &Replaced) -> bool {
-    matches!(replaced, Replaced::Replaced)
-}
+use self::support::calls::{LONG, created, is_replaced, key, loaded, serves};

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "axum")]
 pub(crate) mod app;
+#[cfg(all(feature = "redis", feature = "testing"))]
+pub(crate) mod calls;
 #[cfg(all(
     feature = "redis-cluster",
     feature = "redis-sentinel",

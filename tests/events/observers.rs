@@ -64,8 +64,8 @@ async fn send_malformed(layer: &SessionLayer, times: usize) {
     }
 }
 
-#[tokio::test]
-async fn a_slow_observer_holds_up_no_request_and_is_told_how_much_it_missed() {
+/// A layer whose observer is stuck with a login that it was told of; four more events may wait for it.
+async fn stuck() -> (SessionLayer, Slow) {
     let slow = Slow::default();
     let layer = SessionLayer::builder(MemoryStore::new())
         .observer(slow.clone())
@@ -73,6 +73,12 @@ async fn a_slow_observer_holds_up_no_request_and_is_told_how_much_it_missed() {
     let layer = layer.build().unwrap();
     log_in(&layer).await;
     slow.is_stuck().await;
+    (layer, slow)
+}
+
+#[tokio::test]
+async fn a_slow_observer_holds_up_no_request_and_is_told_how_much_it_missed() {
+    let (layer, slow) = stuck().await;
     // Each is answered while the observer is stuck with the first: four wait for it, and six do not fit.
     for _ in 0..10 {
         log_in(&layer).await;
@@ -93,13 +99,7 @@ async fn a_slow_observer_holds_up_no_request_and_is_told_how_much_it_missed() {
 
 #[tokio::test]
 async fn what_strangers_send_crowds_out_no_login() {
-    let slow = Slow::default();
-    let layer = SessionLayer::builder(MemoryStore::new())
-        .observer(slow.clone())
-        .observer_queue(4);
-    let layer = layer.build().unwrap();
-    log_in(&layer).await;
-    slow.is_stuck().await;
+    let (layer, slow) = stuck().await;
     send_malformed(&layer, 100).await;
     for _ in 0..2 {
         log_in(&layer).await;

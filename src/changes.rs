@@ -154,8 +154,13 @@ impl Changes {
         }
     }
 
+    /// Whether the record's data stays as it is.
+    fn are_none(&self) -> bool {
+        self.changes.is_empty() && matches!(self.keep, Keep::All)
+    }
+
     fn sum_len(&self, data: Option<&Data>) -> usize {
-        if self.changes.is_empty() && matches!(self.keep, Keep::All) {
+        if self.are_none() {
             return data.map_or(0, Data::entries_len);
         }
         self.view(data)
@@ -322,6 +327,9 @@ impl Changes {
         let len = self.len.unwrap_or_else(|| self.sum_len(data));
         if data::object_len(len) > max_len {
             return Err(ReplayError::TooLarge);
+        }
+        if let Some(data) = data.filter(|_| self.are_none()) {
+            return Ok(data.clone());
         }
         let mut writer = Writer::new(self.room(data), len);
         let mut copied = 0;

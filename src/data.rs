@@ -3,12 +3,17 @@
 //! Values stay raw until somebody asks for them, and a key is looked up by binary search in the text itself. Keys are
 //! compared in their JSON form; `serde_json` writes a string in one way only, so equal keys are equal text.
 
+mod index;
+
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use self::index::{Entry, FEW, Index};
 
 /// A key in its JSON form, without the quotes: what the index is sorted by.
 pub(crate) fn key_text(key: &str) -> Cow<'_, str> {
@@ -57,32 +62,6 @@ pub(crate) fn depth(json: &[u8]) -> usize {
     deepest
 }
 
-/// Where a key and its value stand in the buffer.
-#[derive(Clone, Copy)]
-struct Entry {
-    key: u32,
-    key_len: u32,
-    value: u32,
-    value_len: u32,
-}
-
-impl Entry {
-    fn len(&self) -> usize {
-        entry_len(self.key_len as usize, self.value_len as usize)
-    }
-
-    fn key(self) -> Range<usize> {
-        self.key as usize..(self.key + self.key_len) as usize
-    }
-
-    fn value(self) -> Range<usize> {
-        self.value as usize..(self.value + self.value_len) as usize
-    }
-}
-
-/// So many keys are faster looked through, most of them by their length alone, than searched.
-const FEW: usize = 8;
-
 /// Where a value was found, so that it need not be looked up again.
 #[derive(Clone, Copy)]
 pub(crate) struct Place(Entry);
@@ -90,10 +69,8 @@ pub(crate) struct Place(Entry);
 /// A JSON object as text, and the index of its keys, sorted.
 #[derive(Clone)]
 pub(crate) struct Data {
-    json: String,
-    index: Vec<Entry>,
-    /// Whether the entries stand in the text in their order, and nothing but commas between them: as this crate writes it.
-    compact: bool,
+    json: Box<str>,
+    index: Index,
 }
 
 /// The bytes are not a JSON object as this crate writes it.
@@ -105,54 +82,22 @@ impl Data {
     #[cfg(test)]
     pub(crate) fn empty() -> Self {
         Self {
-            json: "{}".to_owned(),
-            index: Vec::new(),
-            compact: true,
+            json: "{}".into(),
+            index: Index::new(),
         }
     }
 
     /// Reads a JSON object, as a store gave it back.
     pub(crate) fn parse(json: String, max_depth: usize) -> Result<Self, NotData> {
+        let json = json.into_boxed_str();
         if u32::try_from(json.len()).is_err() || depth(json.as_bytes()) > max_depth {
             return Err(NotData);
         }
         let mut reader = serde_json::Deserializer::from_str(&json);
-        let pairs = reader.deserialize_map(Pairs).map_err(|_| NotData)?;
+        let index = reader.deserialize_map(Pairs(&json)).map_err(|_| NotData)?;
         reader.end().map_err(|_| NotData)?;
-
-        // Where a piece of the text stands: both point into the same buffer.
-        let place = |piece: &str| {
-            let offset = piece.as_ptr() as usize - json.as_ptr() as usize;
-            Some((
-                u32::try_from(offset).ok()?,
-                u32::try_from(piece.len()).ok()?,
-            ))
-        };
-        let mut index = Vec::with_capacity(pairs.len());
-        for (quoted, raw) in &pairs {
-            let (key, key_len) = place(&quoted[1..quoted.len() - 1]).ok_or(NotData)?;
-            let (value, value_len) = place(raw).ok_or(NotData)?;
-            index.push(Entry {
-                key,
-                key_len,
-                value,
-                value_len,
-            });
-        }
-        let key = |entry: &Entry| &json[entry.key()];
-        let in_order = index.is_sorted_by(|one, next| key(one) < key(next));
-        if !in_order {
-            index.sort_unstable_by(|one, next| key(one).cmp(key(next)));
-            if index.windows(2).any(|pair| key(&pair[0]) == key(&pair[1])) {
-                return Err(NotData);
-            }
-        }
-        let compact = in_order && json.len() == object_len(index.iter().map(Entry::len).sum());
-        Ok(Self {
-            json,
-            index,
-            compact,
-        })
+        let index = sorted(index, &json)?;
+        Ok(Self { json, index })
     }
 
     /// The whole object as JSON.
@@ -167,14 +112,22 @@ impl Data {
 
     /// What all entries add to the length of an object as this crate writes it.
     pub(crate) fn entries_len(&self) -> usize {
-        self.index.iter().map(Entry::len).sum()
+        self.index.entries_len()
     }
 
     /// Where the entry of a key is in their order, or would be.
     pub(crate) fn position(&self, key: &str) -> Result<usize, usize> {
         let (json, key) = (self.json.as_bytes(), key.as_bytes());
-        self.index
-            .binary_search_by(|entry| json[entry.key()].cmp(key))
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match json[self.index.get(middle).key()].cmp(key) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return Ok(middle),
+                Ordering::Greater => high = middle,
+            }
+        }
+        Err(low)
     }
 
     /// The value under a key, which is in its JSON form.
@@ -184,15 +137,14 @@ impl Data {
 
     /// Where the value under a key stands.
     pub(crate) fn place(&self, key: &str) -> Option<Place> {
-        let entry = if self.index.len() <= FEW {
+        let entry = if self.len() <= FEW {
             let (json, key) = (self.json.as_bytes(), key.as_bytes());
-            let same =
-                |entry: &&Entry| entry.key_len as usize == key.len() && json[entry.key()] == *key;
-            self.index.iter().find(same)?
+            let same = |entry: &Entry| entry.key_len() == key.len() && json[entry.key()] == *key;
+            self.index.find(same)?
         } else {
-            &self.index[self.position(key).ok()?]
+            self.index.get(self.position(key).ok()?)
         };
-        Some(Place(*entry))
+        Some(Place(entry))
     }
 
     /// The value at a place in this object.
@@ -207,26 +159,45 @@ impl Data {
 
     /// Those at these places of their order.
     pub(crate) fn pairs_in(&self, places: Range<usize>) -> impl Iterator<Item = (&str, &str)> {
-        self.index[places]
-            .iter()
+        self.index
+            .within(places)
             .map(|entry| (&self.json[entry.key()], &self.json[entry.value()]))
     }
+}
+
+/// The entries in the order of their keys, each of which is there once.
+fn sorted(index: Index, json: &str) -> Result<Index, NotData> {
+    let key = |entry: &Entry| &json[entry.key()];
+    if index.iter().is_sorted_by(|one, next| key(one) < key(next)) {
+        return Ok(index);
+    }
+    let mut entries: Vec<Entry> = index.iter().collect();
+    entries.sort_unstable_by(|one, next| key(one).cmp(key(next)));
+    if entries
+        .windows(2)
+        .any(|pair| key(&pair[0]) == key(&pair[1]))
+    {
+        return Err(NotData);
+    }
+    Ok(Index::Many(entries))
 }
 
 /// Writes an object, from keys in their JSON form and values in JSON, which come in the order of the keys.
 pub(crate) struct Writer {
     json: String,
-    index: Vec<Entry>,
+    index: Index,
+    most: usize,
 }
 
 impl Writer {
-    /// With room for so many entries, which add so much to the object's length.
-    pub(crate) fn new(entries: usize, len: usize) -> Self {
+    /// With room for as many entries at most, which add so much to the object's length.
+    pub(crate) fn new(most: usize, len: usize) -> Self {
         let mut json = String::with_capacity(object_len(len));
         json.push('{');
         Self {
             json,
-            index: Vec::with_capacity(entries),
+            index: Index::new(),
+            most,
         }
     }
 
@@ -244,32 +215,23 @@ impl Writer {
         self.json.push_str("\":");
         let value_at = self.json.len();
         self.json.push_str(value);
-        self.index.push(Entry {
-            key: offset(key_at),
-            key_len: offset(key.len()),
-            value: offset(value_at),
-            value_len: offset(value.len()),
-        });
+        let value = value_at..self.json.len();
+        let entry = Entry::new(key_at..key_at + key.len(), value);
+        self.index.push(entry, self.most);
     }
 
-    /// The entries of another object at these places of their order, as one piece of text if it can be done.
+    /// The entries of another object at these places of their order: those that follow each other, as one piece of text.
     pub(crate) fn entries(&mut self, data: &Data, places: Range<usize>) {
-        let entries = &data.index[places.clone()];
-        let (Some(first), Some(last), true) = (entries.first(), entries.last(), data.compact)
-        else {
-            return data
-                .pairs_in(places)
-                .for_each(|(key, value)| self.entry(key, value));
-        };
-        self.begin();
-        let start = first.key().start - 1;
-        let (from, to) = (offset(start), offset(self.json.len()));
-        self.json.push_str(&data.json[start..last.value().end]);
-        self.index.extend(entries.iter().map(|entry| Entry {
-            key: entry.key - from + to,
-            value: entry.value - from + to,
-            ..*entry
-        }));
+        let mut rest = places;
+        while !rest.is_empty() {
+            let run = rest.start..data.index.end_of_run(rest.clone());
+            let (first, last) = (data.index.get(run.start), data.index.get(run.end - 1));
+            self.begin();
+            let (from, to) = (first.key().start - 1, self.json.len());
+            self.json.push_str(&data.json[from..last.value().end]);
+            rest.start = run.end;
+            self.index.append(&data.index, run, (from, to), self.most);
+        }
     }
 
     /// The object. One that is too long for its index is none.
@@ -277,16 +239,10 @@ impl Writer {
         self.json.push('}');
         u32::try_from(self.json.len()).map_err(|_| NotData)?;
         Ok(Data {
-            json: self.json,
+            json: self.json.into_boxed_str(),
             index: self.index,
-            compact: true,
         })
     }
-}
-
-/// What does not fit is found out when all is written.
-fn offset(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 /// How long an object is whose entries add so much to it.
@@ -305,22 +261,32 @@ impl fmt::Debug for Data {
     }
 }
 
-/// Collects an object's keys and values as raw text.
-struct Pairs;
+/// Collects where the keys and values of an object stand, which is read from this text.
+struct Pairs<'a>(&'a str);
 
-impl<'de> Visitor<'de> for Pairs {
-    type Value = Vec<(&'de str, &'de str)>;
+impl Pairs<'_> {
+    /// Where a piece of the text stands: both point into the same buffer.
+    fn place(&self, piece: &str) -> Range<usize> {
+        let start = piece.as_ptr() as usize - self.0.as_ptr() as usize;
+        start..start + piece.len()
+    }
+}
+
+impl<'de> Visitor<'de> for Pairs<'_> {
+    type Value = Index;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut pairs = Vec::with_capacity(4);
+        let mut index = Index::new();
         while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
-            pairs.push((key.get(), value.get()));
+            let (quoted, value) = (self.place(key.get()), self.place(value.get()));
+            let entry = Entry::new(quoted.start + 1..quoted.end - 1, value);
+            index.push(entry, 0);
         }
-        Ok(pairs)
+        Ok(index)
     }
 }
 
@@ -385,6 +351,56 @@ mod tests {
     }
 
     #[test]
+    fn any_entries_are_copied_whatever_stands_between_them() {
+        let many: Vec<_> = ('a'..='t').map(|key| format!("\"{key}\":[{{}}]")).collect();
+        for json in [
+            r#"{"a":1,"b":"2","c":[3,{"c":4}],"d":null}"#,
+            r#"{"d":1,"c":2,"b":3,"a":4}"#,
+            r#"{"a":1,"c":2,"b":3,"d":4}"#,
+            "{\n \"a\":1,\"b\":2, \"c\":3,\"d\" :4,\"e\": 5,\"f\":6 ,\"g\":7 }",
+            "{}",
+            " { } ",
+            &format!("{{{}}}", many.join(",")),
+            &format!("{{{}}}", many.join(" ,")),
+        ] {
+            let data = parse(json).unwrap();
+            for from in 0..=data.len() {
+                for to in from..=data.len() {
+                    let mut writer = Writer::new(0, 0);
+                    writer.entry("", "0");
+                    writer.entries(&data, from..to);
+                    writer.entry("z", "9");
+                    let written = writer.finish().unwrap();
+                    let around = (std::iter::once(("", "0")), std::iter::once(("z", "9")));
+                    let expected = around.0.chain(data.pairs_in(from..to)).chain(around.1);
+                    assert!(written.pairs().eq(expected), "{json} {from}..{to}");
+                    let read = parse(written.json()).unwrap();
+                    assert!(read.pairs().eq(written.pairs()), "{json} {from}..{to}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_found_in_texts_short_and_long() {
+        let around = usize::from(u16::MAX);
+        for len in [around - 40..around + 10, (1 << 17)..(1 << 17) + 1]
+            .into_iter()
+            .flatten()
+        {
+            let json = format!(r#"{{"a":"{}","b":1,"c":2}}"#, "x".repeat(len));
+            let data = parse(&json).unwrap();
+            assert_eq!(data.get("a").map(str::len), Some(len + 2));
+            assert_eq!(data.get("b"), Some("1"), "{len}");
+            assert_eq!(data.get("c"), Some("2"), "{len}");
+            assert_eq!(data.entries_len(), json.len() - 1, "{len}");
+            let mut writer = Writer::new(3, data.entries_len());
+            writer.entries(&data, 0..3);
+            assert_eq!(writer.finish().unwrap().json(), json);
+        }
+    }
+
+    #[test]
     fn what_is_no_object_of_ours_is_refused() {
         for json in [
             "",
@@ -432,7 +448,7 @@ mod tests {
 
         #[test]
         fn what_is_built_reads_back(
-            values in proptest::collection::btree_map(any::<String>().prop_map(|key| key_text(&key).into_owned()), any::<i64>(), 0..6)
+            values in proptest::collection::btree_map(any::<String>().prop_map(|key| key_text(&key).into_owned()), any::<i64>(), 0..20)
         ) {
             let values: Vec<(String, String)> =
                 values.into_iter().map(|(key, value)| (key, value.to_string())).collect();
@@ -441,8 +457,9 @@ mod tests {
             let data = writer.finish().unwrap();
             let read = parse(data.json()).unwrap();
             assert!(read.pairs().eq(data.pairs()));
-            for (key, value) in &values {
+            for (place, (key, value)) in values.iter().enumerate() {
                 assert_eq!(read.get(key), Some(value.as_str()));
+                assert_eq!(read.position(key), Ok(place));
             }
         }
     }

@@ -106,7 +106,7 @@ pub(crate) struct Header {
     pub(crate) expiry: Expiry,
     pub(crate) terms: KeptTerms,
     /// Oldest first, at most [`Header::MAX_RETIRED`].
-    pub(crate) retired: Vec<Retired>,
+    pub(crate) retired: Box<[Retired]>,
 }
 
 impl Header {
@@ -126,7 +126,7 @@ impl Header {
             user: None,
             expiry: Expiry::Default,
             terms: KeptTerms::default(),
-            retired: Vec::new(),
+            retired: Box::default(),
         }
     }
 
@@ -138,15 +138,17 @@ impl Header {
 
     /// Puts a new verifier in place of the old one, which is remembered as retired `now`.
     pub(crate) fn rotate(&mut self, verifier: VerifierHash, now: Timestamp, remember: Duration) {
-        self.retired
-            .retain(|retired| is_recent(retired.at, now, remember));
-        if self.retired.len() == Self::MAX_RETIRED {
-            self.retired.remove(0);
+        let mut retired = std::mem::take(&mut self.retired).into_vec();
+        retired.retain(|retired| is_recent(retired.at, now, remember));
+        if retired.len() == Self::MAX_RETIRED {
+            retired.remove(0);
         }
-        self.retired.push(Retired {
+        retired.reserve_exact(1);
+        retired.push(Retired {
             verifier: self.verifier,
             at: now,
         });
+        self.retired = retired.into();
         self.verifier = verifier;
     }
 }
@@ -192,7 +194,7 @@ pub(crate) fn is_recent(at: Timestamp, now: Timestamp, window: Duration) -> bool
 /// [`RecordKey`](crate::store::RecordKey), and compares [`revision`](Record::revision)s.
 #[derive(Clone)]
 pub struct Record {
-    inner: Arc<Inner>,
+    content: Arc<Content>,
     /// Of the write that is being made, not of the record.
     write: Option<Box<IndexWrite>>,
     /// The same.
@@ -201,9 +203,36 @@ pub struct Record {
     stale: bool,
 }
 
-struct Inner {
+/// What is kept of a record.
+pub(crate) struct Content {
     header: Header,
     data: Data,
+}
+
+impl Content {
+    pub(crate) fn revision(&self) -> Revision {
+        self.header.revision
+    }
+
+    pub(crate) fn includes(&self, revision: Revision) -> bool {
+        self.header.revision == revision || self.header.before.contains(&revision)
+    }
+
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.header.user.as_deref()
+    }
+}
+
+/// A record as it is loaded: no write is being made of it.
+impl From<Arc<Content>> for Record {
+    fn from(content: Arc<Content>) -> Self {
+        Self {
+            content,
+            write: None,
+            rotates: false,
+            stale: false,
+        }
+    }
 }
 
 impl Record {
@@ -225,42 +254,36 @@ impl Record {
     const LAST_FORMAT: u8 = 15;
 
     pub(crate) fn new(header: Header, data: Data) -> Self {
-        Self {
-            inner: Arc::new(Inner { header, data }),
-            write: None,
-            rotates: false,
-            stale: false,
-        }
+        Arc::new(Content { header, data }).into()
     }
 
     /// The revision of this record.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        self.inner.header.revision
+        self.content.revision()
     }
 
     /// Whether this record was written as `revision`, or on top of it: whether that write arrived.
     #[must_use]
     pub fn includes(&self, revision: Revision) -> bool {
-        let header = &self.inner.header;
-        header.revision == revision || header.before.contains(&revision)
+        self.content.includes(revision)
     }
 
     /// The user the session belongs to, for a store that keeps an index of users.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        self.inner.header.user.as_deref()
+        self.content.user()
     }
 
     /// The user, to be shared.
     pub(crate) fn owner(&self) -> Option<&Arc<str>> {
-        self.inner.header.user.as_ref()
+        self.content.header.user.as_ref()
     }
 
     /// The session's data: a JSON object.
     #[must_use]
     pub fn json(&self) -> &str {
-        self.inner.data.json()
+        self.content.data.json()
     }
 
     /// Whether this write makes the card before it worthless, as a login does: a store that can take more care does.
@@ -287,18 +310,23 @@ impl Record {
         self
     }
 
+    /// What a store in memory keeps of this.
+    pub(crate) fn content(&self) -> &Arc<Content> {
+        &self.content
+    }
+
     pub(crate) fn header(&self) -> &Header {
-        &self.inner.header
+        &self.content.header
     }
 
     pub(crate) fn data(&self) -> &Data {
-        &self.inner.data
+        &self.content.data
     }
 
     /// The record as bytes: a short binary header, then the data as JSON text.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let Inner { header, data } = &*self.inner;
+        let Content { header, data } = &*self.content;
         let json = data.json();
         let user = header.user.as_deref().unwrap_or_default();
         let terms = header.terms.len();
@@ -390,21 +418,19 @@ impl Record {
         if retired > Header::MAX_RETIRED {
             return Err(DecodeError::Corrupt);
         }
+        let mut kept = Vec::with_capacity(retired);
         for _ in 0..retired {
             let verifier = VerifierHash(rest.array()?);
-            header.retired.push(Retired {
-                verifier,
-                at: rest.time()?,
-            });
+            let at = rest.time()?;
+            kept.push(Retired { verifier, at });
         }
+        header.retired = kept.into();
         if format == Self::FORMAT_WITH_TERMS {
             header.terms = Terms::decode(&mut rest)?.into();
         }
-        let start = bytes.len() - rest.0.len();
-        let mut json = bytes;
-        json.drain(..start);
-        let json = String::from_utf8(json).map_err(|_| DecodeError::Corrupt)?;
-        let data = Data::parse(json, Self::MAX_DEPTH).map_err(|_| DecodeError::Corrupt)?;
+        let json = std::str::from_utf8(rest.0).map_err(|_| DecodeError::Corrupt)?;
+        let data = Data::parse(json.to_owned(), Self::MAX_DEPTH);
+        let data = data.map_err(|_| DecodeError::Corrupt)?;
         Ok(Self::new(header, data))
     }
 }
@@ -415,7 +441,7 @@ impl fmt::Debug for Record {
         f.debug_struct("Record")
             .field("revision", &self.revision())
             .field("user", &self.user().map(|_| "[hidden]"))
-            .field("data", &self.inner.data)
+            .field("data", &self.content.data)
             .finish_non_exhaustive()
     }
 }

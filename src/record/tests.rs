@@ -60,7 +60,7 @@ fn records() -> impl Strategy<Value = Record> {
                 header.authenticated = e.then_some(c);
                 header.user = user.map(Into::into);
                 header.expiry = expiry;
-                header.retired = retired;
+                header.retired = retired.into();
                 header.terms = terms.into();
                 let json = serde_json::to_string(&values).unwrap();
                 Record::new(header, Data::parse(json, Record::MAX_DEPTH).unwrap())
@@ -217,7 +217,7 @@ fn a_record_of_more_retired_verifiers_than_are_kept_is_corrupt() {
         verifier: VerifierHash([1; 32]),
         at: header.created,
     };
-    header.retired = vec![retired; 5];
+    header.retired = [retired; 5].into();
     let kept = Record::new(header, Data::empty()).encode();
     let kept = Record::decode(kept).unwrap();
     assert_eq!(kept.header().retired.len(), 4);

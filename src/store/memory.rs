@@ -22,14 +22,18 @@ use super::{
     SessionStore, StoreError, StoreErrorKind, TOMBSTONE_LIFETIME, UserIndex, UserIndexRef, of_whom,
 };
 use crate::clock::{Clock, Timestamp};
+use crate::record::Content;
 
 /// A power of two, and more than there are likely to be threads.
 const SHARDS: usize = 64;
 
+/// More entries are in no store: each has a number of 32 bits.
+const MOST: usize = u32::MAX as usize;
+
 /// Keeps sessions in this process's memory: for tests, development, and applications that run as one process.
 ///
-/// Sessions end with the process. Clones are the same store. Nothing is encoded: what is kept is the [`Record`] itself,
-/// and loading one copies a pointer.
+/// Sessions end with the process. Clones are the same store. Nothing is encoded: what is kept is the content of the [`Record`]
+/// itself, and loading one copies a pointer.
 ///
 /// Memory is bounded by [`max_sessions`](MemoryStoreBuilder::max_sessions). There is no background task: each call frees
 /// a few entries that have expired, whosesoever they are. Expiry follows the [`Clock`], which is the system's by default,
@@ -126,7 +130,8 @@ impl Default for MemoryStoreBuilder {
 }
 
 impl MemoryStoreBuilder {
-    /// How many sessions the store keeps at most, tombstones included; 1,000,000 by default.
+    /// How many sessions the store keeps at most, tombstones included; 1,000,000 by default, and 4,294,967,295
+    /// instead of more.
     ///
     /// Of a full store, expired entries go first. Once there are none, creating a session is refused with
     /// [`StoreErrorKind::Full`]: a live session never makes room for another. Deleting a session always succeeds. Its
@@ -160,7 +165,7 @@ impl MemoryStoreBuilder {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             users: Users::new(),
             kept: AtomicUsize::new(0),
-            max: self.max,
+            max: self.max.min(MOST),
             prefix: self.prefix,
             clock: self.clock,
         }))
@@ -211,7 +216,7 @@ impl Inner {
     /// Takes sessions that are gone out of the index of their users.
     fn forget(&self, expired: &[Expired], now: Timestamp) {
         for (key, entry) in expired {
-            if let Some(user) = entry.record.as_ref().and_then(Record::user) {
+            if let Some(user) = entry.record.as_deref().and_then(Content::user) {
                 self.unbind(key, user, now);
             }
         }
@@ -274,19 +279,11 @@ impl Inner {
         record: &Record,
         (now, ttl): (Timestamp, Duration),
         expired: &mut Vec<Expired>,
-    ) -> Result<(Created, Option<Record>), StoreError> {
+    ) -> Result<(Created, Option<Arc<Content>>), StoreError> {
         let shard = self.shard(key);
+        let times = (now, now.plus(ttl));
         let created = self.with_room(shard, now, expired, |table| {
-            let expired = match table.entries.get(key) {
-                Some(entry) if entry.lives(now) => return Some((Created::Exists, None)),
-                Some(_) => true,
-                None => false,
-            };
-            // What has expired but is still there lends its place.
-            (expired || self.reserve()).then(|| {
-                let before = table.put(key, Some(record.settled()), now.plus(ttl));
-                (Created::Created, before)
-            })
+            table.create(key, record.content(), times, || self.reserve())
         });
         created.ok_or(StoreError::new(StoreErrorKind::Full))
     }
@@ -298,10 +295,10 @@ impl Inner {
         expected: Revision,
         record: &Record,
         (now, ttl): (Timestamp, Duration),
-    ) -> (Replaced, Option<Record>) {
+    ) -> (Replaced, Option<Arc<Content>>) {
         let expires = now.plus(ttl);
         self.shard(key)
-            .write(|table| table.replace(key, expected, record, now, expires))
+            .write(|table| table.replace(key, expected, record.content(), now, expires))
     }
 
     /// Makes a write that may bind the session to a user: then the user is locked until it is made, and has the session if
@@ -333,12 +330,12 @@ impl Inner {
     fn displaced(
         &self,
         key: &RecordKey,
-        before: Option<&Record>,
+        before: Option<&Content>,
         user: Option<&str>,
         now: Timestamp,
     ) {
         if let Some(before) = before
-            .and_then(Record::user)
+            .and_then(Content::user)
             .filter(|before| user != Some(before))
         {
             self.unbind(key, before, now);
@@ -372,7 +369,7 @@ impl SessionStore for MemoryStore {
         });
         inner.forget(&expired, now);
         let (created, before) = created?;
-        inner.displaced(key, before.as_ref(), record.user(), now);
+        inner.displaced(key, before.as_deref(), record.user(), now);
         Ok(created)
     }
 
@@ -387,7 +384,7 @@ impl SessionStore for MemoryStore {
         let (replaced, before) = inner.bind(key, record, now, || {
             Ok(inner.replace(key, expected, record, (now, ttl)))
         })?;
-        inner.displaced(key, before.as_ref(), record.user(), now);
+        inner.displaced(key, before.as_deref(), record.user(), now);
         inner.tidy(inner.shard(key), now);
         Ok(replaced)
     }
@@ -413,13 +410,12 @@ impl SessionStore for MemoryStore {
         // Without room for a tombstone, nothing is there all the same, which is what was asked for: no call of this store
         // arrives late, so there is nothing that the tombstone would have to keep out.
         let before = self.0.with_room(shard, now, &mut expired, |table| {
-            (table.entries.find(key).is_some() || self.0.reserve())
-                .then(|| table.put(key, None, now.plus(TOMBSTONE_LIFETIME)))
+            table.bury(key, now.plus(TOMBSTONE_LIFETIME), || self.0.reserve())
         });
         self.0.forget(&expired, now);
         let before = before.flatten();
         // The record knows best.
-        if let Some(user) = before.as_ref().and_then(Record::user).or(user) {
+        if let Some(user) = before.as_deref().and_then(Content::user).or(user) {
             self.0.unbind(key, user, now);
         }
         Ok(())
@@ -471,7 +467,7 @@ impl UserIndex for MemoryStore {
                 let key = RecordKey::new(shared.clone(), *id);
                 inner.shard(&key).write(|table| {
                     if of_whom(&table.load(&key, now), user) == Owner::TheUser {
-                        displaced.push(table.put(&key, None, now.plus(TOMBSTONE_LIFETIME)));
+                        displaced.push(table.bury(&key, now.plus(TOMBSTONE_LIFETIME), || false));
                         ended.push(*id);
                     }
                 });

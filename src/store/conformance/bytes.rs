@@ -33,13 +33,11 @@ pub(super) async fn every_byte_is_kept<H: Harness>(cx: &Context<'_, H>) -> Verdi
             Expiry::At(Timestamp::MAX),
             Expiry::BrowserClose,
         ][usize::from(chunk) % 3];
-        header.retired = vec![
-            Retired {
-                verifier: VerifierHash([chunk; 32]),
-                at: Timestamp::from_millis(0x2a00),
-            };
-            Header::MAX_RETIRED
-        ];
+        header.retired = [Retired {
+            verifier: VerifierHash([chunk; 32]),
+            at: Timestamp::from_millis(0x2a00),
+        }; Header::MAX_RETIRED]
+            .into();
         let (key, record) = (sample_key(), Record::new(header, data(&json)));
         let next = sample_revision_of(&record, &json);
         cx.created(&key, &record, LONG).await?;

@@ -5,17 +5,45 @@ use std::ops::{Index, IndexMut};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::{self, VacantEntry};
 
 use super::table::Entry;
 use crate::store::RecordKey;
 
+type Slot = (RecordKey, Entry);
+
 /// The entries stand side by side, and the hash table, which is half empty after it has grown, holds only their numbers.
 pub(super) struct Entries {
-    slots: Vec<(RecordKey, Entry)>,
-    numbers: HashTable<usize>,
+    slots: Vec<Slot>,
+    numbers: HashTable<u32>,
     // Only ids that the server drew at random are inserted. Whoever throws away the sessions he does not like chooses among
     // them, but not by a hash whose seed he does not know. So it need not be one that withstands chosen keys.
     hasher: FixedState,
+}
+
+/// Where a key's entry is, or may be put.
+pub(super) enum Place<'a> {
+    Taken(u32),
+    Free(Free<'a>),
+}
+
+/// A place in the hash table for a key that has no entry.
+pub(super) struct Free<'a> {
+    number: VacantEntry<'a, u32>,
+    slots: &'a mut Vec<Slot>,
+}
+
+impl Free<'_> {
+    /// Adds the key's entry, with the number that follows.
+    pub(super) fn fill(self, key: RecordKey, entry: Entry) {
+        self.number.insert(number_of(self.slots.len()));
+        self.slots.push((key, entry));
+    }
+}
+
+/// There are never more entries than [`MOST`](super::MOST).
+pub(super) fn number_of(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 impl Default for Entries {
@@ -38,8 +66,8 @@ impl Entries {
     }
 
     /// The number of a key's entry.
-    pub(super) fn find(&self, key: &RecordKey) -> Option<usize> {
-        let same = |number: &usize| self.slots[*number].0 == *key;
+    pub(super) fn find(&self, key: &RecordKey) -> Option<u32> {
+        let same = |number: &u32| self.slots[*number as usize].0 == *key;
         self.numbers.find(self.hasher.hash_one(key), same).copied()
     }
 
@@ -47,19 +75,21 @@ impl Entries {
         self.find(key).map(|number| &self[number])
     }
 
-    /// Adds an entry, with the number that follows, for a key that has none.
-    pub(super) fn push(&mut self, key: RecordKey, entry: Entry) {
+    /// Where a key's entry is, or may be put, without looking for it again.
+    pub(super) fn place(&mut self, key: &RecordKey) -> Place<'_> {
         let (slots, hasher) = (&mut self.slots, &self.hasher);
-        let (hash, number) = (hasher.hash_one(&key), slots.len());
-        slots.push((key, entry));
-        let rehash = |number: &usize| hasher.hash_one(&slots[*number].0);
-        self.numbers.insert_unique(hash, number, rehash);
+        let same = |number: &u32| slots[*number as usize].0 == *key;
+        let rehash = |number: &u32| hasher.hash_one(&slots[*number as usize].0);
+        match self.numbers.entry(hasher.hash_one(key), same, rehash) {
+            hash_table::Entry::Occupied(number) => Place::Taken(*number.get()),
+            hash_table::Entry::Vacant(number) => Place::Free(Free { number, slots }),
+        }
     }
 
     /// Takes an entry out. The one with the last number gets its number, as with [`Vec::swap_remove`].
-    pub(super) fn swap_remove(&mut self, number: usize) -> (RecordKey, Entry) {
-        let last = self.slots.len() - 1;
-        let hash = |number: usize| self.hasher.hash_one(&self.slots[number].0);
+    pub(super) fn swap_remove(&mut self, number: u32) -> Slot {
+        let last = number_of(self.slots.len() - 1);
+        let hash = |number: u32| self.hasher.hash_one(&self.slots[number as usize].0);
         let (gone, moved) = (hash(number), hash(last));
         if let Ok(gone) = self.numbers.find_entry(gone, |kept| *kept == number) {
             gone.remove();
@@ -67,31 +97,31 @@ impl Entries {
         if let Some(moved) = self.numbers.find_mut(moved, |kept| *kept == last) {
             *moved = number;
         }
-        self.slots.swap_remove(number)
+        self.slots.swap_remove(number as usize)
     }
 
     pub(super) fn shrink_to(&mut self, capacity: usize) {
         self.slots.shrink_to(capacity);
-        let rehash = |number: &usize| self.hasher.hash_one(&self.slots[*number].0);
+        let rehash = |number: &u32| self.hasher.hash_one(&self.slots[*number as usize].0);
         self.numbers.shrink_to(capacity, rehash);
     }
 
     #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(RecordKey, Entry)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter()
     }
 }
 
-impl Index<usize> for Entries {
+impl Index<u32> for Entries {
     type Output = Entry;
 
-    fn index(&self, number: usize) -> &Entry {
-        &self.slots[number].1
+    fn index(&self, number: u32) -> &Entry {
+        &self.slots[number as usize].1
     }
 }
 
-impl IndexMut<usize> for Entries {
-    fn index_mut(&mut self, number: usize) -> &mut Entry {
-        &mut self.slots[number].1
+impl IndexMut<u32> for Entries {
+    fn index_mut(&mut self, number: u32) -> &mut Entry {
+        &mut self.slots[number as usize].1
     }
 }

@@ -1,5 +1,6 @@
 //! In which order a table's entries are due.
 
+use super::entries::number_of;
 use crate::clock::Timestamp;
 
 /// A binary heap over entries that are numbered from zero, without gaps. It knows where each of them stands, so that one can
@@ -9,48 +10,49 @@ pub(super) struct Queue {
     /// None is due before its parent, which stands at half its place.
     heap: Vec<Due>,
     /// Where in the heap each entry stands.
-    places: Vec<usize>,
+    places: Vec<u32>,
 }
 
 struct Due {
     at: Timestamp,
-    entry: usize,
+    entry: u32,
 }
 
 impl Queue {
     /// The entry that is due first, and when.
-    pub(super) fn first(&self) -> Option<(Timestamp, usize)> {
+    pub(super) fn first(&self) -> Option<(Timestamp, u32)> {
         self.heap.first().map(|due| (due.at, due.entry))
     }
 
     /// When an entry is due.
-    pub(super) fn at(&self, entry: usize) -> Timestamp {
-        self.heap[self.places[entry]].at
+    pub(super) fn at(&self, entry: u32) -> Timestamp {
+        self.heap[self.place(entry)].at
     }
 
     /// Adds an entry, with the number that follows.
     pub(super) fn push(&mut self, at: Timestamp) {
-        let entry = self.heap.len();
+        let place = self.heap.len();
+        let entry = number_of(place);
         self.heap.push(Due { at, entry });
         self.places.push(entry);
-        self.rise(entry);
+        self.rise(place);
     }
 
-    pub(super) fn set(&mut self, entry: usize, at: Timestamp) {
-        let place = self.places[entry];
+    pub(super) fn set(&mut self, entry: u32, at: Timestamp) {
+        let place = self.place(entry);
         self.heap[place].at = at;
         self.settle(place);
     }
 
     /// Takes an entry out. The one with the last number gets its number, as with [`Vec::swap_remove`].
-    pub(super) fn swap_remove(&mut self, entry: usize) {
-        let place = self.places.swap_remove(entry);
-        if let Some(renumbered) = self.places.get(entry) {
-            self.heap[*renumbered].entry = entry;
+    pub(super) fn swap_remove(&mut self, entry: u32) {
+        let place = self.places.swap_remove(entry as usize) as usize;
+        if let Some(renumbered) = self.places.get(entry as usize) {
+            self.heap[*renumbered as usize].entry = entry;
         }
         self.heap.swap_remove(place);
         if let Some(moved) = self.heap.get(place) {
-            self.places[moved.entry] = place;
+            self.places[moved.entry as usize] = number_of(place);
             self.settle(place);
         }
     }
@@ -58,6 +60,10 @@ impl Queue {
     pub(super) fn shrink_to(&mut self, capacity: usize) {
         self.heap.shrink_to(capacity);
         self.places.shrink_to(capacity);
+    }
+
+    fn place(&self, entry: u32) -> usize {
+        self.places[entry as usize] as usize
     }
 
     /// Puts what stands at a place where it belongs.
@@ -95,7 +101,7 @@ impl Queue {
     fn swap(&mut self, one: usize, other: usize) {
         self.heap.swap(one, other);
         for place in [one, other] {
-            self.places[self.heap[place].entry] = place;
+            self.places[self.heap[place].entry as usize] = number_of(place);
         }
     }
 }
@@ -138,20 +144,20 @@ mod tests {
                     }
                     Step::Set(entry, at) if !model.is_empty() => {
                         let entry = entry % model.len();
-                        queue.set(entry, time(at));
+                        queue.set(number_of(entry), time(at));
                         model[entry] = time(at);
                     }
                     Step::Remove(entry) if !model.is_empty() => {
                         let entry = entry % model.len();
-                        queue.swap_remove(entry);
+                        queue.swap_remove(number_of(entry));
                         model.swap_remove(entry);
                     }
                     Step::Set(..) | Step::Remove(_) => {}
                 }
                 assert_eq!(queue.heap.len(), model.len());
-                assert!((0..model.len()).map(|entry| queue.at(entry)).eq(model.iter().copied()));
+                assert!((0..number_of(model.len())).map(|entry| queue.at(entry)).eq(model.iter().copied()));
                 assert_eq!(queue.first().map(|(at, _)| at), model.iter().min().copied());
-                assert!(queue.first().is_none_or(|(at, entry)| model[entry] == at));
+                assert!(queue.first().is_none_or(|(at, entry)| model[entry as usize] == at));
             }
         }
     }

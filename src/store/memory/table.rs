@@ -1,13 +1,14 @@
 //! A part of a [`MemoryStore`](super::MemoryStore)'s entries, behind a lock of its own, and the queue in which they expire.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Expired;
-use super::entries::Entries;
+use super::entries::{Entries, Place};
 use super::queue::Queue;
 use crate::clock::Timestamp;
-use crate::store::{Loaded, Record, RecordKey, Replaced, Revision};
+use crate::record::Content;
+use crate::store::{Created, Loaded, RecordKey, Replaced, Revision};
 
 /// How many due entries a call works off beside its own task: more than the one it may add, so that the queue shrinks.
 pub(super) const STEP: usize = 16;
@@ -57,7 +58,7 @@ pub(super) struct Table {
 
 pub(super) struct Entry {
     /// `None`: a tombstone.
-    pub(super) record: Option<Record>,
+    pub(super) record: Option<Arc<Content>>,
     pub(super) expires: Timestamp,
 }
 
@@ -71,7 +72,7 @@ impl Entry {
             _ if !self.lives(now) => Loaded::Absent,
             None => Loaded::Tombstone,
             Some(record) => Loaded::Record {
-                record: record.clone(),
+                record: record.clone().into(),
                 remaining: self.expires.since(now),
             },
         }
@@ -84,19 +85,59 @@ impl Table {
         entry.map_or(Loaded::Absent, |entry| entry.load(now))
     }
 
-    /// Puts a record or a tombstone under a key, and hands out the record that it displaced.
-    pub(super) fn put(
+    /// Inserts a record where there is none, and hands out the one that had expired there. None if it would be one entry
+    /// more, and there is no room.
+    pub(super) fn create(
         &mut self,
         key: &RecordKey,
-        record: Option<Record>,
+        record: &Arc<Content>,
+        (now, expires): (Timestamp, Timestamp),
+        has_room: impl FnOnce() -> bool,
+    ) -> Option<(Created, Option<Arc<Content>>)> {
+        let record = || Some(record.clone());
+        match self.entries.place(key) {
+            Place::Taken(number) => Some(if self.entries[number].lives(now) {
+                (Created::Exists, None)
+            } else {
+                let before = self.overwrite(number, record(), expires);
+                (Created::Created, before)
+            }),
+            Place::Free(free) => has_room().then(|| {
+                let record = record();
+                free.fill(key.clone(), Entry { record, expires });
+                self.queue.push(expires);
+                self.records += 1;
+                (Created::Created, None)
+            }),
+        }
+    }
+
+    /// Leaves a tombstone, and hands out the record that it displaced. None if it would be one entry more, and there is no
+    /// room.
+    pub(super) fn bury(
+        &mut self,
+        key: &RecordKey,
         expires: Timestamp,
-    ) -> Option<Record> {
+        has_room: impl FnOnce() -> bool,
+    ) -> Option<Option<Arc<Content>>> {
+        match self.entries.place(key) {
+            Place::Taken(number) => Some(self.overwrite(number, None, expires)),
+            Place::Free(free) => has_room().then(|| {
+                let record = None;
+                free.fill(key.clone(), Entry { record, expires });
+                self.queue.push(expires);
+                None
+            }),
+        }
+    }
+
+    fn overwrite(
+        &mut self,
+        number: u32,
+        record: Option<Arc<Content>>,
+        expires: Timestamp,
+    ) -> Option<Arc<Content>> {
         self.records += usize::from(record.is_some());
-        let Some(number) = self.entries.find(key) else {
-            self.queue.push(expires);
-            self.entries.push(key.clone(), Entry { record, expires });
-            return None;
-        };
         let before = std::mem::replace(&mut self.entries[number].record, record);
         self.records -= usize::from(before.is_some());
         self.move_expiry(number, expires);
@@ -108,10 +149,10 @@ impl Table {
         &mut self,
         key: &RecordKey,
         expected: Revision,
-        record: &Record,
+        record: &Arc<Content>,
         now: Timestamp,
         expires: Timestamp,
-    ) -> (Replaced, Option<Record>) {
+    ) -> (Replaced, Option<Arc<Content>>) {
         let Some(number) = self.entries.find(key) else {
             return (Replaced::Conflict(Loaded::Absent), None);
         };
@@ -119,7 +160,7 @@ impl Table {
         match entry.record.as_ref().filter(|_| now < entry.expires) {
             Some(kept) if kept.includes(record.revision()) => (Replaced::Replaced, None),
             Some(kept) if kept.revision() == expected => {
-                let before = entry.record.replace(record.settled());
+                let before = entry.record.replace(record.clone());
                 self.move_expiry(number, expires);
                 (Replaced::Replaced, before)
             }
@@ -134,7 +175,7 @@ impl Table {
         now: Timestamp,
         expires: Timestamp,
     ) -> bool {
-        let at_revision = |number: &usize| {
+        let at_revision = |number: &u32| {
             let entry = &self.entries[*number];
             let record = entry.record.as_ref().filter(|_| entry.lives(now));
             record.is_some_and(|record| record.revision() == expected)
@@ -175,7 +216,7 @@ impl Table {
     }
 
     /// Gives an entry a new expiry, and its new place in the queue if the one it has would be too late.
-    fn move_expiry(&mut self, number: usize, expires: Timestamp) {
+    fn move_expiry(&mut self, number: u32, expires: Timestamp) {
         self.entries[number].expires = expires;
         if expires < self.queue.at(number) {
             self.queue.set(number, expires);

@@ -1,3 +1,4 @@
+use super::entries::number_of;
 use super::table::STEP;
 use super::*;
 use crate::store::conformance::{sample_key, sample_record, sample_revision_of};
@@ -23,6 +24,7 @@ impl MemoryStore {
         for shard in &self.0.shards {
             let table = shard.lock();
             for (number, (key, entry)) in table.entries.iter().enumerate() {
+                let number = number_of(number);
                 assert_eq!(table.entries.find(key), Some(number));
                 assert!(table.queue.at(number) <= entry.expires);
             }

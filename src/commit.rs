@@ -16,10 +16,11 @@ use crate::lifetime::Lifetime;
 use crate::patience::{Patience, gave_up};
 use crate::plan::{Ended, Plan};
 use crate::policy;
+use crate::random::RandomError;
 use crate::record::{Record, Revision};
 use crate::stamp::Stamp;
 use crate::store::{Created, Loaded, Replaced, StoreError, StoreErrorKind};
-use crate::token::{RandomError, SessionId};
+use crate::token::SessionId;
 
 /// What became of a session.
 pub(crate) struct Committed {

@@ -138,8 +138,9 @@ mod tests {
 
     use super::*;
     use crate::data::Data;
+    use crate::random::Random;
     use crate::record::{Header, Revision};
-    use crate::token::{Random, VerifierHasher};
+    use crate::token::VerifierHasher;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
     const MINUTE: Duration = Duration::from_secs(60);

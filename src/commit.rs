@@ -16,10 +16,11 @@ use crate::intent::Intent;
 use crate::patience::{Patience, gave_up};
 use crate::plan::{Ended, Plan};
 use crate::policy;
+use crate::random::RandomError;
 use crate::record::{Record, Revision};
 use crate::stamp::Stamp;
 use crate::store::{Created, Loaded, Replaced, StoreError, StoreErrorKind};
-use crate::token::{RandomError, SessionId};
+use crate::token::SessionId;
 
 /// What a commit means for the cookie that the response is to carry, perhaps from a save before it.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::base64url;
 use crate::changes::Update;
 use crate::error::SessionError;
+use crate::random::{Random, RandomError};
 use crate::session::Session;
-use crate::token::{Random, RandomError};
 
 /// Reserved, and so dropped at a login: a token from before it is worth nothing after it.
 const KEY: &str = "_keycard.csrf";

@@ -16,10 +16,11 @@ use crate::event::{Event, EventKind, Meters, Observers, StoreCall};
 use crate::hooks::Hooks;
 use crate::lifetime::Lifetime;
 use crate::monitor::Watch;
+use crate::random::{Random, RandomError};
 use crate::record::{Record, Revision};
 use crate::stamp::Stamp;
 use crate::store::{AnyStore, BoundedStore, Loaded, RecordKey, SessionStore, StoreError};
-use crate::token::{Random, RandomError, Seal, SessionId, Token, VerifierHash, VerifierHasher};
+use crate::token::{Seal, SessionId, Token, VerifierHash, VerifierHasher};
 
 /// The layer's configuration, in the form in which requests need it.
 pub(crate) struct Desk {

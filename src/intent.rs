@@ -189,8 +189,9 @@ mod tests {
 
     use super::*;
     use crate::card::Held;
+    use crate::random::Random;
     use crate::record::Record;
-    use crate::token::{Random, Token};
+    use crate::token::Token;
 
     const THEN: Timestamp = Timestamp::from_millis(1_700_000_000_000);
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_001_000);

@@ -16,10 +16,10 @@ use crate::event::{self, SessionObserver};
 use crate::failure::DefaultFailureResponse;
 use crate::hooks::Hooks;
 use crate::monitor::Monitor;
+use crate::random::Random;
 use crate::service::SessionService;
 use crate::session::Main;
 use crate::store::{AnyStore, SessionStore};
-use crate::token::Random;
 use crate::users::Users;
 
 /// Gives every request of a service its [`Session`](crate::Session).

@@ -149,6 +149,7 @@ mod next;
 mod patience;
 mod plan;
 mod policy;
+mod random;
 mod record;
 mod redirect;
 mod require;

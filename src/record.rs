@@ -29,7 +29,8 @@ use self::binding::IndexWrite;
 pub(crate) use self::terms::{KeptTerms, Terms};
 use crate::clock::Timestamp;
 use crate::data::Data;
-use crate::token::{Random, RandomError, VerifierHash};
+use crate::random::{Random, RandomError};
+use crate::token::VerifierHash;
 
 /// What a compare-and-swap compares: eight random bytes, new with every write.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

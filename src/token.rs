@@ -9,8 +9,6 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use rand::TryRng;
-use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
@@ -18,6 +16,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::base64url::{self, is_base64url};
+use crate::random::{Random, RandomError};
 use crate::record::Revision;
 
 const SELECTOR_LEN: usize = 20;
@@ -315,46 +314,6 @@ impl fmt::Debug for VerifierHasher {
     }
 }
 
-/// Where randomness comes from: the operating system's generator, whose failure is an error and never a weak token.
-#[derive(Clone, Default)]
-pub(crate) enum Random {
-    #[default]
-    System,
-    #[cfg(any(test, feature = "testing"))]
-    Function(Fill),
-}
-
-#[cfg(any(test, feature = "testing"))]
-type Fill = std::sync::Arc<dyn Fn(&mut [u8]) -> bool + Send + Sync>;
-
-impl Random {
-    pub(crate) fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
-        match self {
-            Self::System => SysRng.try_fill_bytes(bytes).map_err(|_| RandomError),
-            #[cfg(any(test, feature = "testing"))]
-            Self::Function(fill) => fill(bytes).then_some(()).ok_or(RandomError),
-        }
-    }
-}
-
-impl fmt::Debug for Random {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Random")
-    }
-}
-
-/// The operating system gave no random bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RandomError;
-
-impl fmt::Display for RandomError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the system's random number generator failed")
-    }
-}
-
-impl std::error::Error for RandomError {}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU8, Ordering};
@@ -439,7 +398,6 @@ mod tests {
         assert_eq!(format!("{id:?}"), "SessionId(ABCDEFGHIJKLMNOPQRST)");
         let hasher = VerifierHasher::new("p", "n");
         assert_eq!(format!("{hasher:?}"), "VerifierHasher");
-        assert_eq!(format!("{:?}", Random::System), "Random");
     }
 
     #[test]
@@ -460,14 +418,6 @@ mod tests {
             error
                 .to_string()
                 .starts_with("a session id is 20 characters of base64url")
-        );
-    }
-
-    #[test]
-    fn a_failing_generator_says_what_failed() {
-        assert_eq!(
-            RandomError.to_string(),
-            "the system's random number generator failed"
         );
     }
 

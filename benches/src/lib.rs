@@ -8,6 +8,7 @@ pub mod figures;
 pub mod instructions;
 pub mod load;
 pub mod plot;
+pub mod profile;
 #[path = "../../tests/support/proxy.rs"]
 #[allow(dead_code, clippy::unwrap_used)]
 mod proxy;

@@ -7,7 +7,8 @@ use keycard_benches::figures::Figures;
 use keycard_benches::subject::Subject;
 use keycard_benches::work::Work;
 use keycard_benches::{
-    allocations, budgets, commands, instructions, report, scaling, stored, tcp, throughput, time,
+    allocations, budgets, commands, instructions, profile, report, scaling, stored, tcp,
+    throughput, time,
 };
 
 /// Measures what sessions cost, beside others and beside what one would write by hand. Each part keeps its figures in
@@ -22,6 +23,8 @@ struct Cli {
 enum Part {
     /// Instructions per request, counted by callgrind.
     Instructions(Who),
+    /// Where they go, by crate and module: this crate's, and those of a layer that does nothing.
+    Profile(Who),
     /// Allocations and allocated bytes per request, above those without sessions.
     Allocations(Who),
     /// Nanoseconds per request, and as a multiple of those without sessions.
@@ -97,8 +100,12 @@ struct Who {
 
 impl Who {
     fn subjects(&self) -> &[Subject] {
+        self.subjects_or(Subject::ALL)
+    }
+
+    fn subjects_or<'a>(&'a self, others: &'a [Subject]) -> &'a [Subject] {
         if self.subject.is_empty() {
-            return Subject::ALL;
+            return others;
         }
         &self.subject
     }
@@ -127,6 +134,14 @@ async fn run(part: Part) -> Outcome {
         Part::Instructions(who) => {
             let figures = instructions::measure(who.subjects(), who.works())?;
             done("instructions", &figures)
+        }
+        Part::Profile(who) => {
+            let ours = [
+                Subject::named("extension-layer")?,
+                Subject::named("keycard-memory")?,
+            ];
+            let subjects = who.subjects_or(&ours);
+            done("profile", &profile::measure(subjects, who.works())?)
         }
         Part::Allocations(who) => {
             let figures = allocations::measure(who.subjects(), who.works())?;
@@ -197,6 +212,7 @@ fn done(part: &str, figures: &Figures) -> Outcome {
 async fn all() -> Outcome {
     let parts = [
         "instructions",
+        "profile",
         "allocations",
         "commands",
         "stored",

@@ -94,7 +94,13 @@ impl Panel<'_> {
         let mut x = 0.0;
         let mut y = top;
         for (place, name) in self.subjects.iter().enumerate() {
-            let width = 22.0 + 6.4 * name.len() as f64;
+            // Ours is bold, and so wider.
+            let letter = if name.starts_with("keycard") {
+                7.2
+            } else {
+                6.4
+            };
+            let width = 26.0 + letter * name.len() as f64;
             if x + width > WIDTH {
                 (x, y) = (0.0, y + 16.0);
             }

@@ -14,6 +14,7 @@ use crate::work::Work;
 /// The figures of all parts.
 pub struct Results {
     pub instructions: Figures,
+    pub profile: Figures,
     pub allocations: Figures,
     pub commands: Figures,
     pub stored: Figures,
@@ -27,6 +28,7 @@ impl Results {
     fn load() -> Result<Self, Box<dyn Error>> {
         Ok(Self {
             instructions: Figures::load("instructions")?,
+            profile: Figures::load("profile")?,
             allocations: Figures::load("allocations")?,
             commands: Figures::load("commands")?,
             stored: Figures::load("stored")?,

@@ -63,6 +63,15 @@ of blocks in which everybody takes turns, and ratios are of what was measured in
 
 {}
 {}
+## Where this crate's instructions go
+
+By the crate, and for this crate by the module, in which the source stands: what was inlined counts where it was written.
+
+{}
+The same of a layer that only hands its handlers an extension:
+
+{}
+{}
 ## Allocations per request, above bare
 
 {}
@@ -136,6 +145,9 @@ Requests per second that read, with so many stored in Redis:
 ",
         table(&results.instructions, "instructions", 0),
         conditions(&results.instructions),
+        table(&results.profile, "profile of keycard-memory", 0),
+        table(&results.profile, "profile of extension-layer", 0),
+        conditions(&results.profile),
         table(&results.allocations, "allocations", 0),
         table(&results.allocations, "bytes", 0),
         conditions(&results.allocations),

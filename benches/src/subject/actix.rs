@@ -21,10 +21,11 @@ use crate::visitor::App;
 use crate::work::{self, CSRF, NAME, USER_ID, Work};
 
 type Answer = Pin<Box<dyn Future<Output = Option<axum::http::HeaderValue>>>>;
+type Call = dyn Fn(&'static str, Option<&axum::http::HeaderValue>) -> Answer;
 
 /// An application of that framework: a path and a cookie in, a cookie out.
 #[derive(Clone)]
-pub struct ActixApp(Rc<dyn Fn(&'static str, Option<&axum::http::HeaderValue>) -> Answer>);
+pub struct ActixApp(Rc<Call>);
 
 impl ActixApp {
     fn new<S, B>(service: S) -> Self

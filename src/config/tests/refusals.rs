@@ -3,8 +3,9 @@ use std::time::Duration;
 use super::{Changes, DAY, Persistence, SECOND, SameSite, SessionConfig, config, refused};
 use crate::config::RememberMe;
 use crate::cookie::CookieTemplate;
+use crate::random::Random;
 use crate::record::Record;
-use crate::token::{Random, Token};
+use crate::token::Token;
 
 #[test]
 fn defaults_and_presets_are_valid() {

@@ -3,9 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use crate::data::Data;
+use crate::random::Random;
 use crate::record::{Header, Record, Revision};
 use crate::store::RecordKey;
-use crate::token::{Random, Token, VerifierHash};
+use crate::token::{Token, VerifierHash};
 
 /// A key that nobody else has, in the namespace `id`.
 ///

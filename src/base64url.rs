@@ -24,10 +24,11 @@ pub(crate) fn is_base64url(bytes: &[u8]) -> bool {
 /// Writes every three bytes as four characters.
 pub(crate) fn encode(bytes: &[u8], text: &mut [u8]) {
     debug_assert_eq!(bytes.len() / 3 * 4, text.len());
-    for (three, four) in bytes.chunks_exact(3).zip(text.chunks_exact_mut(4)) {
-        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+    let (threes, fours) = (bytes.as_chunks().0, text.as_chunks_mut().0);
+    for ([a, b, c], four) in threes.iter().zip(fours) {
+        let bits = u32::from_be_bytes([0, *a, *b, *c]);
         let character = |shift: u32| ALPHABET[(bits >> shift & 63) as usize];
-        four.copy_from_slice(&[18, 12, 6, 0].map(character));
+        *four = [character(18), character(12), character(6), character(0)];
     }
 }
 

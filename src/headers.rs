@@ -4,14 +4,25 @@ use http::header::{CACHE_CONTROL, Entry, HeaderMap, HeaderName, HeaderValue, SET
 
 /// Says that the response depends on the request's cookies (RFC 9110, section 12.5.5). What is there stays, in its order.
 pub(crate) fn vary_on_cookie(headers: &mut HeaderMap) {
-    let mut members = headers
-        .get_all(VARY)
-        .into_iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii);
-    if !members.any(|member| member == b"*" || member.eq_ignore_ascii_case(b"cookie")) {
-        headers.append(VARY, HeaderValue::from_static("Cookie"));
+    let cookie = HeaderValue::from_static("Cookie");
+    match headers.entry(VARY) {
+        Entry::Vacant(unset) => {
+            unset.insert(cookie);
+        }
+        Entry::Occupied(mut lines) => {
+            if !lines.iter().any(names_cookies) {
+                lines.append(cookie);
+            }
+        }
     }
+}
+
+/// Whether a `Vary` line says that the response depends on cookies, or on everything.
+fn names_cookies(line: &HeaderValue) -> bool {
+    let members = line.as_bytes().split(|byte| *byte == b',');
+    members
+        .map(<[u8]>::trim_ascii)
+        .any(|member| member == b"*" || member.eq_ignore_ascii_case(b"cookie"))
 }
 
 /// Keeps the response out of every cache, unless the application has said what caches may do (ASVS 5.0, 14.3.2).
@@ -30,17 +41,21 @@ pub(crate) fn clear_site_data(headers: &mut HeaderMap) {
 /// Puts our cookie into the response, in place of any other of its name: there is one line per name (RFC 6265bis, section
 /// 4.1.1). Lines of other cookies stay, in their order.
 pub(crate) fn put_cookie(headers: &mut HeaderMap, name: &str, cookie: HeaderValue) {
-    let replaces = headers
-        .get_all(SET_COOKIE)
-        .iter()
-        .any(|line| sets(line, name));
-    if replaces && let Entry::Occupied(lines) = headers.entry(SET_COOKIE) {
-        let lines: Vec<_> = lines.remove_entry_mult().1.collect();
-        for line in lines.into_iter().filter(|line| !sets(line, name)) {
-            headers.append(SET_COOKIE, line);
+    match headers.entry(SET_COOKIE) {
+        Entry::Vacant(unset) => {
+            unset.insert(cookie);
+        }
+        Entry::Occupied(mut lines) if !lines.iter().any(|line| sets(line, name)) => {
+            lines.append(cookie);
+        }
+        Entry::Occupied(lines) => {
+            let lines: Vec<_> = lines.remove_entry_mult().1.collect();
+            for line in lines.into_iter().filter(|line| !sets(line, name)) {
+                headers.append(SET_COOKIE, line);
+            }
+            headers.append(SET_COOKIE, cookie);
         }
     }
-    headers.append(SET_COOKIE, cookie);
 }
 
 /// Whether a `Set-Cookie` line is for the cookie of exactly this name.

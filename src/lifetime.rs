@@ -12,23 +12,29 @@ use crate::event::Limit;
 use crate::record::{Expiry, Header};
 
 /// What a slide of less than this share of the idle limit is not worth.
-const SLIDE_SHARE: u32 = 20;
+const SLIDE_SHARE: u64 = 20;
 
 /// Where a session ends before its idle limit does, activity cannot move its end. Then the store keeps the record beyond it,
 /// for this share of what is cut off, so that what the store has left tells all the same when the session was last used. The
 /// clocks' differences count so many times as much in that.
-const TRACE_SHARE: u32 = 100;
+const TRACE_SHARE: u64 = 100;
+
+/// What is left where there is no limit.
+const FOREVER: u64 = u64::MAX;
 
 /// The limits in force for one session at one moment.
+///
+/// It reckons in whole microseconds, for every request asks it, and `Duration`s take their time. Clocks and records know
+/// milliseconds, and a share of one of those is ten.
 pub(crate) struct Lifetime<'a> {
     config: &'a SessionConfig,
     limits: Limits,
     expiry: Expiry,
-    /// What is left of the absolute limit, where there is one.
-    absolute_left: Option<Duration>,
-    /// How long the session can live at all, from its login on.
-    span: Duration,
+    start: Timestamp,
+    deadline: Option<Timestamp>,
     now: Timestamp,
+    /// What is left of the absolute limit.
+    absolute_left: u64,
 }
 
 impl<'a> Lifetime<'a> {
@@ -37,27 +43,20 @@ impl<'a> Lifetime<'a> {
         // limit itself, so that a record dated in the future by a wrong clock does not live for ever.
         let limits = config.limits(header.terms.remember);
         let start = header.authenticated.unwrap_or(header.created);
-        let configured = limits
-            .absolute
-            .map(|limit| start.plus(limit).since(now).min(limit));
-        let stored = header.deadline.map(|deadline| deadline.since(now));
-        let absolute_left = match (configured, stored) {
-            (Some(configured), Some(stored)) => Some(configured.min(stored)),
-            (one, other) => one.or(other),
-        };
-        let instant = match header.expiry {
-            Expiry::At(instant) => Some(instant),
-            _ => None,
-        };
-        let ends = [header.deadline, instant].into_iter().flatten();
-        let spans = ends.map(|end| end.since(start)).chain(limits.absolute);
+        let configured = limits.absolute.map_or(FOREVER, |limit| {
+            between(now, start.plus(limit)).min(micros(limit))
+        });
+        let stored = header
+            .deadline
+            .map_or(FOREVER, |deadline| between(now, deadline));
         Self {
             config,
             limits,
             expiry: header.expiry,
-            absolute_left,
-            span: spans.min().unwrap_or(Duration::MAX),
+            start,
+            deadline: header.deadline,
             now,
+            absolute_left: configured.min(stored),
         }
     }
 
@@ -69,62 +68,79 @@ impl<'a> Lifetime<'a> {
     /// Which of the limits that the record knows has passed.
     pub(crate) fn ended_by(&self) -> Option<Limit> {
         match (self.absolute_left, self.instant_left()) {
-            (Some(Duration::ZERO), _) => Some(Limit::Absolute),
-            (_, Some(Duration::ZERO)) => Some(Limit::Instant),
+            (0, _) => Some(Limit::Absolute),
+            (_, 0) => Some(Limit::Instant),
             _ => None,
         }
     }
 
-    fn instant_left(&self) -> Option<Duration> {
+    fn instant_left(&self) -> u64 {
         match self.expiry {
-            Expiry::At(instant) => Some(instant.since(self.now)),
-            _ => None,
+            Expiry::At(instant) => between(self.now, instant),
+            _ => FOREVER,
         }
     }
 
     /// The idle limit in force: the session's own, that of a login that is remembered, or that of the layer.
-    fn idle(&self) -> Duration {
-        match self.expiry {
+    fn idle(&self) -> u64 {
+        micros(match self.expiry {
             Expiry::Idle(idle) => idle,
             _ => self.limits.idle,
-        }
-    }
-
-    fn capped(&self, duration: Duration) -> Duration {
-        duration.min(self.absolute_left.unwrap_or(Duration::MAX))
+        })
     }
 
     /// What is left until the session ends, whatever its activity.
-    fn left(&self) -> Duration {
-        self.capped(self.instant_left().unwrap_or(Duration::MAX))
+    fn left(&self) -> u64 {
+        self.absolute_left.min(self.instant_left())
+    }
+
+    /// How long the session can live at all, from its login on.
+    fn span(&self) -> u64 {
+        let until = |end| between(self.start, end);
+        let instant = match self.expiry {
+            Expiry::At(instant) => until(instant),
+            _ => FOREVER,
+        };
+        self.limits
+            .absolute
+            .map_or(FOREVER, micros)
+            .min(self.deadline.map_or(FOREVER, until))
+            .min(instant)
+    }
+
+    /// How long nobody can have used the session at most, while it lives.
+    fn longest_rest(&self) -> u64 {
+        self.idle().min(self.span())
     }
 
     /// When the session ends if nobody uses it from now on.
     pub(crate) fn ends_in(&self) -> Duration {
-        self.idle().min(self.left())
+        Duration::from_micros(self.idle().min(self.left()))
     }
 
     /// How long the store is to keep the record from now on.
     pub(crate) fn time_to_live(&self) -> Duration {
-        let ends = self.ends_in();
+        Duration::from_micros(self.micros_to_live()).max(Duration::from_millis(1))
+    }
+
+    fn micros_to_live(&self) -> u64 {
+        let ends = self.idle().min(self.left());
         let trace = self.longest_rest().saturating_sub(ends) / TRACE_SHARE;
-        (ends + trace).max(Duration::from_millis(1))
+        ends + trace
     }
 
     /// How long ago the session was last used, if the store has this much left: [`time_to_live`](Self::time_to_live) read
     /// backwards.
     pub(crate) fn unused_for(&self, remaining: Duration) -> Duration {
-        let trace = remaining
-            .saturating_sub(self.left())
-            .saturating_mul(TRACE_SHARE);
-        self.longest_rest()
-            .saturating_sub(remaining.min(self.left()))
-            .saturating_sub(trace)
+        Duration::from_micros(self.micros_unused(micros(remaining)))
     }
 
-    /// How long nobody can have used the session at most, while it lives.
-    fn longest_rest(&self) -> Duration {
-        self.idle().min(self.span)
+    fn micros_unused(&self, remaining: u64) -> u64 {
+        let left = self.left();
+        let trace = remaining.saturating_sub(left).saturating_mul(TRACE_SHARE);
+        self.longest_rest()
+            .saturating_sub(remaining.min(left))
+            .saturating_sub(trace)
     }
 
     /// Whether what the store has left is off by enough to be worth a call: too little after activity, or too much after the
@@ -133,13 +149,11 @@ impl<'a> Lifetime<'a> {
         if self.is_over() {
             return false;
         }
-        let slack = self
-            .config
-            .resolved_refresh_interval()
-            .min(self.idle() / SLIDE_SHARE);
-        slack.is_zero()
-            || self.unused_for(remaining) > slack
-            || remaining > self.time_to_live().saturating_add(slack)
+        let remaining = micros(remaining);
+        let slack = micros(self.config.resolved_refresh_interval()).min(self.idle() / SLIDE_SHARE);
+        slack == 0
+            || self.micros_unused(remaining) > slack
+            || remaining > self.micros_to_live().saturating_add(slack)
     }
 
     /// Whether a touch is due however short a time ago the last one was.
@@ -149,15 +163,17 @@ impl<'a> Lifetime<'a> {
 
     /// The cookie's lifetime; `None`: it ends with the browser.
     pub(crate) fn max_age(&self) -> Option<Duration> {
-        match self.expiry {
-            Expiry::BrowserClose => None,
-            Expiry::Default if !self.limits.persistent => None,
-            Expiry::Default if !self.config.save_every_request => {
-                Some(self.absolute_left.unwrap_or(self.limits.idle))
-            }
-            Expiry::Default | Expiry::Idle(_) => Some(self.capped(self.idle())),
-            Expiry::At(instant) => Some(self.capped(instant.since(self.now))),
-        }
+        let age = match self.expiry {
+            Expiry::BrowserClose => return None,
+            Expiry::Default if !self.limits.persistent => return None,
+            Expiry::Default if !self.config.save_every_request => match self.absolute_left {
+                FOREVER => self.idle(),
+                left => left,
+            },
+            Expiry::Default | Expiry::Idle(_) => self.idle().min(self.left()),
+            Expiry::At(_) => self.left(),
+        };
+        Some(Duration::from_micros(age))
     }
 
     /// Whether activity moves the cookie's lifetime, so that it is worth sending again.
@@ -165,7 +181,7 @@ impl<'a> Lifetime<'a> {
         self.config.save_every_request
             || match self.expiry {
                 Expiry::Idle(_) => true,
-                Expiry::Default => self.limits.persistent && self.absolute_left.is_none(),
+                Expiry::Default => self.limits.persistent && self.absolute_left == FOREVER,
                 Expiry::At(_) | Expiry::BrowserClose => false,
             }
     }
@@ -173,12 +189,22 @@ impl<'a> Lifetime<'a> {
     /// Whether the session's own expiry reaches beyond the absolute limit, which then holds.
     pub(crate) fn expiry_is_capped(&self) -> bool {
         let own = match self.expiry {
-            Expiry::Idle(idle) => idle,
-            Expiry::At(instant) => instant.since(self.now),
+            Expiry::Idle(_) => self.idle(),
+            Expiry::At(_) => self.instant_left(),
             Expiry::Default | Expiry::BrowserClose => return false,
         };
-        self.capped(own) < own
+        self.absolute_left < own
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().saturating_mul(1_000_000);
+    seconds.saturating_add(duration.subsec_micros().into())
+}
+
+/// From one time to the other; zero if it is over.
+fn between(from: Timestamp, to: Timestamp) -> u64 {
+    to.as_millis().saturating_sub(from.as_millis()) * 1_000
 }
 
 #[cfg(test)]
@@ -249,7 +275,7 @@ mod tests {
                     let unused = now.unused_for(kept - passed);
                     assert!(unused.abs_diff(passed) < Duration::from_millis(1));
                     // And a touch is due as far from the end as near it.
-                    let due = passed > MINUTE.min(now.idle() / SLIDE_SHARE);
+                    let due = micros(passed) > micros(MINUTE).min(now.idle() / SLIDE_SHARE);
                     assert_eq!(now.touch_is_due(kept - passed), due, "{used:?} {passed:?}");
                 };
                 for hours in 0..30 * 24 {

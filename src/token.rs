@@ -106,6 +106,11 @@ impl<'de> Deserialize<'de> for SessionId {
 #[derive(Clone)]
 struct Verifier(Zeroizing<[u8; VERIFIER_LEN]>);
 
+impl Verifier {
+    /// The random bytes of one, and of the revision that is drawn with it.
+    const WITH_REVISION: usize = VERIFIER_LEN / 4 * 3 + Revision::LEN;
+}
+
 /// The cookie's value. Neither `Display` nor `Serialize`; `Debug` shows the public half only.
 #[derive(Clone)]
 pub(crate) struct Token {
@@ -119,12 +124,12 @@ impl Token {
 
     /// A new token, all random, and the revision of what is written under it.
     pub(crate) fn generate(random: &Random) -> Result<(Self, Revision), RandomError> {
-        let mut bytes = Zeroizing::new([0; Self::LEN / 4 * 3 + Revision::LEN]);
+        let mut bytes = Zeroizing::new([0; SELECTOR_LEN / 4 * 3 + Verifier::WITH_REVISION]);
         random.fill(bytes.as_mut_slice())?;
-        let (bytes, revision) = bytes.split_at(Self::LEN / 4 * 3);
-        let mut text = Zeroizing::new([0; Self::LEN]);
-        base64url::encode(bytes, text.as_mut_slice());
-        Ok((Self::from_text(&text), Revision::from_random(revision)))
+        let (selector, rest) = bytes.split_at(SELECTOR_LEN / 4 * 3);
+        let mut text = [0; SELECTOR_LEN];
+        base64url::encode(selector, &mut text);
+        Ok(Self::of(SessionId(text), rest))
     }
 
     /// A new secret for the same session, and the revision of what is written with it.
@@ -132,30 +137,33 @@ impl Token {
         selector: SessionId,
         random: &Random,
     ) -> Result<(Self, Revision), RandomError> {
-        let mut bytes = Zeroizing::new([0; VERIFIER_LEN / 4 * 3 + Revision::LEN]);
+        let mut bytes = Zeroizing::new([0; Verifier::WITH_REVISION]);
         random.fill(bytes.as_mut_slice())?;
-        let (bytes, revision) = bytes.split_at(VERIFIER_LEN / 4 * 3);
-        let mut verifier = Zeroizing::new([0; VERIFIER_LEN]);
-        base64url::encode(bytes, verifier.as_mut_slice());
-        let verifier = Verifier(verifier);
-        Ok((Self { selector, verifier }, Revision::from_random(revision)))
+        Ok(Self::of(selector, bytes.as_slice()))
+    }
+
+    /// With a verifier, and a revision, of random bytes.
+    fn of(selector: SessionId, random: &[u8]) -> (Self, Revision) {
+        let (secret, revision) = random.split_at(VERIFIER_LEN / 4 * 3);
+        let mut verifier = Verifier(Zeroizing::new([0; VERIFIER_LEN]));
+        base64url::encode(secret, verifier.0.as_mut_slice());
+        (Self { selector, verifier }, Revision::from_random(revision))
     }
 
     /// Reads a cookie's value: exactly 44 bytes of base64url, or nothing.
     pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let text: &[u8; Self::LEN] = value.try_into().ok()?;
-        is_base64url(text).then(|| Self::from_text(text))
-    }
-
-    fn from_text(text: &[u8; Self::LEN]) -> Self {
-        let mut selector = [0; SELECTOR_LEN];
-        let mut verifier = Zeroizing::new([0; VERIFIER_LEN]);
-        selector.copy_from_slice(&text[..SELECTOR_LEN]);
-        verifier.copy_from_slice(&text[SELECTOR_LEN..]);
-        Self {
-            selector: SessionId(selector),
-            verifier: Verifier(verifier),
+        if !is_base64url(text) {
+            return None;
         }
+        let mut token = Self {
+            selector: SessionId([0; SELECTOR_LEN]),
+            verifier: Verifier(Zeroizing::new([0; VERIFIER_LEN])),
+        };
+        let (selector, verifier) = text.split_at(SELECTOR_LEN);
+        token.selector.0.copy_from_slice(selector);
+        token.verifier.0.copy_from_slice(verifier);
+        Some(token)
     }
 
     pub(crate) fn selector(&self) -> SessionId {

@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(proved.deadline, header().deadline);
         assert_eq!(proved.authenticated, Some(NOW));
         assert!(proved.verifier.same_as(&NEW) && proved.retired[0].verifier.same_as(&OLD));
-        assert_eq!(proved.before[0], Revision(*b"revision"));
+        assert_eq!(proved.before[0], Revision(*b"revision").trace());
 
         let entered = next(login("bob"), Some(NEW));
         let deadline = NOW.plus(Duration::from_secs(14 * 86_400));

@@ -38,7 +38,6 @@ pub struct Revision(pub(crate) [u8; 8]);
 
 impl Revision {
     pub(crate) const LEN: usize = 8;
-    const NONE: Self = Self([0; Self::LEN]);
 
     /// The eight bytes, as they stand at offset 1 of an encoded record.
     #[must_use]
@@ -56,11 +55,26 @@ impl Revision {
     pub(crate) fn from_random(random: &[u8]) -> Self {
         let mut bytes = [0; Self::LEN];
         bytes.copy_from_slice(random);
-        if bytes == Self::NONE.0 {
-            bytes[7] = 1;
+        let mut revision = Self(bytes);
+        if revision.trace() == Trace::NONE {
+            revision.0[7] = 1;
         }
-        Self(bytes)
+        revision
     }
+
+    /// What is remembered of it in the records that replace this one.
+    pub(crate) fn trace(self) -> Trace {
+        let [_, _, _, trace @ ..] = self.0;
+        Trace(trace)
+    }
+}
+
+/// The last five bytes of a revision: enough to tell a write from the few that others made around the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trace(pub(crate) [u8; 5]);
+
+impl Trace {
+    const NONE: Self = Self([0; 5]);
 }
 
 impl fmt::Debug for Revision {
@@ -97,8 +111,8 @@ pub(crate) struct Retired {
 #[derive(Clone, Debug)]
 pub(crate) struct Header {
     pub(crate) revision: Revision,
-    /// The revisions before this one, newest first: a writer that does not know whether its write arrived looks here.
-    pub(crate) before: [Revision; 2],
+    /// Of the revisions before this one, newest first: a writer that does not know whether its write arrived looks here.
+    pub(crate) before: [Trace; 2],
     pub(crate) verifier: VerifierHash,
     pub(crate) created: Timestamp,
     pub(crate) deadline: Option<Timestamp>,
@@ -119,7 +133,7 @@ impl Header {
     pub(crate) fn new(revision: Revision, verifier: VerifierHash, created: Timestamp) -> Self {
         Self {
             revision,
-            before: [Revision::NONE; 2],
+            before: [Trace::NONE; 2],
             verifier,
             created,
             deadline: None,
@@ -133,7 +147,7 @@ impl Header {
 
     /// Moves on to a new revision, and remembers the one it replaces.
     pub(crate) fn revise(&mut self, revision: Revision) {
-        self.before = [self.revision, self.before[0]];
+        self.before = [self.revision.trace(), self.before[0]];
         self.revision = revision;
     }
 
@@ -162,8 +176,9 @@ impl Header {
             _ => return Err(DecodeError::Corrupt),
         }
         let revision = Revision(from.array()?);
-        let before = [Revision(from.array()?), Revision(from.array()?)];
-        if revision == Revision::NONE {
+        let before = [Trace(from.array()?), Trace(from.array()?)];
+        let room: [u8; Record::ROOM_LEN] = from.array()?;
+        if revision.0 == [0; Revision::LEN] || room != [0; Record::ROOM_LEN] {
             return Err(DecodeError::Corrupt);
         }
         let mut header = Self::new(revision, VerifierHash(from.array()?), from.time()?);
@@ -216,8 +231,11 @@ impl Record {
     pub const TOMBSTONE: &'static [u8] = &[0];
     /// Where in an encoded record the revision stands.
     pub const REVISION_OFFSET: usize = 1;
-    /// How many revisions stand there one after the other: its own, then those before it.
-    pub const REVISIONS: usize = 3;
+    /// Where in an encoded record there is room for a store to note something of its own, such as when it ends: so many
+    /// [bytes](Record::ROOM_LEN), which are zero in what [`encode`](Record::encode) gives and [`decode`](Record::decode) takes.
+    pub const ROOM_OFFSET: usize = 19;
+    /// How many bytes of room there are.
+    pub const ROOM_LEN: usize = 6;
 
     const FORMAT: u8 = 1;
     /// With the terms of a login. What has none is written in the first format, which is a byte shorter.
@@ -244,7 +262,7 @@ impl Record {
     #[must_use]
     pub fn includes(&self, revision: Revision) -> bool {
         let header = &self.inner.header;
-        header.revision == revision || header.before.contains(&revision)
+        header.revision == revision || header.before.contains(&revision.trace())
     }
 
     /// The user the session belongs to, for a store that keeps an index of users.
@@ -325,6 +343,7 @@ impl Record {
         for before in &header.before {
             out.extend_from_slice(&before.0);
         }
+        out.extend_from_slice(&[0; Self::ROOM_LEN]);
         out.extend_from_slice(&header.verifier.0);
         time(&mut out, header.created);
         out.push(

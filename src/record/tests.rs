@@ -55,7 +55,10 @@ fn records() -> impl Strategy<Value = Record> {
             |(revisions, verifier, [a, b, c], (d, e), user, expiry, (retired, terms), values)| {
                 let mut header = Header::new(Revision(revisions[0]), verifier, a);
                 header.revision.0[0] |= 1;
-                header.before = [Revision(revisions[1]), Revision(revisions[2])];
+                header.before = [
+                    Revision(revisions[1]).trace(),
+                    Revision(revisions[2]).trace(),
+                ];
                 header.deadline = d.then_some(b);
                 header.authenticated = e.then_some(c);
                 header.user = user.map(Into::into);
@@ -305,6 +308,22 @@ fn a_revision_remembers_the_two_before_it() {
     assert!(record.includes(Revision(*b"third...")));
     assert!(record.includes(Revision(*b"second..")));
     assert!(!record.includes(Revision(*b"revision")));
+}
+
+#[test]
+fn the_room_of_a_store_is_empty_in_a_record() {
+    let room = Record::ROOM_OFFSET..Record::ROOM_OFFSET + Record::ROOM_LEN;
+    let mut header = sample().header().clone();
+    header.before = [Trace([1; 5]); 2];
+    header.verifier = VerifierHash([1; 32]);
+    let bytes = Record::new(header, Data::empty()).encode();
+    assert_eq!(bytes[room.clone()], [0; Record::ROOM_LEN]);
+    assert!(bytes[room.start - 1] == 1 && bytes[room.end] == 1);
+    for byte in room {
+        let mut bytes = bytes.clone();
+        bytes[byte] = 1;
+        assert_eq!(Record::decode(bytes).unwrap_err(), DecodeError::Corrupt);
+    }
 }
 
 #[test]

@@ -11,7 +11,8 @@ async fn start() -> (RedisServer, RedisStore) {
 }
 
 #[tokio::test]
-async fn the_server_keeps_the_records_bytes_under_prefix_namespace_and_id_and_nothing_else() {
+async fn the_server_keeps_the_records_bytes_and_the_time_of_its_end_under_prefix_namespace_and_id_and_nothing_else()
+ {
     let (server, store) = start().await;
     let record = created(&store, &key(1)).await;
     let next = sample_revision_of(&record, r#"{"n":2}"#);
@@ -60,11 +61,16 @@ async fn a_value_of_another_type_is_unreadable_and_left_alone_until_it_is_delete
 }
 
 #[tokio::test]
-async fn a_record_whose_expiry_was_taken_away_is_due_for_the_touch_that_repairs_it() {
+async fn a_record_whose_expiry_was_taken_away_is_due_for_the_touch_that_repairs_it_as_if_it_were_there()
+ {
     let (server, store) = start().await;
     let record = created(&store, &key(1)).await;
-    server.cli(&["PERSIST", &format!("keycard:{}", key(1))]);
-    assert_eq!(loaded(&store, &key(1)).await.1, Duration::ZERO);
+    let name = format!("keycard:{}", key(1));
+    server.cli(&["PERSIST", &name]);
+    assert!(loaded(&store, &key(1)).await.1 <= LONG);
+    let end = (Record::ROOM_OFFSET + 1).to_string();
+    server.cli(&["SETRANGE", &name, &end, "\u{1}"]);
+    assert_eq!(loaded(&store, &key(1)).await.1, Duration::ZERO, "long past");
     assert!(
         store
             .touch(&key(1), record.revision(), LONG, None)
@@ -72,4 +78,9 @@ async fn a_record_whose_expiry_was_taken_away_is_due_for_the_touch_that_repairs_
             .unwrap()
     );
     assert!(loaded(&store, &key(1)).await.1 > LONG / 2);
+    let life: u128 = server.cli(&["PTTL", &name]).parse().unwrap();
+    assert!(
+        (LONG.as_millis() / 2..=LONG.as_millis()).contains(&life),
+        "{life}"
+    );
 }

@@ -176,7 +176,6 @@ async fn many_calls_that_wait_for_a_connection_wait_for_one() {
             hello("redis", "7.4.0")
         }
         "GET" => "_\r\n".to_owned(),
-        "PTTL" => ":-2\r\n".to_owned(),
         _ => "-ERR\r\n".to_owned(),
     })
     .await;

@@ -82,6 +82,10 @@ where
     async fn pass(&self, time: Duration) {
         let time = i64::try_from(time.as_millis()).unwrap();
         for at in 0..self.direct.len() {
+            let mut age = redis::cmd("EVAL");
+            age.arg(include_str!("age.lua")).arg(0);
+            age.arg(format!("{}*", self.prefix)).arg(time);
+            self.ask::<()>(at, &age).await;
             let names: Vec<Vec<u8>> = self
                 .ask(at, redis::cmd("KEYS").arg(format!("{}*", self.prefix)))
                 .await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis::{Pipeline, ServerErrorKind, Value};
+use redis::{Cmd, Pipeline, ServerErrorKind, Value};
 use tokio::time::Instant;
 
 use super::command::{self, Key, Run};
@@ -81,14 +81,22 @@ impl RedisStore {
         }
     }
 
-    /// The answers to commands that only read, which are sent once more if the connection breaks.
-    pub(super) async fn read(
+    /// The answer to a command that only reads, which is sent once more if the connection breaks.
+    pub(super) async fn read(&self, command: &Cmd, deadline: Instant) -> Result<Value, Failure> {
+        match self.0.backend.one(command, None, deadline).await {
+            // Reading twice does no harm, and a server that was replaced goes unnoticed.
+            Err(Failure::Lost(_)) => self.0.backend.one(command, None, deadline).await,
+            reply => reply,
+        }
+    }
+
+    /// The same for commands that are sent together.
+    pub(super) async fn read_all(
         &self,
         commands: &Pipeline,
         deadline: Instant,
     ) -> Result<Vec<Value>, Failure> {
         match self.0.backend.all(commands, None, deadline).await {
-            // Reading twice does no harm, and a server that was replaced goes unnoticed.
             Err(Failure::Lost(_)) => self.0.backend.all(commands, None, deadline).await,
             replies => replies,
         }
@@ -99,18 +107,18 @@ impl RedisStore {
         key: &RecordKey,
         deadline: Instant,
     ) -> Result<Loaded, StoreError> {
-        let commands = command::load(std::iter::once(self.key(key)));
-        let replies = self.read(&commands, deadline).await;
-        replies.and_then(reply::both).map_err(Failure::of_a_read)
+        let reply = self.read(&command::load(self.key(key)), deadline).await;
+        let loaded = reply.and_then(|reply| reply::loaded(reply, self.now()));
+        loaded.map_err(Failure::of_a_read)
     }
 
     /// The record that a replica has, if it is well. What it has not got it may not have got *yet*.
     pub(super) async fn load_from_replica(&self, key: &RecordKey) -> Option<Loaded> {
-        let commands = command::load(std::iter::once(self.key(key)));
+        let command = command::load(self.key(key));
         // The rest of the time, which the caller may have less of, is for the primary.
         let deadline = Instant::now() + REPLICA_PATIENCE.min(self.0.response_timeout / 4);
-        let replies = self.0.backend.read_replica(&commands, deadline).await?;
-        match reply::both(replies) {
+        let reply = self.0.backend.read_replica(&command, deadline).await?;
+        match reply::loaded(reply, self.now()) {
             Ok(Loaded::Record { record, remaining }) => Some(Loaded::Record {
                 record: record.possibly_stale(),
                 remaining,

@@ -164,7 +164,7 @@ impl Backend {
         Ok(vec![self.one(command, None, deadline).await?])
     }
 
-    /// What a replica answers to commands about one key that only read, if one does in time.
+    /// What a replica answers to a command that only reads, if one does in time.
     #[cfg_attr(
         not(any(feature = "redis-cluster", feature = "redis-sentinel")),
         expect(
@@ -173,18 +173,14 @@ impl Backend {
             reason = "there are no replicas"
         )
     )]
-    pub(super) async fn read_replica(
-        &self,
-        commands: &Pipeline,
-        deadline: Instant,
-    ) -> Option<Vec<Value>> {
+    pub(super) async fn read_replica(&self, command: &Cmd, deadline: Instant) -> Option<Value> {
         let _call = self.enter().ok()?;
         match &self.topology {
             Topology::Server(_) => None,
             #[cfg(feature = "redis-cluster")]
-            Topology::Cluster(cluster) => cluster.read_replica(commands, deadline).await,
+            Topology::Cluster(cluster) => cluster.read_replica(command, deadline).await,
             #[cfg(feature = "redis-sentinel")]
-            Topology::Watched(watched) => watched.read_replica(commands, deadline).await,
+            Topology::Watched(watched) => watched.read_replica(command, deadline).await,
             #[cfg(feature = "redis-1")]
             Topology::Own(_) => None,
         }

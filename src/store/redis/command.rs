@@ -88,15 +88,17 @@ pub(super) fn millis(ttl: Duration) -> u64 {
         .clamp(1, LONGEST)
 }
 
-/// `GET` and `PTTL` of each key in one round trip, and no transaction: a record that expires between the two is absent.
-pub(super) fn load<'a>(keys: impl ExactSizeIterator<Item = Key<'a>>) -> Pipeline {
-    let mut pipeline = Pipeline::with_capacity(2 * keys.len());
+pub(super) fn load(key: Key<'_>) -> Cmd {
+    let mut command = start("GET", 2, key.len());
+    command.write_arg_fmt(key);
+    command
+}
+
+/// Each of these records.
+pub(super) fn load_all<'a>(keys: impl ExactSizeIterator<Item = Key<'a>>) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(keys.len());
     for key in keys {
-        for name in ["GET", "PTTL"] {
-            let mut command = start(name, 2, key.len());
-            command.write_arg_fmt(key);
-            pipeline.add_command(command);
-        }
+        pipeline.add_command(load(key));
     }
     pipeline
 }
@@ -134,11 +136,10 @@ pub(super) fn unbind<'a>(index: Key<'_>, ids: impl ExactSizeIterator<Item = &'a 
     command
 }
 
-pub(super) fn create(key: Key<'_>, record: &Record, ttl: Duration) -> Cmd {
-    let record = record.encode();
-    let mut command = start("SET", 6, key.len() + record.len());
+pub(super) fn create(key: Key<'_>, kept: &[u8], ttl: Duration) -> Cmd {
+    let mut command = start("SET", 6, key.len() + kept.len());
     command.write_arg_fmt(key);
-    command.write_arg(&record);
+    command.write_arg(kept);
     command.write_arg(b"NX");
     command.write_arg(b"PX");
     command.write_arg_fmt(millis(ttl));
@@ -220,7 +221,7 @@ mod tests {
             record: &record_key,
         };
         assert_eq!(key.to_string().len(), key.len());
-        let record = sample_record("{}");
+        let record = sample_record("{}").encode();
         let mut command = create(key, &record, Duration::MAX);
         let used: usize = command
             .args_iter()
@@ -229,7 +230,7 @@ mod tests {
                 _ => 0,
             })
             .sum();
-        assert!(used <= key.len() + record.encode().len() + 40);
+        assert!(used <= key.len() + record.len() + 40);
         assert_eq!(command.args_iter().count(), 6);
         command.clear();
     }

@@ -85,17 +85,17 @@ impl RedisStore {
 
     /// Loads some sessions in one round trip.
     async fn load_all(&self, keys: &[RecordKey]) -> Result<Vec<Loaded>, StoreError> {
-        let commands = command::load(keys.iter().map(|key| self.key(key)));
-        let replies = self.read(&commands, self.deadline()).await;
+        let commands = command::load_all(keys.iter().map(|key| self.key(key)));
+        let replies = self.read_all(&commands, self.deadline()).await;
         replies
-            .and_then(|replies| reply::all(replies, keys.len()))
+            .and_then(|replies| reply::all_loaded(replies, keys.len(), self.now()))
             .map_err(Failure::of_a_read)
     }
 
     /// Whose some sessions are, in one round trip, and without their data.
     async fn owners_of(&self, keys: &[RecordKey], user: &str) -> Result<Vec<Owner>, StoreError> {
         let commands = command::owners(keys.iter().map(|key| self.key(key)));
-        let replies = self.read(&commands, self.deadline()).await;
+        let replies = self.read_all(&commands, self.deadline()).await;
         replies
             .and_then(|replies| reply::owners(replies, keys.len(), user))
             .map_err(Failure::of_a_read)
@@ -149,11 +149,9 @@ fn in_chunks(namespace: &str, ids: &[SessionId]) -> impl Iterator<Item = Vec<Rec
 impl UserIndex for RedisStore {
     async fn sessions_of(&self, namespace: &str, user: &str) -> Result<Vec<Indexed>, StoreError> {
         let index = self.index(namespace, user);
-        let mut members = Pipeline::with_capacity(1);
-        members.add_command(command::members(index));
-        let replies = self.read(&members, self.deadline()).await;
-        let first = |mut replies: Vec<Value>| replies.pop().ok_or(Failure::Unexpected("ZRANGE"));
-        let ids = replies.and_then(first).and_then(reply::sessions);
+        let members = command::members(index);
+        let ids = self.read(&members, self.deadline()).await;
+        let ids = ids.and_then(reply::sessions);
         let ids = ids.map_err(Failure::of_a_read)?;
 
         let mut listed = Vec::with_capacity(ids.len());

@@ -33,16 +33,18 @@
 //!
 //! # What is kept, and what it costs
 //!
-//! One key per session, `<prefix><namespace>:<session id>`, a string with an expiry; and one per user who has sessions,
+//! One key per session, `<prefix><namespace>:<session id>`, a string with an expiry, which is the record with, in the
+//! [room](Record::ROOM_OFFSET) that it leaves for that, the time until which it is kept; and one per user who has sessions,
 //! `<prefix><namespace>:user=<user id>`, a sorted set of sessions by the time when their entries end. Every call is one round
-//! trip, and no command concerns more than one key:
+//! trip, and no command concerns more than one key. The time in a record is by the clock of the application's server, and
+//! says when the next touch is due and when the session was last used; whether it is still there, Redis alone decides.
 //!
 //! | call | commands |
 //! |---|---|
-//! | [`load`](SessionStore::load) | [`GET`](https://redis.io/docs/latest/commands/get/), [`PTTL`](https://redis.io/docs/latest/commands/pttl/) |
+//! | [`load`](SessionStore::load) | [`GET`](https://redis.io/docs/latest/commands/get/) |
 //! | [`create`](SessionStore::create) | [`SET`](https://redis.io/docs/latest/commands/set/) `… NX PX` |
-//! | [`replace`](SessionStore::replace) | [`EVALSHA`](https://redis.io/docs/latest/commands/evalsha/): `GETRANGE`, then `SET … PX`, or `GET` and `PTTL` on a conflict |
-//! | [`touch`](SessionStore::touch) | `EVALSHA`: `GETRANGE`, then [`PEXPIRE`](https://redis.io/docs/latest/commands/pexpire/) |
+//! | [`replace`](SessionStore::replace) | [`EVALSHA`](https://redis.io/docs/latest/commands/evalsha/): [`GETRANGE`](https://redis.io/docs/latest/commands/getrange/), then `SET … PX`, or `GET` on a conflict |
+//! | [`touch`](SessionStore::touch) | `EVALSHA`: `GETRANGE`, then [`PEXPIRE`](https://redis.io/docs/latest/commands/pexpire/) and [`SETRANGE`](https://redis.io/docs/latest/commands/setrange/) |
 //! | [`delete`](SessionStore::delete) | `SET … PX 60000` of a tombstone, and [`ZREM`](https://redis.io/docs/latest/commands/zrem/) of the user's entry |
 //!
 //! A login is one round trip more, before the record is written. Where there is no absolute limit, writes and touches of a
@@ -52,8 +54,8 @@
 //! |---|---|
 //! | a login, before its `create` or `replace` | `EVALSHA`: [`TIME`](https://redis.io/docs/latest/commands/time/), [`ZMSCORE`](https://redis.io/docs/latest/commands/zmscore/), [`ZADD`](https://redis.io/docs/latest/commands/zadd/), then `ZREMRANGEBYSCORE`, `ZRANGE`, [`PEXPIREAT`](https://redis.io/docs/latest/commands/pexpireat/) |
 //! | `replace`, `touch` without an absolute limit | along with them, `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT` |
-//! | [`sessions_of`](super::UserIndex::sessions_of) | [`ZRANGE`](https://redis.io/docs/latest/commands/zrange/); for 250 sessions at a time `GET` and `PTTL` of each, and where entries are stale `EVALSHA`: `TIME`, `ZMSCORE`, `ZREM` |
-//! | [`delete_user`](super::UserIndex::delete_user) | `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT`, `ZRANGE`; for 250 sessions at a time [`GETRANGE`](https://redis.io/docs/latest/commands/getrange/) of each one's first 332 bytes, `SET` of each tombstone, `ZREM` |
+//! | [`sessions_of`](super::UserIndex::sessions_of) | [`ZRANGE`](https://redis.io/docs/latest/commands/zrange/); for 250 sessions at a time `GET` of each, and where entries are stale `EVALSHA`: `TIME`, `ZMSCORE`, `ZREM` |
+//! | [`delete_user`](super::UserIndex::delete_user) | `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT`, `ZRANGE`; for 250 sessions at a time `GETRANGE` of each one's first 332 bytes, `SET` of each tombstone, `ZREM` |
 //!
 //! Expired entries are removed with every login, so that an index holds no more of them than the user has logged in within
 //! the absolute limit.
@@ -112,6 +114,7 @@ mod connect;
 mod dial;
 mod failure;
 mod index;
+mod kept;
 mod link;
 mod node;
 mod open;
@@ -144,6 +147,7 @@ use super::{
     Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
     UserIndexRef,
 };
+use crate::clock::{Clock, Timestamp};
 
 /// Keeps sessions in Redis or Valkey. Clones are the same store, and share its connection.
 ///
@@ -162,6 +166,11 @@ struct Inner {
 }
 
 impl RedisStore {
+    /// By the clock that the servers' expiry runs by, and not one that an application moves.
+    fn now(&self) -> Timestamp {
+        Clock::system().now()
+    }
+
     fn key<'a>(&'a self, record: &'a RecordKey) -> Key<'a> {
         Key::Record {
             prefix: &self.0.prefix,
@@ -197,7 +206,8 @@ impl SessionStore for RedisStore {
     ) -> Result<Created, StoreError> {
         let deadline = self.deadline();
         self.bind(key, record, deadline).await?;
-        let command = command::create(self.key(key), record, ttl);
+        let kept = kept::encode(record, ttl, self.now());
+        let command = command::create(self.key(key), &kept, ttl);
         let reply = self.0.backend.one(&command, None, deadline).await;
         reply.and_then(reply::created).map_err(Failure::of_a_write)
     }
@@ -211,17 +221,17 @@ impl SessionStore for RedisStore {
     ) -> Result<Replaced, StoreError> {
         let deadline = self.deadline();
         self.bind(key, record, deadline).await?;
-        let bytes = record.encode();
+        let kept = kept::encode(record, ttl, self.now());
         let script = Run {
             script: &scripts::REPLACE,
             key: self.key(key),
-            args: &[expected.as_bytes(), &bytes],
+            args: &[expected.as_bytes(), &kept],
             ttl: Some(ttl),
         };
         let wait = self.waiting().filter(|_| record.rotates());
         let reply = self.with_entry(script, key, record.prolongs(), wait.as_ref(), deadline);
         let (reply, entry) = reply.await.map_err(Failure::of_a_write)?;
-        let replaced = reply::replaced(reply).map_err(Failure::of_a_write)?;
+        let replaced = reply::replaced(reply, self.now()).map_err(Failure::of_a_write)?;
         entry.map_err(Failure::of_a_half)?;
         // A conflict changed nothing that could be undone.
         if matches!(replaced, Replaced::Replaced) {
@@ -240,7 +250,7 @@ impl SessionStore for RedisStore {
         let script = Run {
             script: &scripts::TOUCH,
             key: self.key(key),
-            args: &[expected.as_bytes()],
+            args: &[expected.as_bytes(), &kept::until(ttl, self.now())],
             ttl: Some(ttl),
         };
         let reply = self.with_entry(script, key, prolongs, None, self.deadline());

@@ -30,13 +30,13 @@ impl Health {
         }
     }
 
-    /// The answers of a replica, unless it had better not have been asked.
-    pub(super) fn settle(&self, answers: Result<Vec<Value>, Failure>) -> Option<Vec<Value>> {
+    /// The answer of a replica, unless it had better not have been asked.
+    pub(super) fn settle(&self, answer: Result<Value, Failure>) -> Option<Value> {
         let refused = |answer: &Value| matches!(answer, Value::ServerError(_));
-        let answers = answers.ok().filter(|all| !all.iter().any(refused));
+        let answer = answer.ok().filter(|answer| !refused(answer));
         let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *failed = answers.is_none().then(Instant::now);
-        answers
+        *failed = answer.is_none().then(Instant::now);
+        answer
     }
 }
 
@@ -63,13 +63,13 @@ mod tests {
         assert_eq!(chosen(), chosen());
         assert_eq!(chosen(), Some(Arc::as_ptr(&replicas[1])));
         let error = redis::parse_redis_value(b"-MASTERDOWN Link with MASTER is down\r\n").unwrap();
-        assert_eq!(replicas[1].settle(Ok(vec![error])), None);
+        assert_eq!(replicas[1].settle(Ok(error)), None);
         assert_eq!(chosen(), None);
         tokio::time::advance(REST).await;
         assert_ne!(chosen(), chosen(), "each is tried");
         assert_eq!(chosen(), None, "by one call");
-        let answer = Some(vec![Value::Nil]);
-        assert_eq!(replicas[0].settle(Ok(vec![Value::Nil])), answer);
+        let answer = Some(Value::Nil);
+        assert_eq!(replicas[0].settle(Ok(Value::Nil)), answer);
         let good = Some(Arc::as_ptr(&replicas[0]));
         assert_eq!((chosen(), chosen()), (good, good));
     }

@@ -1,61 +1,38 @@
 //! What the server's replies mean.
 
-use std::time::Duration;
-
 use redis::Value;
 
 use super::failure::Failure;
+use super::kept;
+use crate::clock::Timestamp;
 use crate::record::{DecodeError, Record};
 use crate::store::{Created, Loaded, Owner, Replaced, SessionId};
 
-/// `GET`'s and `PTTL`'s replies, from a pipeline or from a script.
-pub(super) fn loaded(value: Value, remaining: Value) -> Result<Loaded, Failure> {
-    let bytes = match value {
-        Value::BulkString(bytes) => bytes,
-        Value::Nil => return Ok(Loaded::Absent),
+/// `GET`'s reply, as the command or a script answers it.
+pub(super) fn loaded(reply: Value, now: Timestamp) -> Result<Loaded, Failure> {
+    match reply {
+        Value::BulkString(bytes) => Ok(kept::decode(bytes, now)),
+        Value::Nil => Ok(Loaded::Absent),
         Value::ServerError(error) if error.code() == "WRONGTYPE" => {
-            return Ok(Loaded::Unreadable(DecodeError::ForeignType));
+            Ok(Loaded::Unreadable(DecodeError::ForeignType))
         }
-        Value::ServerError(error) => return Err(Failure::said(&error)),
-        _ => return Err(Failure::Unexpected("GET")),
-    };
-    let remaining = match remaining {
-        // It expired, or was removed, after it was read.
-        Value::Int(-2) => return Ok(Loaded::Absent),
-        Value::Int(millis) => match u64::try_from(millis) {
-            Ok(millis) => Duration::from_millis(millis),
-            // Somebody took its expiry away: as if it were due now, so that the next touch puts it back.
-            Err(_) => Duration::ZERO,
-        },
-        Value::ServerError(error) => return Err(Failure::said(&error)),
-        _ => return Err(Failure::Unexpected("PTTL")),
-    };
-    if bytes == Record::TOMBSTONE {
-        return Ok(Loaded::Tombstone);
-    }
-    Ok(match Record::decode(bytes) {
-        Ok(record) => Loaded::Record { record, remaining },
-        Err(error) => Loaded::Unreadable(error),
-    })
-}
-
-/// The two replies of a pipeline that loads a record.
-pub(super) fn both(replies: Vec<Value>) -> Result<Loaded, Failure> {
-    match <[Value; 2]>::try_from(replies) {
-        Ok([value, remaining]) => loaded(value, remaining),
-        Err(_) => Err(Failure::Unexpected("GET")),
+        Value::ServerError(error) => Err(Failure::said(&error)),
+        _ => Err(Failure::Unexpected("GET")),
     }
 }
 
 /// The replies of a pipeline that loads so many records.
-pub(super) fn all(replies: Vec<Value>, count: usize) -> Result<Vec<Loaded>, Failure> {
-    if replies.len() != 2 * count {
+pub(super) fn all_loaded(
+    replies: Vec<Value>,
+    count: usize,
+    now: Timestamp,
+) -> Result<Vec<Loaded>, Failure> {
+    if replies.len() != count {
         return Err(Failure::Unexpected("GET"));
     }
-    let mut replies = replies.into_iter();
-    let pairs = std::iter::from_fn(|| Some((replies.next()?, replies.next()?)));
-    pairs
-        .map(|(value, remaining)| loaded(value, remaining))
+    replies
+        .into_iter()
+        .map(|reply| loaded(reply, now))
         .collect()
 }
 
@@ -68,7 +45,7 @@ pub(super) fn owners(replies: Vec<Value>, count: usize, user: &str) -> Result<Ve
         Value::BulkString(start) if start.is_empty() || start == Record::TOMBSTONE => {
             Ok(Owner::Nobody)
         }
-        Value::BulkString(start) => Ok(match Record::decode_owner(&start) {
+        Value::BulkString(start) => Ok(match kept::decode_owner(start) {
             Ok(None) => Owner::Nobody,
             Ok(Some(owner)) if *owner == *user => Owner::TheUser,
             Ok(Some(_)) => Owner::SomebodyElse,
@@ -109,12 +86,10 @@ pub(super) fn created(reply: Value) -> Result<Created, Failure> {
     }
 }
 
-pub(super) fn replaced(reply: Value) -> Result<Replaced, Failure> {
+pub(super) fn replaced(reply: Value, now: Timestamp) -> Result<Replaced, Failure> {
     match reply {
         Value::Okay => Ok(Replaced::Replaced),
-        Value::Array(found) => both(found).map(Replaced::Conflict),
-        Value::ServerError(error) => Err(Failure::said(&error)),
-        _ => Err(Failure::Unexpected("EVALSHA")),
+        found => loaded(found, now).map(Replaced::Conflict),
     }
 }
 
@@ -139,31 +114,30 @@ mod tests {
     use super::*;
     use crate::store::conformance::sample_record;
 
-    fn record() -> Value {
-        Value::BulkString(sample_record("{}").encode())
-    }
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
     #[test]
-    fn a_record_that_expired_between_the_two_replies_is_absent() {
-        let loaded = loaded(record(), Value::Int(-2)).unwrap();
-        assert!(matches!(loaded, Loaded::Absent));
-    }
-
-    #[test]
-    fn a_record_without_expiry_is_due_for_a_touch() {
-        let Ok(Loaded::Record { remaining, .. }) = loaded(record(), Value::Int(-1)) else {
-            panic!("a record");
+    fn what_is_there_instead_is_a_conflict_whatever_it_is() {
+        let conflict = |reply| match replaced(reply, NOW).unwrap() {
+            Replaced::Conflict(found) => found,
+            other => panic!("{other:?}"),
         };
-        assert_eq!(remaining, Duration::ZERO);
+        assert!(matches!(conflict(Value::Nil), Loaded::Absent));
+        let tombstone = Value::BulkString(Record::TOMBSTONE.to_vec());
+        assert!(matches!(conflict(tombstone), Loaded::Tombstone));
+        let record = sample_record("{}");
+        let kept = kept::encode(&record, std::time::Duration::from_secs(1), NOW);
+        let found = conflict(Value::BulkString(kept));
+        assert!(matches!(found, Loaded::Record { .. }));
     }
 
     #[test]
     fn replies_of_an_unknown_shape_are_failures_and_never_sessions() {
-        assert!(loaded(Value::Okay, Value::Int(1)).is_err());
-        assert!(loaded(record(), Value::Nil).is_err());
-        assert!(both(vec![record()]).is_err());
+        assert!(loaded(Value::Okay, NOW).is_err());
+        assert!(loaded(Value::Array(vec![]), NOW).is_err());
+        assert!(all_loaded(vec![Value::Nil], 2, NOW).is_err());
         assert!(created(Value::Int(1)).is_err());
-        assert!(replaced(Value::Nil).is_err());
+        assert!(replaced(Value::Int(1), NOW).is_err());
         assert!(touched(Value::Okay).is_err());
         assert!(deleted(Value::Nil).is_err());
     }

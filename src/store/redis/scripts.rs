@@ -22,7 +22,7 @@ pub(super) static REVOKE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!
 pub(super) static PRUNE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("prune.lua")));
 
 // The scripts name these places as numbers.
-const _: () = assert!(Record::REVISION_OFFSET == 1 && Record::REVISIONS == 3);
+const _: () = assert!(Record::REVISION_OFFSET == 1 && Record::ROOM_OFFSET == 19);
 
 /// A script, and the hash that the server knows it by.
 ///

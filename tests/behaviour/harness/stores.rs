@@ -208,7 +208,9 @@ impl<D: Deployment> Backend for OnRedis<D> {
     fn pass(&self, time: Duration) {
         let script = "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
              redis.call('PEXPIRE', key, redis.call('PTTL', key) - ARGV[2]) end";
-        self.script(script, &time.as_millis().to_string());
+        let time = time.as_millis().to_string();
+        self.script(include_str!("../../support/age.lua"), &time);
+        self.script(script, &time);
     }
 
     fn spoil(&self, key: &RecordKey, how: DecodeError) {

@@ -142,17 +142,12 @@ impl Cluster {
         join_all(asked).await.into_iter().collect()
     }
 
-    /// What a replica answers to commands about one key, if one does in time.
-    pub(super) async fn read_replica(
-        &self,
-        commands: &Pipeline,
-        deadline: Instant,
-    ) -> Option<Vec<Value>> {
-        let first = commands.cmd_iter().next()?;
-        let replicas = self.map.replicas(slot_of(first));
+    /// What a replica answers to a command, if one does in time.
+    pub(super) async fn read_replica(&self, command: &Cmd, deadline: Instant) -> Option<Value> {
+        let replicas = self.map.replicas(slot_of(command));
         let replica = super::replica::choose(&replicas, |server| &server.health)?;
-        let answers = replica.as_replica.all(commands, None, deadline).await;
-        replica.health.settle(answers)
+        let answer = replica.as_replica.one(command, None, deadline).await;
+        replica.health.settle(answer)
     }
 
     /// The answer to a command, wherever it is sent until somebody carries it out.

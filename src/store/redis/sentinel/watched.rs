@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{Pipeline, Value};
+use redis::{Cmd, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Sentinels, address};
@@ -56,13 +56,13 @@ impl Watched {
     /// What a replica answers in time.
     pub(in super::super) async fn read_replica(
         self: &Arc<Self>,
-        commands: &Pipeline,
+        command: &Cmd,
         deadline: Instant,
-    ) -> Option<Vec<Value>> {
+    ) -> Option<Value> {
         let replicas = self.list();
         let replica = replica::choose(&replicas, |replica| &replica.health)?;
-        let answers = replica.node.all(commands, None, deadline).await;
-        replica.health.settle(answers)
+        let answer = replica.node.one(command, None, deadline).await;
+        replica.health.settle(answer)
     }
 
     /// The replicas that are known, and every now and then, beside it, a look at which there are.

@@ -59,6 +59,16 @@ pub(crate) struct Held {
     pub(crate) touch_due: bool,
 }
 
+impl Held {
+    /// The session goes on as it was written, under a new token if it has one.
+    pub(crate) fn go_on(&mut self, record: Record, rotated: Option<(Token, VerifierHash)>) {
+        self.record = record;
+        if let Some((token, proof)) = rotated {
+            (self.token, self.proof) = (token, proof);
+        }
+    }
+}
+
 impl Card {
     /// Judges a token by what the store has under its selector. Of one that opens nothing it says besides whose session it
     /// was made for, as far as that is known: to be told to them, and to nobody else.

@@ -24,7 +24,8 @@ fn ends_with_login(key: &str) -> bool {
 
 /// Computes a key's new value from its present one, both as JSON; none removes it. It may run again on a newer record.
 pub(crate) trait Update: Send + Sync {
-    fn run(&self, present: Option<&str>) -> Result<Option<String>, SessionError>;
+    /// The key, which is in its JSON form, is for what is said where it fails.
+    fn run(&self, key: &str, present: Option<&str>) -> Result<Option<String>, SessionError>;
 }
 
 /// Which of the record's keys stay.
@@ -56,27 +57,49 @@ fn only_flashes() -> Keep {
 
 /// What happened to one key.
 #[derive(Clone)]
-enum Change {
-    Set(String),
-    Removed,
-    Updated(Updated),
+struct Change {
+    /// The value, as JSON, and the key behind it: one piece of memory for both.
+    text: String,
+    key_at: usize,
+    /// Whether there is a value at all. If not, the key was removed.
+    has_value: bool,
+    /// What the value comes from, if it was made of the record's.
+    updates: Option<Updates>,
 }
 
-/// A key's updates, in the order in which they were asked for, and what they came to on the record at hand.
+/// A key's updates, in the order in which they were asked for.
 #[derive(Clone)]
-struct Updated {
+struct Updates {
     first: Arc<dyn Update>,
     then: Vec<Arc<dyn Update>>,
-    value: Option<String>,
 }
 
 impl Change {
-    fn value(&self) -> Option<&str> {
-        match self {
-            Self::Set(value) => Some(value),
-            Self::Updated(Updated { value, .. }) => value.as_deref(),
-            Self::Removed => None,
+    fn new(key: &str, value: Option<String>, updates: Option<Updates>) -> Self {
+        let has_value = value.is_some();
+        let mut text = value.unwrap_or_default();
+        let key_at = text.len();
+        text.push_str(key);
+        Self {
+            text,
+            key_at,
+            has_value,
+            updates,
         }
+    }
+
+    fn key(&self) -> &str {
+        &self.text[self.key_at..]
+    }
+
+    fn value(&self) -> Option<&str> {
+        self.has_value.then(|| &self.text[..self.key_at])
+    }
+
+    /// What it adds to the length of the view.
+    fn len(&self) -> usize {
+        let value = self.value();
+        value.map_or(0, |value| data::entry_len(self.key().len(), value.len()))
     }
 }
 
@@ -84,7 +107,7 @@ impl Change {
 #[must_use = "to be dropped where no lock is held"]
 #[derive(Default)]
 pub(crate) struct Displaced {
-    _changes: Vec<(Box<str>, Change)>,
+    _changes: Vec<Change>,
 }
 
 /// Why changes do not fit a newer record, or do not fit at all.
@@ -99,7 +122,7 @@ pub(crate) enum ReplayError {
 #[derive(Clone, Default)]
 pub(crate) struct Changes {
     keep: Keep,
-    changes: Vec<(Box<str>, Change)>,
+    changes: Vec<Change>,
     /// What the view's entries add to the length of its JSON, once somebody asked.
     len: Option<usize>,
 }
@@ -107,7 +130,7 @@ pub(crate) struct Changes {
 impl Changes {
     fn place(&self, key: &str) -> Result<usize, usize> {
         self.changes
-            .binary_search_by(|(other, _)| (**other).cmp(key))
+            .binary_search_by(|change| change.key().cmp(key))
     }
 
     /// Where the value stands that the record still contributes under `key`.
@@ -124,7 +147,7 @@ impl Changes {
     pub(crate) fn written(&self, key: &str) -> Option<Option<&str>> {
         self.place(key)
             .ok()
-            .map(|place| self.changes[place].1.value())
+            .map(|place| self.changes[place].value())
     }
 
     /// The value under `key` as this request sees it.
@@ -147,7 +170,7 @@ impl Changes {
         let written = self
             .changes
             .iter()
-            .map(|(key, change)| (&**key, change.value()));
+            .map(|change| (change.key(), change.value()));
         Merge {
             kept: kept.peekable(),
             written: written.peekable(),
@@ -176,33 +199,49 @@ impl Changes {
     }
 
     fn entry_len(&self, data: Option<&Data>, key: &str) -> usize {
-        self.get(data, key)
+        match self.place(key) {
+            Ok(place) => self.changes[place].len(),
+            Err(_) => self.base_len(data, key),
+        }
+    }
+
+    /// What the record's entry under `key` adds to the length, if it stays.
+    fn base_len(&self, data: Option<&Data>, key: &str) -> usize {
+        self.base_value(data, key)
             .map_or(0, |value| data::entry_len(key.len(), value.len()))
     }
 
-    fn put(&mut self, data: Option<&Data>, key: &str, change: Change) -> Displaced {
+    /// Puts a change where its key has its place, or is to have it.
+    fn put(
+        &mut self,
+        data: Option<&Data>,
+        place: Result<usize, usize>,
+        change: Change,
+    ) -> Displaced {
         if let Some(len) = self.len {
-            let new = change
-                .value()
-                .map_or(0, |value| data::entry_len(key.len(), value.len()));
-            self.len = Some(len - self.entry_len(data, key) + new);
+            let before = match place {
+                Ok(place) => self.changes[place].len(),
+                Err(_) => self.base_len(data, change.key()),
+            };
+            self.len = Some(len - before + change.len());
         }
-        match self.place(key) {
+        match place {
             Ok(place) => {
-                let old = std::mem::replace(&mut self.changes[place], (key.into(), change));
+                let old = std::mem::replace(&mut self.changes[place], change);
                 Displaced {
                     _changes: vec![old],
                 }
             }
             Err(place) => {
-                self.changes.insert(place, (key.into(), change));
+                self.changes.insert(place, change);
                 Displaced::default()
             }
         }
     }
 
     pub(crate) fn set(&mut self, data: Option<&Data>, key: &str, value: String) -> Displaced {
-        self.put(data, key, Change::Set(value))
+        let change = Change::new(key, Some(value), None);
+        self.put(data, self.place(key), change)
     }
 
     /// Removes `key`, and says whether it was there.
@@ -210,7 +249,8 @@ impl Changes {
         if self.get(data, key).is_none() {
             return (false, Displaced::default());
         }
-        (true, self.put(data, key, Change::Removed))
+        let change = Change::new(key, None, None);
+        (true, self.put(data, self.place(key), change))
     }
 
     /// Writes the `value` that `update` made of the one that stands under `key` now.
@@ -221,28 +261,24 @@ impl Changes {
         update: Arc<dyn Update>,
         value: Option<String>,
     ) -> Displaced {
-        let fixed = |value: Option<String>| value.map_or(Change::Removed, Change::Set);
-        let written = self.place(key).map(|place| &mut self.changes[place].1);
-        let change = match written {
-            Ok(Change::Updated(updated)) => {
-                let mut then = std::mem::take(&mut updated.then);
+        let place = self.place(key);
+        let written = place.map(|place| &mut self.changes[place].updates);
+        let updates = match written {
+            Ok(Some(updates)) => {
+                let mut then = std::mem::take(&mut updates.then);
                 then.push(update);
-                Change::Updated(Updated {
-                    first: updated.first.clone(),
-                    then,
-                    value,
-                })
+                let first = updates.first.clone();
+                Some(Updates { first, then })
             }
             // What this request set, removed or cleared depends on no record, nor does what is made of it.
-            Ok(_) => fixed(value),
-            Err(_) if !self.keep.keeps(key) => fixed(value),
-            Err(_) => Change::Updated(Updated {
-                first: update,
-                then: Vec::new(),
-                value,
-            }),
+            Ok(None) => None,
+            Err(_) if !self.keep.keeps(key) => None,
+            Err(_) => {
+                let (first, then) = (update, Vec::new());
+                Some(Updates { first, then })
+            }
         };
-        self.put(data, key, change)
+        self.put(data, place, Change::new(key, value, updates))
     }
 
     /// Nothing of the application's stays, neither of the record nor of what was written before. What this crate keeps is not
@@ -272,7 +308,7 @@ impl Changes {
     fn drop_written(&mut self, goes: impl Fn(&str) -> bool) -> Displaced {
         let (dropped, kept) = std::mem::take(&mut self.changes)
             .into_iter()
-            .partition(|(key, _)| goes(key));
+            .partition(|change| goes(change.key()));
         self.changes = kept;
         self.len = None;
         Displaced { _changes: dropped }
@@ -305,8 +341,9 @@ impl Changes {
                     .flat_map(Data::pairs)
                     .any(|(key, _)| !self.keep.keeps(key) && self.written(key).is_none())
         };
-        self.changes.iter().any(|(key, change)| {
-            match (data.and_then(|data| data.get(key)), change.value()) {
+        self.changes.iter().any(|change| {
+            let stored = data.and_then(|data| data.get(change.key()));
+            match (stored, change.value()) {
                 (None, None) => false,
                 (Some(stored), Some(written)) => !same_json(stored, written),
                 _ => true,
@@ -316,10 +353,7 @@ impl Changes {
 
     /// Whether carrying them out twice is carrying them out once.
     pub(crate) fn are_idempotent(&self) -> bool {
-        !self
-            .changes
-            .iter()
-            .any(|(_, change)| matches!(change, Change::Updated(_)))
+        self.changes.iter().all(|change| change.updates.is_none())
     }
 
     /// The data with these changes, as this request sees it.
@@ -333,7 +367,8 @@ impl Changes {
         }
         let mut writer = Writer::new(self.room(data), len);
         let mut copied = 0;
-        for (key, change) in &self.changes {
+        for change in &self.changes {
+            let key = change.key();
             if let Some(data) = data {
                 let place = data.position(key);
                 let (Ok(before) | Err(before)) = place;
@@ -372,17 +407,19 @@ impl Changes {
             len: None,
             ..self.clone()
         };
-        for (key, change) in &mut rebased.changes {
-            if let Change::Updated(updated) = change {
-                let mut value = updated
-                    .first
-                    .run(self.base_value(data, key))
-                    .map_err(ReplayError::Update)?;
-                for update in &updated.then {
-                    value = update.run(value.as_deref()).map_err(ReplayError::Update)?;
-                }
-                updated.value = value;
+        for change in &mut rebased.changes {
+            let Some(Updates { first, then }) = &change.updates else {
+                continue;
+            };
+            let key = change.key();
+            let run = |update: &Arc<dyn Update>, present: Option<&str>| {
+                update.run(key, present).map_err(ReplayError::Update)
+            };
+            let mut value = run(first, self.base_value(data, key))?;
+            for update in then {
+                value = run(update, value.as_deref())?;
             }
+            *change = Change::new(key, value, change.updates.clone());
         }
         Ok(rebased)
     }

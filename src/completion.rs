@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 /// is none.
 pub(crate) struct Completion<T: Send + 'static> {
     work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    /// Where it was polled first. Most work is done by then, and needs to know no runtime.
     runtime: Option<Handle>,
 }
 
@@ -18,7 +19,7 @@ impl<T: Send + 'static> Completion<T> {
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self {
             work: Some(Box::pin(work)),
-            runtime: Handle::try_current().ok(),
+            runtime: None,
         }
     }
 }
@@ -34,6 +35,9 @@ impl<T: Send + 'static> Future for Completion<T> {
         let polled = work.as_mut().poll(context);
         if polled.is_pending() {
             self.work = Some(work);
+            if self.runtime.is_none() {
+                self.runtime = Handle::try_current().ok();
+            }
         }
         polled
     }

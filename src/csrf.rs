@@ -120,7 +120,7 @@ fn secrets(json: Option<&str>) -> Vec<Secret> {
 struct Keep(Secret);
 
 impl Update for Keep {
-    fn run(&self, present: Option<&str>) -> Result<Option<String>, SessionError> {
+    fn run(&self, _: &str, present: Option<&str>) -> Result<Option<String>, SessionError> {
         let secrets = secrets(present);
         let surplus = (secrets.len() + 1).saturating_sub(MOST);
         let kept = secrets[surplus..].iter().chain([&self.0]);
@@ -178,7 +178,7 @@ impl<M> Session<M> {
         let secret = Secret::generate(desk.random())?;
         let token = CsrfToken::mask(&secret, desk.random())?;
         self.revise(KEY, Arc::new(Keep(secret)), |keep, present| {
-            Ok(((), keep.run(present)?))
+            Ok(((), keep.run(KEY, present)?))
         })?;
         Ok(token)
     }
@@ -257,7 +257,7 @@ mod tests {
         for number in 0..2 * MOST {
             let secret = secret();
             all.push(secret.to_text());
-            json = Keep(secret).run(json.as_deref()).unwrap();
+            json = Keep(secret).run(KEY, json.as_deref()).unwrap();
             let kept: Vec<_> = secrets(json.as_deref())
                 .iter()
                 .map(Secret::to_text)

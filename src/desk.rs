@@ -26,7 +26,7 @@ use crate::token::{Seal, SessionId, Token, VerifierHash, VerifierHasher};
 pub(crate) struct Desk {
     pub(crate) config: SessionConfig,
     pub(crate) cookie: CookieTemplate,
-    pub(crate) store: BoundedStore,
+    store: AnyStore,
     pub(crate) clock: Clock,
     pub(crate) in_flight: InFlight,
     /// How the application knows who sends a request.
@@ -60,7 +60,6 @@ impl Desk {
         }
         let namespace: Arc<str> = config.resolved_namespace().into();
         let meters = Meters::new(&namespace);
-        let store = BoundedStore::new(store, config.store_timeout, meters.clone());
         // Without a word of the application's, a monitor knows a client by its browser.
         let recognition = match &hooks.monitor {
             Some(_) => hooks
@@ -85,6 +84,10 @@ impl Desk {
             namespace,
             turns: Default::default(),
         })
+    }
+
+    pub(crate) fn store(&self) -> BoundedStore<'_> {
+        BoundedStore::new(&self.store, self.config.store_timeout, &self.meters)
     }
 
     /// What a record keeps of a user's stamp.
@@ -166,6 +169,10 @@ impl<'a> Teller<'a> {
     pub(crate) fn lifetime(self, record: &Record, now: Timestamp) -> Lifetime<'a> {
         Lifetime::new(&self.desk.config, record.header(), now)
     }
+
+    pub(crate) fn store(self) -> BoundedStore<'a> {
+        self.desk.store()
+    }
 }
 
 impl Teller<'_> {
@@ -183,7 +190,7 @@ impl Teller<'_> {
     /// Looks a token up and judges it: one store call, and another one if a record that may be stale would turn it down. Of
     /// one that opens its session nothing is told.
     pub(crate) async fn examine(self, token: &Token) -> Result<Card, StoreError> {
-        let loaded = self.store.load(&self.key(token.selector())).await;
+        let loaded = self.store().load(&self.key(token.selector())).await;
         let stale =
             matches!(&loaded, Ok(Loaded::Record { record, .. }) if record.is_possibly_stale());
         let judged = self.judge(token, loaded)?;
@@ -196,7 +203,7 @@ impl Teller<'_> {
 
     /// The same by what is there now, and nothing older.
     pub(crate) async fn examine_latest(self, token: &Token) -> Result<Card, StoreError> {
-        let loaded = self.store.load_latest(&self.key(token.selector())).await;
+        let loaded = self.store().load_latest(&self.key(token.selector())).await;
         let judged = self.judge(token, loaded)?;
         Ok(self.told(judged, token))
     }
@@ -239,12 +246,11 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    pub(crate) fn enter(desk: &Arc<Desk>) -> InFlightGuard {
-        desk.in_flight.commits.fetch_add(1, Ordering::AcqRel);
-        InFlightGuard {
-            desk: desk.clone(),
-            done: false,
-        }
+    /// Counts a commit for as long as the guard lives, which keeps hold of the desk in one way or another.
+    pub(crate) fn enter<D: AsRef<Desk>>(desk: D) -> InFlightGuard<D> {
+        let in_flight = &desk.as_ref().in_flight;
+        in_flight.commits.fetch_add(1, Ordering::AcqRel);
+        InFlightGuard { desk, done: false }
     }
 
     /// Waits until no commit is under way.
@@ -260,24 +266,29 @@ impl InFlight {
 }
 
 /// One commit, counted while this lives.
-pub(crate) struct InFlightGuard {
-    desk: Arc<Desk>,
+pub(crate) struct InFlightGuard<D: AsRef<Desk>> {
+    desk: D,
     done: bool,
 }
 
-impl InFlightGuard {
+impl<D: AsRef<Desk>> InFlightGuard<D> {
+    pub(crate) fn holder(&mut self) -> &mut D {
+        &mut self.desk
+    }
+
     pub(crate) fn done(mut self) {
         self.done = true;
     }
 }
 
-impl Drop for InFlightGuard {
+impl<D: AsRef<Desk>> Drop for InFlightGuard<D> {
     fn drop(&mut self) {
+        let desk = self.desk.as_ref();
         // What panics has been told of by the panic.
         if !self.done && !std::thread::panicking() {
-            self.desk.tell(Event::new(EventKind::Abandoned), None);
+            desk.tell(Event::new(EventKind::Abandoned), None);
         }
-        let in_flight = &self.desk.in_flight;
+        let in_flight = &desk.in_flight;
         if in_flight.commits.fetch_sub(1, Ordering::AcqRel) == 1 {
             in_flight.none.notify_waiters();
         }

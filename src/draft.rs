@@ -8,7 +8,6 @@ use crate::desk::Teller;
 use crate::error::SessionError;
 use crate::event::{Event, EventKind, Refusal};
 use crate::intent::Intent;
-use crate::lifetime::Lifetime;
 use crate::record::{Record, Revision};
 use crate::store::{LOGIN_LIFETIME, StoreError, StoreErrorKind};
 use crate::token::{Token, VerifierHash};
@@ -24,7 +23,7 @@ fn login_age(
         return Ok(None);
     };
     let age = now.since(login.at);
-    if age > LOGIN_LIFETIME && desk.store.user_index().is_some() {
+    if age > LOGIN_LIFETIME && desk.store().user_index().is_some() {
         let error = StoreError::caused_by(
             StoreErrorKind::Revoked,
             "the login was not committed within a minute",
@@ -36,39 +35,49 @@ fn login_age(
     Ok(Some(age))
 }
 
-/// A record as it is to be written.
-pub(crate) struct Draft<'a> {
+/// A record as it is to be written, and what follows for who holds the session once it is. Kept while the store is asked, and
+/// so no larger than it needs to be.
+pub(crate) struct Draft {
     pub(crate) record: Record,
     pub(crate) ttl: Duration,
-    pub(crate) lifetime: Lifetime<'a>,
+    /// Whether a limit has passed while the request was under way.
+    pub(crate) is_over: bool,
+    pub(crate) touch_due: bool,
+    pub(crate) cookie_slides: bool,
+    pub(crate) expiry_is_capped: bool,
+    /// The cookie's lifetime; `None`: it ends with the browser.
+    pub(crate) max_age: Option<Duration>,
 }
 
-impl<'a> Draft<'a> {
+impl Draft {
     fn new(
-        desk: Teller<'a>,
+        desk: Teller<'_>,
         intent: &Intent,
         record: Record,
         now: Timestamp,
     ) -> Result<Self, SessionError> {
         let lifetime = desk.lifetime(&record, now);
         let ttl = lifetime.time_to_live();
-        let record = record.for_index(login_age(desk, intent, now)?, ttl, now);
         Ok(Self {
-            record,
             ttl,
-            lifetime,
+            is_over: lifetime.is_over(),
+            touch_due: lifetime.touch_is_always_due(),
+            cookie_slides: lifetime.cookie_slides(),
+            expiry_is_capped: lifetime.expiry_is_capped(),
+            max_age: lifetime.max_age(),
+            record: record.for_index(login_age(desk, intent, now)?, ttl, now),
         })
     }
 }
 
 /// What a new session is written as.
-pub(crate) fn new_draft<'a>(
-    desk: Teller<'a>,
+pub(crate) fn new_draft(
+    desk: Teller<'_>,
     intent: &Intent,
     changes: &Changes,
     (token, proof): (&Token, VerifierHash),
     revision: Revision,
-) -> Result<Draft<'a>, SessionError> {
+) -> Result<Draft, SessionError> {
     let now = desk.clock.now();
     let mut header = intent.new_header(&desk.config, revision, proof, now);
     header.terms.change(|terms| terms.seal = desk.seal(token));
@@ -79,14 +88,14 @@ pub(crate) fn new_draft<'a>(
 }
 
 /// What a session that goes on is written as, with a new verifier if there is one.
-pub(crate) fn next_draft<'a>(
-    desk: Teller<'a>,
+pub(crate) fn next_draft(
+    desk: Teller<'_>,
     intent: &Intent,
     changes: &Changes,
     base: &Record,
     (token, new_proof): (&Token, Option<VerifierHash>),
     revision: Revision,
-) -> Result<Draft<'a>, SessionError> {
+) -> Result<Draft, SessionError> {
     let now = desk.clock.now();
     let mut header = intent.next_header(base.header(), &desk.config, revision, new_proof, now);
     if new_proof.is_some() || header.terms.seal.is_none() {

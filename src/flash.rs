@@ -89,7 +89,7 @@ impl<M> Session<M> {
     pub fn flash(&self, level: FlashLevel, content: impl Serialize) -> Result<(), SessionError> {
         let message = encode(&(level, content))?;
         self.revise(FLASHES, Arc::new(Leave(message)), |leave, present| {
-            Ok(((), leave.run(present)?))
+            Ok(((), leave.run(FLASHES, present)?))
         })
     }
 
@@ -138,7 +138,7 @@ impl<M> Session<M> {
         };
         let taken = messages(Some(&waiting));
         self.revise(FLASHES, Arc::new(Take(taken.clone())), |take, present| {
-            Ok(((), take.run(present)?))
+            Ok(((), take.run(FLASHES, present)?))
         })?;
         let flashes = taken.iter().filter_map(|message| {
             let Ok((level, content)) = serde_json::from_str(message) else {
@@ -155,7 +155,7 @@ impl<M> Session<M> {
 struct Leave(String);
 
 impl Update for Leave {
-    fn run(&self, present: Option<&str>) -> Result<Option<String>, SessionError> {
+    fn run(&self, _: &str, present: Option<&str>) -> Result<Option<String>, SessionError> {
         let mut messages = messages(present);
         messages.push(self.0.clone());
         let surplus = messages.len().saturating_sub(MOST);
@@ -167,7 +167,7 @@ impl Update for Leave {
 struct Take(Vec<String>);
 
 impl Update for Take {
-    fn run(&self, present: Option<&str>) -> Result<Option<String>, SessionError> {
+    fn run(&self, _: &str, present: Option<&str>) -> Result<Option<String>, SessionError> {
         let mut messages = messages(present);
         for shown in &self.0 {
             if let Some(place) = messages.iter().position(|message| message == shown) {
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     fn run(update: &impl Update, present: &str) -> Option<String> {
-        update.run(Some(present)).unwrap()
+        update.run(FLASHES, Some(present)).unwrap()
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(run(&take, "[1,2,3]").as_deref(), Some("[3]"));
         assert_eq!(run(&take, "[2]"), None);
         assert_eq!(run(&take, "[1,1,2]").as_deref(), Some("[1]"));
-        assert_eq!(take.run(None).unwrap(), None);
+        assert_eq!(take.run(FLASHES, None).unwrap(), None);
     }
 
     #[test]

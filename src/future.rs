@@ -63,45 +63,39 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        loop {
-            match this.phase.as_mut().project() {
-                PhaseProjection::Handler { handler } => {
-                    let answer = ready!(handler.poll(context));
-                    // Drops the handler's future, and with it its locals.
-                    this.phase.set(Phase::Done);
-                    let outcome = outcome_of(&answer);
-                    match this.finisher.finish(outcome) {
-                        Finish::Untouched => return Poll::Ready(answer),
-                        Finish::AtOnce(result) => {
-                            let done =
-                                release(this.finisher, answer, result, this.failure_response);
-                            return Poll::Ready(done);
-                        }
-                        Finish::Later(commit) => {
+        let (answer, result) = match this.phase.as_mut().project() {
+            PhaseProjection::Handler { handler } => {
+                let answer = ready!(handler.poll(context));
+                // Drops the handler's future, and with it its locals.
+                this.phase.set(Phase::Done);
+                match this.finisher.finish(outcome_of(&answer)) {
+                    Finish::Untouched => return Poll::Ready(answer),
+                    Finish::AtOnce(result) => (answer, result),
+                    Finish::Later(mut commit) => match Pin::new(&mut commit).poll(context) {
+                        Poll::Ready(result) => (answer, result),
+                        Poll::Pending => {
                             this.phase.set(Phase::Commit {
                                 commit,
                                 answer: Some(answer),
                             });
+                            return Poll::Pending;
                         }
-                    }
+                    },
                 }
-                PhaseProjection::Commit { commit, answer } => {
-                    let result = ready!(Pin::new(commit).poll(context));
-                    let answer = answer.take();
-                    this.phase.set(Phase::Done);
-                    return match answer {
-                        Some(answer) => Poll::Ready(release(
-                            this.finisher,
-                            answer,
-                            result,
-                            this.failure_response,
-                        )),
-                        None => Poll::Pending,
-                    };
-                }
-                PhaseProjection::Done => panic!("`ResponseFuture` polled after completion"),
             }
-        }
+            PhaseProjection::Commit { commit, answer } => {
+                let result = ready!(Pin::new(commit).poll(context));
+                let answer = answer.take();
+                this.phase.set(Phase::Done);
+                let Some(answer) = answer else {
+                    return Poll::Pending;
+                };
+                (answer, result)
+            }
+            PhaseProjection::Done => panic!("`ResponseFuture` polled after completion"),
+        };
+        let (finisher, failure_response) = (this.finisher, this.failure_response);
+        Poll::Ready(release(finisher, answer, result, failure_response))
     }
 }
 
@@ -165,23 +159,14 @@ impl Finisher {
 
     fn finish(&mut self, outcome: Outcome) -> Finish {
         self.finished = true;
-        if self.visit.seal() {
-            self.visit.finish(outcome)
-        } else {
-            Finish::Untouched
-        }
+        self.visit.finish(outcome)
     }
 }
 
 impl Drop for Finisher {
     fn drop(&mut self) {
-        if self.finished {
-            return;
-        }
-        self.visit.abandon();
-        if self.visit.is_to_end() || self.visit.is_idle() {
-            // What is left to do is never polled, so the runtime gets it as it is dropped.
-            drop(self.visit.finish(Outcome::Failed));
+        if !self.finished {
+            self.visit.abandon();
         }
     }
 }

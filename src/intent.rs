@@ -26,7 +26,7 @@ pub(crate) struct Intent {
     pub(crate) rotate: bool,
     pub(crate) expiry: Option<Expiry>,
     /// What the user's credential has become.
-    pub(crate) stamp: Option<Stamp>,
+    pub(crate) stamp: Option<Box<Stamp>>,
     pub(crate) changes: Changes,
 }
 
@@ -66,7 +66,7 @@ impl Intent {
             Some(login) => Some(&login.terms),
             None => self.header(card).map(|header| &*header.terms),
         };
-        self.stamp.or(terms?.stamp)
+        self.stamp.as_deref().copied().or(terms?.stamp)
     }
 
     pub(crate) fn authenticated(&self, card: &Card) -> Option<Timestamp> {
@@ -157,8 +157,8 @@ impl Intent {
             header.user = Some(login.user.clone());
             header.terms = login.terms.clone().into();
         }
-        if let Some(stamp) = self.stamp {
-            header.terms.change(|terms| terms.stamp = Some(stamp));
+        if let Some(stamp) = &self.stamp {
+            header.terms.change(|terms| terms.stamp = Some(**stamp));
         }
         if let Some(expiry) = self.expiry {
             header.expiry = expiry;

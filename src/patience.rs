@@ -1,6 +1,5 @@
 //! How long a commit tries: so many attempts, and so much time for all of them together.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
@@ -63,10 +62,11 @@ impl<'a> Patience<'a> {
     }
 
     /// The store, for one call.
-    pub(crate) fn store(&self) -> Cow<'_, BoundedStore> {
+    pub(crate) fn store(&self) -> BoundedStore<'a> {
+        let store = self.desk.store();
         match self.unanswered {
-            true => Cow::Owned(self.desk.store.within_at_most(self.time_left())),
-            false => Cow::Borrowed(&self.desk.store),
+            true => store.within_at_most(self.time_left()),
+            false => store,
         }
     }
 

@@ -8,8 +8,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use chacha20::ChaCha12Rng;
-use chacha20::rand_core::{Rng, SeedableRng};
+use rand::rngs::{ChaCha12Rng, SysRng};
+use rand::{Rng, SeedableRng, TryRng};
 use zeroize::Zeroizing;
 
 /// How many draws one seed is good for.
@@ -69,7 +69,7 @@ fn draw(bytes: &mut [u8]) -> Result<(), RandomError> {
 }
 
 fn ask_the_system(bytes: &mut [u8]) -> Result<(), RandomError> {
-    getrandom::fill(bytes).map_err(|_| RandomError)
+    SysRng.try_fill_bytes(bytes).map_err(|_| RandomError)
 }
 
 /// One thread's generator, which has a seed while that is good for something.

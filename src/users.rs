@@ -157,7 +157,7 @@ impl Desk {
         self: &Arc<Self>,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Completion<T> {
-        let counted = InFlight::enter(self);
+        let counted = InFlight::enter(self.clone());
         Completion::new(async move {
             let result = work.await;
             counted.done();
@@ -166,7 +166,7 @@ impl Desk {
     }
 
     fn index(&self) -> Result<BoundedIndex<'_>, StoreError> {
-        self.store.user_index().ok_or_else(no_index)
+        self.store().user_index().ok_or_else(no_index)
     }
 }
 
@@ -205,7 +205,7 @@ impl Teller<'_> {
         by: Revocation,
     ) -> Result<(), StoreError> {
         let ended = self
-            .store
+            .store()
             .delete(&self.key(id), user.map(|user| &**user))
             .await;
         let event = match &ended {

@@ -80,27 +80,53 @@ pub(crate) enum Finish {
 enum Next {
     /// Nothing, and perhaps something to tell, once no lock is held.
     Done(Result<(), SessionError>, Option<EventKind>),
-    Work(Card, Intent, Plan),
+    Work(Work),
+}
+
+/// What a commit works with: no lock is held while it asks the store.
+struct Work {
+    card: Card,
+    intent: Intent,
+    plan: Plan,
+}
+
+impl Work {
+    fn carry_out(&mut self, visit: &Visit) -> impl Future<Output = Result<Cookie, SessionError>> {
+        commit::carry_out(visit.teller(), &mut self.card, &self.intent, self.plan)
+    }
 }
 
 /// A turn at the store, which ends also when the work panics, is given up, or is never begun.
-struct Turn<V: Deref<Target = Visit>>(V);
+struct Turn<V: Deref<Target = Visit>> {
+    visit: V,
+    /// Whether what the visit asked for is being stored.
+    saves: bool,
+}
 
 impl<V: Deref<Target = Visit>> Turn<V> {
     async fn take(visit: V) -> Self {
         visit.turns.take().await;
-        Self(visit)
+        Self::taken(visit)
     }
 
-    fn try_take(visit: V) -> Option<Self> {
-        visit.turns.try_take().then(|| Self(visit))
+    fn taken(visit: V) -> Self {
+        let saves = false;
+        Self { visit, saves }
+    }
+}
+
+impl<V: Deref<Target = Visit>> AsRef<Desk> for Turn<V> {
+    fn as_ref(&self) -> &Desk {
+        &self.visit.desk
     }
 }
 
 impl<V: Deref<Target = Visit>> Drop for Turn<V> {
     fn drop(&mut self) {
-        self.0.state().saving = false;
-        self.0.turns.give_back();
+        if self.saves {
+            self.visit.state().saving = false;
+        }
+        self.visit.turns.give_back();
     }
 }
 
@@ -161,44 +187,26 @@ impl Visit {
 
     /// Loads the session, once for all who ask.
     pub(crate) async fn load(&self) -> Result<(), StoreError> {
-        let loaded = {
+        let turn = {
             let mut state = self.state();
             state.asked = true;
-            state.loaded
+            if state.loaded {
+                return Ok(());
+            }
+            // Whoever loads says so before giving the turn back: one that is free now is for who loads.
+            self.turns.try_take().then(|| Turn::taken(self))
         };
-        if loaded {
-            return Ok(());
-        }
-        let _turn = Turn::take(self).await;
-        self.load_in_turn().await
-    }
-
-    async fn load_in_turn(&self) -> Result<(), StoreError> {
-        if self.state().loaded {
-            return Ok(());
-        }
-        match &self.presented {
-            Presented::Card(token) => {
-                let desk = self.teller();
-                let card = match &self.desk.watch {
-                    None => desk.examine(token).await?,
-                    // Boxed, so that who has no monitor does not carry it along in every request.
-                    Some(watch) => Box::pin(watch.admit(desk, token, self.client.as_ref())).await?,
-                };
-                if let Card::Valid(held) = &card {
-                    let event = Event::new(EventKind::Resumed).session(token.selector());
-                    self.teller().tell(event.user(held.record.owner()));
+        let turn = match turn {
+            Some(turn) => turn,
+            None => {
+                let turn = Turn::take(self).await;
+                if self.state().loaded {
+                    return Ok(());
                 }
-                self.state().card = card;
+                turn
             }
-            Presented::Nothing { malformed: true } => {
-                self.teller().tell(Event::new(EventKind::Malformed));
-            }
-            Presented::Nothing { malformed: false } => {}
-            Presented::Conflicting => self.teller().tell(Event::new(EventKind::Ambiguous)),
-        }
-        self.state().loaded = true;
-        Ok(())
+        };
+        turn.load().await
     }
 
     /// Reads the session anew, drops what was not saved, and lets a sealed session be written again.
@@ -244,34 +252,6 @@ impl Visit {
         Ok(())
     }
 
-    /// Lets nothing more be written: the handler is done. Says whether anything is left to do and to say: not if nobody ever
-    /// asked for the session.
-    pub(crate) fn seal(&self) -> bool {
-        let mut state = self.state();
-        let concerned = state.asked || self.desk.config.save_every_request;
-        state.phase = if concerned {
-            Phase::Sealing
-        } else {
-            Phase::Sealed
-        };
-        concerned
-    }
-
-    /// There is nobody to answer any more, only a logout to carry out.
-    pub(crate) fn abandon(&self) {
-        self.state().phase = Phase::Sealed;
-    }
-
-    /// Whether a flush or logout is still to be carried out.
-    pub(crate) fn is_to_end(&self) -> bool {
-        self.state().intent.ended == Ended::Asked
-    }
-
-    /// Whether nothing is being committed.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.turns.are_free()
-    }
-
     /// What the response has to say. Asked once.
     pub(crate) fn farewell(&self) -> Farewell {
         let mut state = self.state();
@@ -283,22 +263,46 @@ impl Visit {
         }
     }
 
-    /// Commits what was asked for: at once where no store call is needed, otherwise by a future that is to be run to its end
-    /// whatever becomes of the request.
+    /// Lets nothing more be written, since the handler is done, and commits what was asked for: at once where no store call is
+    /// needed, otherwise by a future that is to be run to its end whatever becomes of the request.
     ///
     /// That counts as under way from this call on, not from when it is first polled.
     pub(crate) fn finish(self: &Arc<Self>, outcome: Outcome) -> Finish {
-        let free = !self.must_load_first(outcome);
-        let Some(turn) = free.then(|| Turn::try_take(self.clone())).flatten() else {
+        let mut state = self.state();
+        if !state.asked && !self.desk.config.save_every_request {
+            state.phase = Phase::Sealed;
+            return Finish::Untouched;
+        }
+        state.phase = Phase::Sealing;
+        self.finish_sealed(state, outcome)
+    }
+
+    /// There is nobody to answer any more, only a logout to carry out.
+    pub(crate) fn abandon(self: &Arc<Self>) {
+        let mut state = self.state();
+        state.phase = Phase::Sealed;
+        if state.intent.ended == Ended::Asked || self.turns.are_free() {
+            // What is left to do is never polled, so the runtime gets it as it is dropped.
+            drop(self.finish_sealed(state, Outcome::Failed));
+        }
+    }
+
+    fn finish_sealed(self: &Arc<Self>, state: MutexGuard<'_, State>, outcome: Outcome) -> Finish {
+        if self.must_load_first(&state, outcome) || !self.turns.try_take() {
+            drop(state);
             return Finish::Later(Completion::new(self.clone().commit(outcome)));
-        };
-        match self.next(outcome) {
-            Next::Done(result, _) => Finish::AtOnce(result),
-            Next::Work(card, intent, plan) => {
-                let counted = InFlight::enter(&self.desk);
+        }
+        match self.next(state, outcome) {
+            Next::Done(result, _) => {
+                self.turns.give_back();
+                Finish::AtOnce(result)
+            }
+            Next::Work(mut work) => {
+                let mut counted = InFlight::enter(Turn::taken(self.clone()));
+                counted.holder().saves = true;
                 Finish::Later(Completion::new(async move {
-                    let result = turn.0.carry_out(&card, &intent, plan).await;
-                    drop(turn);
+                    let committed = work.carry_out(&counted.holder().visit).await;
+                    let result = counted.holder().conclude(&mut work, committed);
                     counted.done();
                     result
                 }))
@@ -311,77 +315,26 @@ impl Visit {
         self: Arc<Self>,
         outcome: Outcome,
     ) -> impl Future<Output = Result<(), SessionError>> + Send + 'static {
-        let counted = InFlight::enter(&self.desk);
+        let counted = InFlight::enter(self.desk.clone());
         async move {
-            let _turn = Turn::take(&*self).await;
-            let result = self.commit_in_turn(outcome).await;
+            let mut turn = Turn::take(&*self).await;
+            let result = turn.commit(outcome).await;
+            drop(turn);
             counted.done();
             result
         }
     }
 
-    async fn commit_in_turn(&self, outcome: Outcome) -> Result<(), SessionError> {
-        if self.must_load_first(outcome) && self.load_in_turn().await.is_err() {
-            // Nobody asked for the session: the request is answered without it.
-            return Ok(());
-        }
-        match self.next(outcome) {
-            Next::Done(result, _) => result,
-            Next::Work(card, intent, plan) => self.carry_out(&card, &intent, plan).await,
-        }
-    }
-
-    async fn carry_out(
-        &self,
-        card: &Card,
-        intent: &Intent,
-        plan: Plan,
-    ) -> Result<(), SessionError> {
-        let logs_out = intent.ended == Ended::Asked;
-        let result = commit::carry_out(self.teller(), card, intent, plan).await;
-
-        let mut state = self.state();
-        let dropped = match result {
-            Ok(committed) => {
-                state.logged_out |= logs_out;
-                state.card = committed.card;
-                match committed.cookie {
-                    Cookie::Send(cookie) => state.cookie = Some(cookie),
-                    Cookie::Withdraw => state.cookie = None,
-                    Cookie::Keep => {}
-                }
-                state.failed = None;
-                if state.saving {
-                    std::mem::take(&mut state.intent)
-                } else {
-                    Intent::default()
-                }
-            }
-            Err(error) => {
-                // What an earlier save handed out is dead by now.
-                if matches!(error, SessionError::Interrupted) {
-                    state.cookie = None;
-                }
-                state.failed = Some(error.clone());
-                return Err(error);
-            }
-        };
-        drop(state);
-        drop(dropped);
-        Ok(())
-    }
-
     /// Under save-every-request a session counts as used though nobody asked for it.
-    fn must_load_first(&self, outcome: Outcome) -> bool {
+    fn must_load_first(&self, state: &State, outcome: Outcome) -> bool {
         self.desk.config.save_every_request
             && outcome == Outcome::Answered
             && matches!(self.presented, Presented::Card(_))
-            && !self.state().loaded
+            && !state.loaded
     }
 
     /// Makes the plan, and carries it out as far as no store call is needed.
-    fn next(&self, outcome: Outcome) -> Next {
-        let mut state = self.state();
+    fn next(&self, mut state: MutexGuard<'_, State>, outcome: Outcome) -> Next {
         let next = self.decide(&mut state, outcome);
         // Nothing more comes of it; and a closure in it may hold this very session, which would never be freed.
         let dropped = match &next {
@@ -445,6 +398,97 @@ impl Visit {
         state.saving = true;
         // Until the store says otherwise: a commit that panics, or is lost with its runtime, is not forgotten.
         state.failed = Some(SessionError::Interrupted);
-        Next::Work(card, intent, plan)
+        Next::Work(Work { card, intent, plan })
+    }
+}
+
+impl<V: Deref<Target = Visit>> Turn<V> {
+    async fn load(&self) -> Result<(), StoreError> {
+        let visit = &*self.visit;
+        let card = match &visit.presented {
+            Presented::Card(token) => {
+                let desk = visit.teller();
+                let card = match &visit.desk.watch {
+                    None => desk.examine(token).await?,
+                    // Boxed, so that who has no monitor does not carry it along in every request.
+                    Some(watch) => {
+                        Box::pin(watch.admit(desk, token, visit.client.as_ref())).await?
+                    }
+                };
+                if let Card::Valid(held) = &card {
+                    let event = Event::new(EventKind::Resumed).session(token.selector());
+                    desk.tell(event.user(held.record.owner()));
+                }
+                Some(card)
+            }
+            Presented::Nothing { malformed } => {
+                if *malformed {
+                    visit.teller().tell(Event::new(EventKind::Malformed));
+                }
+                None
+            }
+            Presented::Conflicting => {
+                visit.teller().tell(Event::new(EventKind::Ambiguous));
+                None
+            }
+        };
+        let mut state = visit.state();
+        if let Some(card) = card {
+            state.card = card;
+        }
+        state.loaded = true;
+        Ok(())
+    }
+
+    async fn commit(&mut self, outcome: Outcome) -> Result<(), SessionError> {
+        let visit = &*self.visit;
+        let must_load = visit.must_load_first(&visit.state(), outcome);
+        if must_load && self.load().await.is_err() {
+            // Nobody asked for the session: the request is answered without it.
+            return Ok(());
+        }
+        match visit.next(visit.state(), outcome) {
+            Next::Done(result, _) => result,
+            Next::Work(mut work) => {
+                self.saves = true;
+                let committed = work.carry_out(visit).await;
+                self.conclude(&mut work, committed)
+            }
+        }
+    }
+
+    /// Has all handles of the session see what became of it.
+    fn conclude(
+        &mut self,
+        work: &mut Work,
+        committed: Result<Cookie, SessionError>,
+    ) -> Result<(), SessionError> {
+        let mut state = self.visit.state();
+        self.saves = false;
+        let saving = std::mem::take(&mut state.saving);
+        let cookie = match committed {
+            Ok(cookie) => cookie,
+            Err(error) => {
+                // What an earlier save handed out is dead by now.
+                if matches!(error, SessionError::Interrupted) {
+                    state.cookie = None;
+                }
+                state.failed = Some(error.clone());
+                return Err(error);
+            }
+        };
+        state.logged_out |= work.intent.ended == Ended::Asked;
+        std::mem::swap(&mut state.card, &mut work.card);
+        match cookie {
+            Cookie::Send(cookie) => state.cookie = Some(cookie),
+            Cookie::Withdraw => state.cookie = None,
+            Cookie::Keep => {}
+        }
+        state.failed = None;
+        // An application's closures are in it: they are dropped once nothing is locked.
+        let stored = saving.then(|| std::mem::take(&mut state.intent));
+        drop(state);
+        drop(stored);
+        Ok(())
     }
 }

@@ -20,7 +20,7 @@ fn applied(changes: &Changes, base: &Data) -> String {
 struct Add(i64);
 
 impl Update for Add {
-    fn run(&self, present: Option<&str>) -> Result<Option<String>, SessionError> {
+    fn run(&self, _: &str, present: Option<&str>) -> Result<Option<String>, SessionError> {
         let before: i64 = present.map_or(0, |value| value.parse().unwrap());
         Ok(Some((before + self.0).to_string()))
     }
@@ -28,7 +28,7 @@ impl Update for Add {
 
 /// As `Session::update` does it: run it, then queue it with its value.
 fn increment(changes: &mut Changes, base: &Data, key: &str, amount: i64) {
-    let value = Add(amount).run(changes.get(Some(base), key)).unwrap();
+    let value = Add(amount).run(key, changes.get(Some(base), key)).unwrap();
     drop(changes.update(Some(base), key, Arc::new(Add(amount)), value));
 }
 
@@ -166,7 +166,7 @@ fn data_over_the_limit_is_refused() {
 fn a_failing_update_is_told() {
     struct Failing;
     impl Update for Failing {
-        fn run(&self, _: Option<&str>) -> Result<Option<String>, SessionError> {
+        fn run(&self, _: &str, _: Option<&str>) -> Result<Option<String>, SessionError> {
             Err(SessionError::Sealed)
         }
     }

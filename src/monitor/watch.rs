@@ -280,7 +280,7 @@ async fn doubt(
         error
     };
     for _ in 0..ATTEMPTS {
-        let loaded = desk.store.load_latest(&key).await;
+        let loaded = desk.store().load_latest(&key).await;
         let Loaded::Record { record, remaining } =
             loaded.map_err(|error| failed(StoreCall::Load, error))?
         else {
@@ -294,7 +294,7 @@ async fn doubt(
         };
         let doubted = doubted_since(&record, now, Some(revision));
         let replaced = desk
-            .store
+            .store()
             .replace(&key, record.revision(), &doubted, remaining);
         match replaced.await {
             Ok(Replaced::Replaced) => return Ok(Some((doubted, remaining))),

@@ -93,7 +93,7 @@ impl<M: 'static> Session<M> {
         let stamp = self.visit.desk.stamp(&user, stamp);
         let mut state = self.visit.state();
         state.writable()?;
-        state.intent.stamp = Some(stamp);
+        state.intent.stamp = Some(Box::new(stamp));
         Ok(())
     }
 }

@@ -110,16 +110,14 @@ impl<M> Session<M> {
     where
         T: Serialize + DeserializeOwned + 'static,
     {
-        let name = key.name().to_owned();
-        check_key(&name)?;
+        let name = key.name();
+        check_key(name)?;
         let update = Arc::new(Updater {
-            name,
             change,
             value: PhantomData,
         });
-        let text = data::key_text(&update.name);
-        self.revise(&text, update.clone(), |update, present| {
-            let (value, json) = update.compute(present)?;
+        self.revise(&data::key_text(name), update, |update, present| {
+            let (value, json) = update.compute(name, present)?;
             Ok((value, Some(json)))
         })
     }
@@ -268,15 +266,14 @@ impl<M> Session<M> {
 
 /// What an application's closure does to one value, so that it can be done again.
 struct Updater<T, F> {
-    name: String,
     change: F,
     value: PhantomData<fn(T) -> T>,
 }
 
 impl<T: Serialize + DeserializeOwned, F: Fn(Option<T>) -> T> Updater<T, F> {
-    fn compute(&self, present: Option<&str>) -> Result<(T, String), SessionError> {
-        let value = (self.change)(decode(&self.name, present)?);
-        let json = encode(&self.name, &value)?;
+    fn compute(&self, name: &str, present: Option<&str>) -> Result<(T, String), SessionError> {
+        let value = (self.change)(decode(name, present)?);
+        let json = encode(name, &value)?;
         Ok((value, json))
     }
 }
@@ -286,8 +283,9 @@ where
     T: Serialize + DeserializeOwned,
     F: Fn(Option<T>) -> T + Send + Sync,
 {
-    fn run(&self, present: Option<&str>) -> Result<Option<String>, SessionError> {
-        self.compute(present).map(|(_, json)| Some(json))
+    fn run(&self, key: &str, present: Option<&str>) -> Result<Option<String>, SessionError> {
+        self.compute(&data::key_name(key), present)
+            .map(|(_, json)| Some(json))
     }
 }
 

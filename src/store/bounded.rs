@@ -1,9 +1,11 @@
 //! A store whose every call ends in time, whatever the store does.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
 
 use super::{
     AnyStore, Binding, Created, Indexed, Loaded, Record, RecordKey, Replaced, Revision, SessionId,
@@ -16,15 +18,15 @@ use crate::event::{Measurement, Meters, StoreCall};
 const INDEX_CALLS: u32 = 20;
 
 /// The store as the layer uses it. A call that is not answered within the deadline has an unknown outcome.
-#[derive(Clone, Debug)]
-pub(crate) struct BoundedStore {
-    store: AnyStore,
-    meters: Meters,
+#[derive(Clone, Copy)]
+pub(crate) struct BoundedStore<'a> {
+    store: &'a AnyStore,
+    meters: &'a Meters,
     deadline: Duration,
 }
 
-impl BoundedStore {
-    pub(crate) fn new(store: AnyStore, deadline: Duration, meters: Meters) -> Self {
+impl<'a> BoundedStore<'a> {
+    pub(crate) fn new(store: &'a AnyStore, deadline: Duration, meters: &'a Meters) -> Self {
         Self {
             store,
             meters,
@@ -33,75 +35,84 @@ impl BoundedStore {
     }
 
     /// The same store, for one who has no more time than this.
-    pub(crate) fn within_at_most(&self, time: Duration) -> Self {
+    pub(crate) fn within_at_most(self, time: Duration) -> Self {
         Self {
             deadline: self.deadline.min(time),
-            ..self.clone()
+            ..self
         }
     }
 
-    pub(crate) fn prefix(&self) -> &str {
-        self.store.prefix()
+    fn within<T, F>(self, call: StoreCall, work: F) -> Within<'a, F>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        Within::new(self.deadline, self.meters.measure(call), work)
     }
 
-    pub(crate) async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        let call = pin!(self.store.load(key));
-        within(self.deadline, self.meters.measure(StoreCall::Load), call).await
+    pub(crate) fn load(
+        self,
+        key: &'a RecordKey,
+    ) -> impl Future<Output = Result<Loaded, StoreError>> + Send + 'a {
+        self.within(StoreCall::Load, self.store.load(key))
     }
 
-    pub(crate) async fn load_latest(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        let call = pin!(self.store.load_latest(key));
-        within(self.deadline, self.meters.measure(StoreCall::Load), call).await
+    pub(crate) fn load_latest(
+        self,
+        key: &'a RecordKey,
+    ) -> impl Future<Output = Result<Loaded, StoreError>> + Send + 'a {
+        self.within(StoreCall::Load, self.store.load_latest(key))
     }
 
-    pub(crate) async fn create(
-        &self,
-        key: &RecordKey,
-        record: &Record,
+    pub(crate) fn create(
+        self,
+        key: &'a RecordKey,
+        record: &'a Record,
         ttl: Duration,
-    ) -> Result<Created, StoreError> {
-        let call = pin!(self.store.create(key, record, ttl));
-        within(self.deadline, self.meters.measure(StoreCall::Create), call).await
+    ) -> impl Future<Output = Result<Created, StoreError>> + Send + 'a {
+        self.within(StoreCall::Create, self.store.create(key, record, ttl))
     }
 
-    pub(crate) async fn replace(
-        &self,
-        key: &RecordKey,
+    pub(crate) fn replace(
+        self,
+        key: &'a RecordKey,
         expected: Revision,
-        record: &Record,
+        record: &'a Record,
         ttl: Duration,
-    ) -> Result<Replaced, StoreError> {
-        let call = pin!(self.store.replace(key, expected, record, ttl));
-        within(self.deadline, self.meters.measure(StoreCall::Replace), call).await
+    ) -> impl Future<Output = Result<Replaced, StoreError>> + Send + 'a {
+        self.within(
+            StoreCall::Replace,
+            self.store.replace(key, expected, record, ttl),
+        )
     }
 
-    pub(crate) async fn touch(
-        &self,
-        key: &RecordKey,
+    pub(crate) fn touch(
+        self,
+        key: &'a RecordKey,
         expected: Revision,
         ttl: Duration,
-        prolongs: Option<Binding<'_>>,
-    ) -> Result<bool, StoreError> {
-        let call = pin!(self.store.touch(key, expected, ttl, prolongs));
-        within(self.deadline, self.meters.measure(StoreCall::Touch), call).await
+        prolongs: Option<Binding<'a>>,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send + 'a {
+        self.within(
+            StoreCall::Touch,
+            self.store.touch(key, expected, ttl, prolongs),
+        )
     }
 
-    pub(crate) async fn delete(
-        &self,
-        key: &RecordKey,
-        user: Option<&str>,
-    ) -> Result<(), StoreError> {
-        let call = pin!(self.store.delete(key, user));
-        within(self.deadline, self.meters.measure(StoreCall::Delete), call).await
+    pub(crate) fn delete(
+        self,
+        key: &'a RecordKey,
+        user: Option<&'a str>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'a {
+        self.within(StoreCall::Delete, self.store.delete(key, user))
     }
 
     /// The users' index, if the store keeps one. Its calls end in time too.
-    pub(crate) fn user_index(&self) -> Option<BoundedIndex<'_>> {
+    pub(crate) fn user_index(self) -> Option<BoundedIndex<'a>> {
         let index = self.store.user_index()?;
         let deadline = self.deadline * INDEX_CALLS;
         Some(BoundedIndex {
             index,
-            meters: &self.meters,
+            meters: self.meters,
             deadline,
         })
     }
@@ -120,9 +131,9 @@ impl BoundedIndex<'_> {
         namespace: &str,
         user: &str,
     ) -> Result<Vec<Indexed>, StoreError> {
-        let call = pin!(self.index.sessions_of(namespace, user));
+        let call = self.index.sessions_of(namespace, user);
         let measurement = self.meters.measure(StoreCall::SessionsOf);
-        let listed = within(self.deadline, measurement, call).await;
+        let listed = Within::new(self.deadline, measurement, call).await;
         // Who looks only has changed nothing.
         listed.map_err(|error| match error.kind() {
             StoreErrorKind::OutcomeUnknown => {
@@ -138,28 +149,57 @@ impl BoundedIndex<'_> {
         user: &str,
         except: Option<SessionId>,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let call = pin!(self.index.delete_user(namespace, user, except));
+        let call = self.index.delete_user(namespace, user, except);
         let measurement = self.meters.measure(StoreCall::DeleteUser);
-        within(self.deadline, measurement, call).await
+        Within::new(self.deadline, measurement, call).await
     }
 }
 
-/// Pinned by the caller: a future that moves into another one takes up its place twice.
-async fn within<T>(
-    deadline: Duration,
-    measurement: Measurement<'_>,
-    mut call: Pin<&mut impl Future<Output = Result<T, StoreError>>>,
-) -> Result<T, StoreError> {
-    // A store that answers at once, such as memory, needs no timer, and so no runtime.
-    if let Poll::Ready(answer) = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
-        measurement.done(&answer);
-        return answer;
+pin_project! {
+    /// A call that is answered in time, by the store or without it.
+    struct Within<'a, F> {
+        #[pin]
+        call: F,
+        // A store that answers at once, such as memory, needs no timer, and so no runtime.
+        #[pin]
+        timer: Option<Sleep>,
+        deadline: Duration,
+        measurement: Option<Measurement<'a>>,
     }
-    let answer = tokio::time::timeout(deadline, call)
-        .await
-        .unwrap_or_else(|_elapsed| Err(StoreError::new(StoreErrorKind::OutcomeUnknown)));
-    measurement.done(&answer);
-    answer
+}
+
+impl<'a, F> Within<'a, F> {
+    fn new(deadline: Duration, measurement: Measurement<'a>, call: F) -> Self {
+        Self {
+            call,
+            timer: None,
+            deadline,
+            measurement: Some(measurement),
+        }
+    }
+}
+
+impl<T, F: Future<Output = Result<T, StoreError>>> Future for Within<'_, F> {
+    type Output = Result<T, StoreError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let answer = if let Poll::Ready(answer) = this.call.poll(context) {
+            answer
+        } else {
+            if this.timer.is_none() {
+                this.timer.set(Some(sleep(*this.deadline)));
+            }
+            if let Some(timer) = this.timer.as_pin_mut() {
+                ready!(timer.poll(context));
+            }
+            Err(StoreError::new(StoreErrorKind::OutcomeUnknown))
+        };
+        if let Some(measurement) = this.measurement.take() {
+            measurement.done(&answer);
+        }
+        Poll::Ready(answer)
+    }
 }
 
 #[cfg(test)]
@@ -175,11 +215,8 @@ mod tests {
     async fn the_index_is_reached_without_the_stores_type_and_answers_in_time() {
         let store = FaultStore::new(MemoryStore::new());
         let faults = store.faults();
-        let bounded = BoundedStore::new(
-            AnyStore::new(store),
-            Duration::from_millis(500),
-            Meters::new(&"id".into()),
-        );
+        let (store, meters) = (AnyStore::new(store), Meters::new(&"id".into()));
+        let bounded = BoundedStore::new(&store, Duration::from_millis(500), &meters);
         let (key, login) = (sample_key(), sample_login("alice", HOUR));
         bounded.create(&key, &login, HOUR).await.unwrap();
         let index = bounded.user_index().unwrap();

@@ -14,6 +14,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rand::TryRng;
+use rand::rngs::SysRng;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -233,7 +235,7 @@ impl Shared {
 fn pause() -> Duration {
     let mut dice = [0];
     // Without randomness all wait for the same time, and connect all the same.
-    let _ = getrandom::fill(&mut dice);
+    let _ = SysRng.try_fill_bytes(&mut dice);
     PAUSE + PAUSE * u32::from(dice[0]) / 256
 }
 

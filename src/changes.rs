@@ -41,7 +41,12 @@ enum Keep {
 }
 
 impl Keep {
+    #[inline]
     fn keeps(&self, key: &str) -> bool {
+        matches!(self, Self::All) || self.picks(key)
+    }
+
+    fn picks(&self, key: &str) -> bool {
         match self {
             Self::All => true,
             Self::Unreserved => !ends_with_login(key),

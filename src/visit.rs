@@ -115,6 +115,14 @@ impl<V: Deref<Target = Visit>> Turn<V> {
     }
 }
 
+impl Turn<&Visit> {
+    /// The same turn, as work has it that goes on by itself.
+    fn carried_by(self, visit: Arc<Visit>) -> Turn<Arc<Visit>> {
+        std::mem::forget(self);
+        Turn::taken(visit)
+    }
+}
+
 impl<V: Deref<Target = Visit>> AsRef<Desk> for Turn<V> {
     fn as_ref(&self) -> &Desk {
         &self.visit.desk
@@ -292,13 +300,12 @@ impl Visit {
             drop(state);
             return Finish::Later(Completion::new(self.clone().commit(outcome)));
         }
+        // Given back also if what is dropped now panics: it may be the application's.
+        let turn = Turn::taken(&**self);
         match self.next(state, outcome) {
-            Next::Done(result, _) => {
-                self.turns.give_back();
-                Finish::AtOnce(result)
-            }
+            Next::Done(result, _) => Finish::AtOnce(result),
             Next::Work(mut work) => {
-                let mut counted = InFlight::enter(Turn::taken(self.clone()));
+                let mut counted = InFlight::enter(turn.carried_by(self.clone()));
                 counted.holder().saves = true;
                 Finish::Later(Completion::new(async move {
                     let committed = work.carry_out(&counted.holder().visit).await;

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::config::ConfigError;
 use crate::desk::Teller;
 use crate::event::{Event, EventKind, Revocation, StoreCall};
-use crate::record::{Record, Revision};
+use crate::record::{CLOCK_DIFFERENCE, Record, Revision};
 use crate::store::{Loaded, Replaced, StoreError};
 use crate::token::{SessionId, Token};
 
@@ -293,11 +293,13 @@ async fn doubt(
             return Ok(None);
         };
         let doubted = doubted_since(&record, now, Some(revision));
-        let replaced = desk
-            .store()
-            .replace(&key, record.revision(), &doubted, remaining);
+        // What a store says remains may be by a clock that is wrong: neither is the session to end by it, nor to be kept
+        // beyond its limit.
+        let longest = desk.lifetime(&record, now).time_to_live();
+        let ttl = remaining.max(CLOCK_DIFFERENCE).min(longest);
+        let replaced = desk.store().replace(&key, record.revision(), &doubted, ttl);
         match replaced.await {
-            Ok(Replaced::Replaced) => return Ok(Some((doubted, remaining))),
+            Ok(Replaced::Replaced) => return Ok(Some((doubted, ttl))),
             Ok(Replaced::Conflict(_)) => {}
             Err(error) => return Err(failed(StoreCall::Replace, error)),
         }

@@ -1,10 +1,11 @@
 //! A store whose every call ends in time, whatever the store does.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Sleep, sleep};
 
 use super::{
@@ -191,7 +192,8 @@ impl<T, F: Future<Output = Result<T, StoreError>>> Future for Within<'_, F> {
                 this.timer.set(Some(sleep(*this.deadline)));
             }
             if let Some(timer) = this.timer.as_pin_mut() {
-                ready!(timer.poll(context));
+                // Also if the call leaves nothing of what a task may do at a time: it would never be told of the time.
+                ready!(pin!(unconstrained(timer)).poll(context));
             }
             Err(StoreError::new(StoreErrorKind::OutcomeUnknown))
         };
@@ -231,5 +233,24 @@ mod tests {
         assert_eq!(ended.unwrap_err().kind(), StoreErrorKind::OutcomeUnknown);
         let ended = index.delete_user(key.namespace(), "alice", None).await;
         assert_eq!(ended.unwrap(), [key.id()]);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_never_done_and_never_rests_ends_in_time() {
+        let meters = Meters::new(&"id".into());
+        let busy = async {
+            loop {
+                tokio::task::coop::consume_budget().await;
+            }
+        };
+        let call: Within<'_, _> = Within::new(
+            Duration::from_millis(20),
+            meters.measure(StoreCall::Load),
+            busy,
+        );
+        let answer: Result<(), StoreError> = tokio::time::timeout(Duration::from_secs(2), call)
+            .await
+            .expect("in time");
+        assert_eq!(answer.unwrap_err().kind(), StoreErrorKind::OutcomeUnknown);
     }
 }

@@ -185,7 +185,8 @@ pub enum Loaded {
     Record {
         /// The record.
         record: Record,
-        /// How long the store will still keep it.
+        /// How long the store will still keep it, as nearly as it knows. It tells when a touch is due; that a record has
+        /// ended is told by its not being there.
         remaining: Duration,
     },
     /// Something that is not a record this version can read. It is left as it is.

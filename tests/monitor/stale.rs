@@ -1,8 +1,15 @@
 //! A card that was rotated out comes once more.
 
-use tower_keycard::monitor::{Monitor, Response, Signal};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use crate::shop::{Device, MINUTE, Shop, shop};
+use tower_keycard::monitor::{Monitor, Response, Signal};
+use tower_keycard::store::{
+    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+};
+use tower_keycard::{Clock, MemoryStore};
+
+use crate::shop::{Device, MINUTE, START, Shop, shop, shop_on};
 
 const STALE: &str = "suspected stale_card";
 
@@ -21,8 +28,7 @@ async fn within_the_minute_after_a_rotation_an_old_card_means_nothing() {
     for response in [Response::RequireReauthentication, Response::Revoke] {
         let shop = shop(Monitor::default().stale_card(response));
         let (mut device, mut tab) = copied(&shop).await;
-        shop.clock
-            .advance(MINUTE - std::time::Duration::from_millis(1));
+        shop.clock.advance(MINUTE - Duration::from_millis(1));
         assert_eq!(shop.user(&mut tab).await, None);
         assert_eq!(shop.events().await, ["stale late"]);
         assert!(shop.is_fresh(&mut device).await);
@@ -75,4 +81,92 @@ async fn where_it_is_not_looked_for_it_is_an_event_like_any_other() {
     shop.clock.advance(MINUTE);
     shop.user(&mut copy).await;
     assert_eq!(shop.events().await, ["stale old"]);
+}
+
+/// Says of each record that it remains for so long, as a store does whose word is a clock's that was wrong.
+#[derive(Clone)]
+struct Misjudging {
+    store: MemoryStore,
+    remaining: Arc<Mutex<Option<Duration>>>,
+    key: Arc<Mutex<Option<RecordKey>>>,
+}
+
+impl SessionStore for Misjudging {
+    fn prefix(&self) -> &str {
+        self.store.prefix()
+    }
+
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        *self.key.lock().unwrap() = Some(key.clone());
+        let said = *self.remaining.lock().unwrap();
+        Ok(match (self.store.load(key).await?, said) {
+            (Loaded::Record { record, .. }, Some(remaining)) => {
+                Loaded::Record { record, remaining }
+            }
+            (loaded, _) => loaded,
+        })
+    }
+
+    async fn create(
+        &self,
+        key: &RecordKey,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Created, StoreError> {
+        self.store.create(key, record, ttl).await
+    }
+
+    async fn replace(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Replaced, StoreError> {
+        self.store.replace(key, expected, record, ttl).await
+    }
+
+    async fn touch(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        ttl: Duration,
+        prolongs: Option<Binding<'_>>,
+    ) -> Result<bool, StoreError> {
+        self.store.touch(key, expected, ttl, prolongs).await
+    }
+
+    async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
+        self.store.delete(key, user).await
+    }
+}
+
+#[tokio::test]
+async fn a_doubt_neither_ends_a_session_nor_keeps_it_beyond_its_limit_whatever_is_said_to_remain() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    for (said, kept) in [
+        (Duration::ZERO, MINUTE..=MINUTE),
+        (30 * DAY, DAY..=DAY),
+        (DAY / 2, DAY / 2..=DAY / 2),
+    ] {
+        let clock = Clock::manual(START);
+        let store = Misjudging {
+            store: MemoryStore::builder().clock(clock.clone()).build(),
+            remaining: Arc::default(),
+            key: Arc::default(),
+        };
+        let monitor = Monitor::default().stale_card(Response::RequireReauthentication);
+        let shop = shop_on(store.clone(), clock, Some(monitor));
+        let (mut device, mut copy) = copied(&shop).await;
+        shop.clock.advance(MINUTE);
+        *store.remaining.lock().unwrap() = Some(said);
+        assert_eq!(shop.user(&mut copy).await, None);
+        *store.remaining.lock().unwrap() = None;
+        let key = store.key.lock().unwrap().clone().unwrap();
+        match store.store.load(&key).await.unwrap() {
+            Loaded::Record { remaining, .. } => assert!(kept.contains(&remaining), "{remaining:?}"),
+            other => panic!("{other:?}"),
+        }
+        assert!(!shop.is_fresh(&mut device).await);
+    }
 }

@@ -217,6 +217,46 @@ async fn what_a_handlers_locals_do_as_they_are_dropped_still_counts() {
 }
 
 #[tokio::test]
+async fn what_panics_as_it_is_dropped_with_its_request_keeps_no_other_handle_waiting() {
+    struct Grenade;
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("as an application's destructor might");
+            }
+        }
+    }
+    let desk = Desk::new();
+    desk.visit(async |session| session.insert("n", 1)).await;
+    let kept = Arc::new(std::sync::Mutex::new(None));
+    let keep = kept.clone();
+    let mut service = desk.layer.layer(service_fn(move |request: Request<Body>| {
+        let keep = keep.clone();
+        async move {
+            let session = Session::load(request.extensions()).await.unwrap();
+            let grenade = Grenade;
+            let update = move |n: Option<u32>| {
+                let _carried = &grenade;
+                n.unwrap_or(0) + 1
+            };
+            session.update("n", update).unwrap();
+            *keep.lock().unwrap() = Some(session);
+            std::future::pending::<()>().await;
+            Ok::<_, Infallible>(Response::new(Body::new()))
+        }
+    }));
+    let mut request = Box::pin(service.call(desk.request()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(request.as_mut().poll(&mut context).is_pending());
+    assert!(std::panic::catch_unwind(AssertUnwindSafe(|| drop(request))).is_err());
+
+    let session: Session = kept.lock().unwrap().take().unwrap();
+    let reloaded = tokio::time::timeout(std::time::Duration::from_secs(2), session.reload()).await;
+    reloaded.expect("nobody has the turn any more").unwrap();
+    assert_eq!(session.get::<u32>("n").unwrap(), Some(1));
+}
+
+#[tokio::test]
 async fn an_update_that_panics_as_it_is_replayed_stores_nothing_and_leaves_the_session_whole() {
     let (desk, faults) = faulty();
     desk.visit(async |session| session.insert("n", 1)).await;

@@ -158,12 +158,13 @@ impl Table {
         };
         let entry = &mut self.entries[number];
         match entry.record.as_ref().filter(|_| now < entry.expires) {
-            Some(kept) if kept.includes(record.revision()) => (Replaced::Replaced, None),
+            // First, for what is remembered of revisions before is not all of them.
             Some(kept) if kept.revision() == expected => {
                 let before = entry.record.replace(record.clone());
                 self.move_expiry(number, expires);
                 (Replaced::Replaced, before)
             }
+            Some(kept) if kept.includes(record.revision()) => (Replaced::Replaced, None),
             _ => (Replaced::Conflict(entry.load(now)), None),
         }
     }

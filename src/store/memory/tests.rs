@@ -298,6 +298,29 @@ async fn sessions_spread_over_all_shards() {
     }
 }
 
+#[tokio::test]
+async fn a_write_is_not_taken_for_an_earlier_one_whose_revision_is_remembered_alike() {
+    let (store, _clock) = store(10);
+    let (key, first) = (sample_key(), sample_record("{}"));
+    store.create(&key, &first, MINUTE).await.unwrap();
+    let second = sample_revision_of(&first, r#"{"n":2}"#);
+    let replaced = store.replace(&key, first.revision(), &second, MINUTE).await;
+    assert!(matches!(replaced, Ok(Replaced::Replaced)));
+
+    let mut alike = first.revision();
+    alike.0[0] ^= 1;
+    let mut header = second.header().clone();
+    header.revise(alike);
+    let data = sample_record(r#"{"n":3}"#).data().clone();
+    let third = Record::new(header, data);
+    let replaced = store.replace(&key, second.revision(), &third, MINUTE).await;
+    assert!(matches!(replaced, Ok(Replaced::Replaced)));
+    match store.load(&key).await.unwrap() {
+        Loaded::Record { record, .. } => assert_eq!(record.json(), r#"{"n":3}"#),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn an_empty_prefix_is_none() {
     let prefix = |prefix: &str| {

@@ -239,6 +239,7 @@ async fn create(
         let (token, revision) = desk.new_token()?;
         let (key, proof) = (desk.key(token.selector()), desk.hash(&token));
         let draft = new_draft(desk, intent, changes, (&token, proof), revision)?;
+        let mut may_be_ours = false;
         loop {
             match patience
                 .store()
@@ -246,9 +247,14 @@ async fn create(
                 .await
             {
                 Ok(Created::Created) => break,
-                // An id that is taken: by somebody else, or by our own call of a moment ago.
-                Ok(Created::Exists) => {}
-                Err(error) => patience.outcome_unknown(StoreCall::Create, key.id(), error)?,
+                // By our own call of a moment ago, perhaps.
+                Ok(Created::Exists) if may_be_ours => {}
+                // By somebody else, even if everything looks like ours: processes may be copies of each other.
+                Ok(Created::Exists) => continue 'token,
+                Err(error) => {
+                    patience.outcome_unknown(StoreCall::Create, key.id(), error)?;
+                    may_be_ours = true;
+                }
             }
             match Box::pin(patience.load(&key)).await? {
                 Loaded::Record {

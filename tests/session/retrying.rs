@@ -187,13 +187,10 @@ async fn an_update_that_may_have_arrived_is_not_done_again_on_what_others_wrote(
 
 #[tokio::test]
 async fn an_id_that_is_taken_is_left_to_whom_it_belongs() {
-    // The second token drawn is the first one again.
+    // The second draw is the first one again, token and revision, as in a copy of the process.
     let draws = AtomicU8::new(0);
     let random = move |bytes: &mut [u8]| {
-        let draw = draws.fetch_add(1, Ordering::SeqCst);
-        let (token, revision) = bytes.split_at_mut(33);
-        token.fill(draw.max(1));
-        revision.fill(draw);
+        bytes.fill(draws.fetch_add(1, Ordering::SeqCst).max(1));
         true
     };
     let layer = SessionLayer::builder(MemoryStore::new()).random(random);

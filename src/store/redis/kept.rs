@@ -4,8 +4,9 @@
 //!
 //! The server alone decides when a record ends, by its own clock and the expiry that goes with every write. The time says no
 //! more than when the next touch is due and when a session was last used. It is the application servers' clocks', as all
-//! times in a record are: between clocks that differ, touches come so much too early or too late, and a time that a clock
-//! wrote while it was wrong is corrected by the next touch, which is due then.
+//! times in a record are: between clocks that differ, touches come so much too early or too late (by no more than the slack
+//! that touches have anyway; beyond it one is due at once), and a time that a clock wrote while it was wrong is corrected by
+//! the next touch, which is due then. So is a key whose expiry somebody took away: not before, and not if nobody comes.
 
 use std::ops::Range;
 use std::sync::Arc;

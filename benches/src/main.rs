@@ -33,7 +33,7 @@ enum Part {
     Commands(Who),
     /// Requests per second over one connection to a Redis server, as a part of what is reached by hand.
     Throughput(Who),
-    /// Requests per second over TCP; W2 and W3 unless others are given.
+    /// Requests per second over TCP; W2 and W4 unless others are given. All connections bring the same session.
     Tcp(Who),
     /// Bytes of a session in memory, and whether an expired one is freed.
     Stored {
@@ -160,7 +160,7 @@ async fn run(part: Part) -> Outcome {
             done("throughput", &figures)
         }
         Part::Tcp(who) => {
-            let works = who.works_or(&[Work::W2, Work::W3]);
+            let works = who.works_or(&[Work::W2, Work::W4]);
             done("tcp", &tcp::measure(who.subjects(), works)?)
         }
         Part::Stored { who, sessions } => {

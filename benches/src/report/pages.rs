@@ -130,7 +130,8 @@ What is sent for one request; a script is one command, `MULTI` and `EXEC` are tw
 {}
 ## Over TCP: requests per second
 
-`axum::serve` on one thread, and `wrk -t1 -c64` beside it, which takes a part of the machine for itself.
+`axum::serve` on one thread, and `wrk -t1 -c64` beside it, which takes a part of the machine for itself. All connections
+bring the same session.
 
 {}
 {}

@@ -83,7 +83,7 @@ impl Figures {
             text += &format!("| {subject} |");
             for column in &columns {
                 match row.get(column) {
-                    Some(figure) => text += &format!(" {figure:.decimals$} |"),
+                    Some(figure) => text += &format!(" {} |", rounded(*figure, decimals)),
                     None => text += " – |",
                 }
             }
@@ -91,6 +91,16 @@ impl Figures {
         }
         text
     }
+}
+
+/// With so many decimals; what is next to nothing has no sign.
+pub fn rounded(figure: f64, decimals: usize) -> String {
+    let text = format!("{figure:.decimals$}");
+    let digits = text.trim_start_matches('-');
+    if digits.contains(|digit| ('1'..='9').contains(&digit)) {
+        return text;
+    }
+    digits.to_owned()
 }
 
 /// In the order of the subjects; others after them.
@@ -116,7 +126,15 @@ fn path(part: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::Figures;
+    use super::{Figures, rounded};
+
+    #[test]
+    fn what_is_next_to_nothing_has_no_sign() {
+        assert_eq!(rounded(-0.001, 2), "0.00");
+        assert_eq!(rounded(-0.01, 2), "-0.01");
+        assert_eq!(rounded(-0.4, 0), "0");
+        assert_eq!(rounded(12.345, 1), "12.3");
+    }
 
     #[test]
     fn a_table_has_the_subjects_in_their_order_and_a_dash_where_nothing_was_measured() {

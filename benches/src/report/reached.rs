@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::Results;
-use crate::figures::Figures;
+use crate::figures::{Figures, rounded};
 use crate::subject::{Place, Subject};
 
 type Targets = BTreeMap<String, BTreeMap<String, f64>>;
@@ -100,9 +100,10 @@ pub(super) fn table(results: &Results) -> Result<String, Box<dyn Error>> {
             });
             let best = best_peer(figures, name, column, place);
             let best = best.map_or("–".to_owned(), |(who, figure)| {
-                format!("{figure:.decimals$} ({who})")
+                format!("{} ({who})", rounded(figure, decimals))
             });
-            text += &format!("| {title} | {column} | {target} | {reached:.decimals$} | {best} |\n");
+            let reached = rounded(*reached, decimals);
+            text += &format!("| {title} | {column} | {target} | {reached} | {best} |\n");
         }
     }
     Ok(text)

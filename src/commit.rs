@@ -310,7 +310,11 @@ async fn replace(
     let mut rebased = None;
     let mut unanswered: Vec<Revision> = Vec::new();
     let mut patience = Patience::new(desk);
+    let crowd = desk.crowd(key.id());
     let mut turn = None;
+    if crowd.is_gathered() {
+        turn = Some(Box::pin(patience.turn(crowd)).await?);
+    }
     while patience.lasts() {
         // Each attempt is a revision of its own.
         let revision = drawn.take().map_or_else(|| desk.new_revision(), Ok)?;
@@ -398,7 +402,7 @@ async fn replace(
             // Writers that met once would meet again, and many of them until their attempts are used up. So those of this
             // process take turns from here on; other processes are few.
             if turn.is_none() {
-                turn = Some(Box::pin(patience.turn(desk.turns(key.id()))).await?);
+                turn = Some(Box::pin(patience.turn(crowd)).await?);
             }
         }
     }

@@ -5,13 +5,14 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Notify;
 
 use crate::card::{Card, Why};
 use crate::client::{ClientFacts, Recognition};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{ConfigError, SessionConfig};
 use crate::cookie::CookieTemplate;
+use crate::crowd::{Crowd, Crowds};
 use crate::event::{Event, EventKind, Meters, Observers, StoreCall};
 use crate::hooks::Hooks;
 use crate::lifetime::Lifetime;
@@ -37,11 +38,8 @@ pub(crate) struct Desk {
     random: Random,
     hasher: VerifierHasher,
     namespace: Arc<str>,
-    turns: [Mutex<()>; TURNS],
+    crowds: Crowds,
 }
-
-/// How many sessions can be crowded by writers at once without hindering each other.
-const TURNS: usize = 32;
 
 impl Desk {
     pub(crate) fn new(
@@ -82,7 +80,7 @@ impl Desk {
             meters,
             random,
             namespace,
-            turns: Default::default(),
+            crowds: Crowds::default(),
         })
     }
 
@@ -99,10 +97,9 @@ impl Desk {
         RecordKey::new(self.namespace.clone(), id)
     }
 
-    /// Where writers of this session take turns, if they have to.
-    pub(crate) fn turns(&self, id: SessionId) -> &Mutex<()> {
-        // Whoever crowds a place holds up only writers that have met already, and no longer than these have patience.
-        &self.turns[usize::from(id.as_bytes()[0]) % TURNS]
+    /// The writers of this session, who take turns if they have to.
+    pub(crate) fn crowd(&self, id: SessionId) -> Crowd<'_> {
+        self.crowds.at(id)
     }
 
     pub(crate) fn namespace(&self) -> &Arc<str> {

@@ -123,6 +123,7 @@ mod commit;
 mod completion;
 pub mod config;
 mod cookie;
+mod crowd;
 mod csrf;
 mod data;
 mod desk;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout};
 
+use crate::crowd::{Crowd, CrowdTurn};
 use crate::desk::Teller;
 use crate::error::SessionError;
 use crate::event::{Event, StoreCall};
@@ -52,13 +52,13 @@ impl<'a> Patience<'a> {
         lasts
     }
 
-    /// A turn at `turns`, unless it takes too long to come.
+    /// A turn in this crowd, unless it takes too long to come.
     pub(crate) async fn turn<'t>(
         &self,
-        turns: &'t Mutex<()>,
-    ) -> Result<MutexGuard<'t, ()>, SessionError> {
-        let turn = timeout(self.time_left(), turns.lock()).await;
-        turn.map_err(|_| gave_up())
+        crowd: Crowd<'t>,
+    ) -> Result<Box<CrowdTurn<'t>>, SessionError> {
+        let turn = timeout(self.time_left(), crowd.turn()).await;
+        turn.map(Box::new).map_err(|_| gave_up())
     }
 
     /// The store, for one call.

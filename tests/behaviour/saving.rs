@@ -38,7 +38,10 @@ on_every_store![
     s27_all_handles_of_a_request_are_one_session,
 ];
 
-on_every_store![in parallel: s23_of_a_thousand_updates_none_is_lost];
+on_every_store![in parallel:
+    s23_of_a_thousand_updates_none_is_lost,
+    s23_of_updates_that_keep_coming_none_is_refused,
+];
 
 fn every(layer: SessionLayerBuilder) -> SessionLayerBuilder {
     layer.save_every_request(true)
@@ -405,6 +408,24 @@ async fn s23_of_a_thousand_updates_none_is_lost(place: Place) {
     assert!(refused < 1_000, "{refused} were refused");
     browser.get("/get:n/get:a").await.ok().says("1000 1");
     assert_eq!(browser.card(), card);
+}
+
+async fn s23_of_updates_that_keep_coming_none_is_refused(place: Place) {
+    const WRITERS: usize = 64;
+    const EACH: usize = 25;
+    let browser = Arc::new(visited(&place).await);
+    let mut writers = JoinSet::new();
+    for _ in 0..WRITERS {
+        let browser = browser.clone();
+        writers.spawn(async move {
+            for _ in 0..EACH {
+                browser.post("/update:n").await.ok();
+            }
+        });
+    }
+    writers.join_all().await;
+    let expected = format!("{}", WRITERS * EACH);
+    browser.get("/get:n").await.ok().says(&expected);
 }
 
 async fn s24_a_reader_never_undoes_a_writer(place: Place) {

@@ -17,12 +17,21 @@ const DEADLINE: Duration = Duration::from_secs(1);
 
 /// A browser with a session, before a store that fails on command.
 async fn faulty() -> (Desk, Faults) {
-    let store = FaultStore::new(MemoryStore::new());
-    let faults = store.faults();
-    let layer = SessionLayer::builder(store).store_timeout(DEADLINE);
-    let desk = Desk::with(layer.build().unwrap());
-    desk.visit(async |session| session.insert("n", 0)).await;
+    let (desk, _, faults) = faulty_twice().await;
     (desk, faults)
+}
+
+/// The same, and the browser before another process that shares the store: writers of one take turns, those of two do not.
+async fn faulty_twice() -> (Desk, Desk, Faults) {
+    let store = FaultStore::new(MemoryStore::new());
+    let process = || {
+        let layer = SessionLayer::builder(store.clone()).store_timeout(DEADLINE);
+        Desk::with(layer.build().unwrap())
+    };
+    let (desk, elsewhere) = (process(), process());
+    desk.visit(async |session| session.insert("n", 0)).await;
+    elsewhere.set_cookie(desk.cookie());
+    (desk, elsewhere, store.faults())
 }
 
 async fn write(desk: &Desk, key: &str) -> StatusCode {
@@ -51,7 +60,7 @@ async fn beside<T>(others: impl Future<Output = ()>, request: impl Future<Output
 #[tokio::test(start_paused = true)]
 async fn a_writer_whom_others_get_ahead_of_gives_up_after_eight_attempts() {
     for (crowded, status) in [(7, StatusCode::OK), (8, StatusCode::SERVICE_UNAVAILABLE)] {
-        let (desk, faults) = faulty().await;
+        let (desk, elsewhere, faults) = faulty_twice().await;
         faults.next(Operation::Replace, Fault::Hold);
         let others = async {
             for attempt in 1..=crowded {
@@ -59,7 +68,8 @@ async fn a_writer_whom_others_get_ahead_of_gives_up_after_eight_attempts() {
                 while faults.calls(Operation::Replace) < attempt + (attempt - 1) {
                     yield_now().await;
                 }
-                desk.visit(async |session| session.insert("n", attempt))
+                elsewhere
+                    .visit(async |session| session.insert("n", attempt))
                     .await;
                 if attempt < crowded {
                     faults.next(Operation::Replace, Fault::Hold);
@@ -77,12 +87,14 @@ async fn a_writer_whom_others_get_ahead_of_gives_up_after_eight_attempts() {
 #[tokio::test(start_paused = true)]
 async fn a_writer_whom_others_get_ahead_of_gives_up_after_two_seconds() {
     const SLOW: Duration = Duration::from_millis(700);
-    let (desk, faults) = faulty().await;
+    let (desk, elsewhere, faults) = faulty_twice().await;
     faults.next(Operation::Replace, Fault::Delay(SLOW));
     let others = async {
         sleep(SLOW / 2).await;
         for n in 1..=4 {
-            desk.visit(async |session| session.insert("n", n)).await;
+            elsewhere
+                .visit(async |session| session.insert("n", n))
+                .await;
             faults.next(Operation::Replace, Fault::Delay(SLOW));
             sleep(SLOW).await;
         }

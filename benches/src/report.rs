@@ -66,6 +66,37 @@ const REDIS: &[&str] = &[
     "actix-session-redis",
 ];
 
+const PEERS: &[&str] = &[
+    "tower-sessions",
+    "tower-sessions-moka-store",
+    "tower-sessions-redis-store",
+    "ruts",
+    "axum_session",
+    "axum_session_redispool",
+    "actix-session",
+];
+
+/// Those of the peers, as they are locked.
+fn versions() -> Result<String, Box<dyn Error>> {
+    #[derive(serde::Deserialize)]
+    struct Lock {
+        package: Vec<Package>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Package {
+        name: String,
+        version: String,
+    }
+    let lock = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+    let lock: Lock = toml::from_str(&fs::read_to_string(lock)?)?;
+    let of = |peer: &&str| {
+        let locked = lock.package.iter().filter(|package| package.name == **peer);
+        let versions: Vec<_> = locked.map(|package| &*package.version).collect();
+        format!("{peer} {}", versions.join(" and "))
+    };
+    Ok(PEERS.iter().map(of).collect::<Vec<_>>().join(", "))
+}
+
 fn plot(results: &Results) -> String {
     let works = &Work::ALL[1..];
     let instructions = Panel {

@@ -95,6 +95,10 @@ pub(super) fn table(results: &Results) -> Result<String, Box<dyn Error>> {
             .unwrap_or(0.0);
         for (column, reached) in row {
             let target = target.and_then(|target| target.get(column));
+            let missed = target.is_some_and(|target| match name {
+                "of the floor" => *reached < *target,
+                _ => *reached > target - bare,
+            });
             let target = target.map_or("–".to_owned(), |target| {
                 format!("{:.decimals$}", target - bare)
             });
@@ -102,7 +106,8 @@ pub(super) fn table(results: &Results) -> Result<String, Box<dyn Error>> {
             let best = best.map_or("–".to_owned(), |(who, figure)| {
                 format!("{} ({who})", rounded(figure, decimals))
             });
-            let reached = rounded(*reached, decimals);
+            let mark = if missed { "**" } else { "" };
+            let reached = format!("{mark}{}{mark}", rounded(*reached, decimals));
             text += &format!("| {title} | {column} | {target} | {reached} | {best} |\n");
         }
     }

@@ -5,26 +5,22 @@
 //! kernel. Valgrind's processor has no SHA instructions: a real one executes fewer.
 
 use std::error::Error;
-use std::process::Command;
 
-use crate::conditions;
 use crate::figures::Figures;
-use crate::subject::{Place, Setting, Subject};
+use crate::subject::{Setting, Subject};
 use crate::work::Work;
+use crate::{callgrind, conditions};
 
 const FEW: u64 = 500;
 const MANY: u64 = 2500;
 
-/// Per request, for those that need no server: another process's work is not counted.
+/// Per request.
 pub fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Box<dyn Error>> {
     let mut figures = Figures {
         conditions: conditions::with(&["valgrind"]),
         ..Figures::default()
     };
-    for subject in subjects {
-        if subject.place == Place::Redis {
-            continue;
-        }
+    for subject in callgrind::countable(subjects) {
         for &work in works {
             let count = per_request(subject, work)?;
             eprintln!("{} {work}: {count:.0} instructions", subject.name);
@@ -40,16 +36,8 @@ pub fn per_request(subject: &Subject, work: Work) -> Result<f64, Box<dyn Error>>
 }
 
 fn collected(subject: &Subject, work: Work, times: u64) -> Result<f64, Box<dyn Error>> {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe()?)
-        .args(["work", subject.name, &work.to_string(), &times.to_string()])
-        .output()
-        .map_err(|error| format!("cannot run valgrind ({error}): apt-get install valgrind"))?;
+    let output = callgrind::count(subject, work, times, &["--callgrind-out-file=/dev/null"])?;
     let report = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        return Err(format!("{} {work}:\n{report}", subject.name).into());
-    }
     let count = report
         .lines()
         .find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());

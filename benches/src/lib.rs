@@ -2,6 +2,7 @@
 
 pub mod allocations;
 pub mod budgets;
+pub mod callgrind;
 pub mod commands;
 pub mod conditions;
 pub mod figures;

@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::process::Command;
 
-use crate::conditions;
 use crate::figures::Figures;
-use crate::subject::{Place, Subject};
+use crate::subject::Subject;
 use crate::work::Work;
+use crate::{callgrind, conditions};
 
 const TIMES: u64 = 1000;
 /// What is less than this in every work is summed up.
@@ -23,10 +22,7 @@ pub fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Box<dyn 
         conditions: conditions::with(&["valgrind"]),
         ..Figures::default()
     };
-    for subject in subjects {
-        if subject.place == Place::Redis {
-            continue;
-        }
+    for subject in callgrind::countable(subjects) {
         for &work in works {
             let report = collected(subject, work)?;
             let table = format!("profile of {}", subject.name);
@@ -42,17 +38,14 @@ pub fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Box<dyn 
 /// What callgrind wrote of the work alone, without what is done once.
 fn collected(subject: &Subject, work: Work) -> Result<String, Box<dyn Error>> {
     let file = tempfile()?;
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--toggle-collect=*Visitor*work*"])
-        .args(["--compress-strings=no", "--compress-pos=no"])
-        .arg(format!("--callgrind-out-file={}", file.display()))
-        .arg(std::env::current_exe()?)
-        .args(["work", subject.name, &work.to_string(), &TIMES.to_string()])
-        .output()
-        .map_err(|error| format!("cannot run valgrind ({error}): apt-get install valgrind"))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
-    }
+    let out = format!("--callgrind-out-file={}", file.display());
+    let options = [
+        "--toggle-collect=*Visitor*work*",
+        "--compress-strings=no",
+        "--compress-pos=no",
+        &out,
+    ];
+    callgrind::count(subject, work, TIMES, &options)?;
     let report = fs::read(&file)?;
     fs::remove_file(&file)?;
     Ok(String::from_utf8_lossy(&report).into_owned())

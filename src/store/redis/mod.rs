@@ -102,33 +102,14 @@
 //! An entry of an index is replicated as any other change, so that the two can be undone one without the other: a session
 //! whose entry was lost goes on, and is in no list until its user logs in on it again.
 
-mod address;
-mod ask;
-mod backend;
-mod check;
-#[cfg(feature = "redis-cluster")]
-mod cluster;
-mod command;
 mod config;
-mod connect;
-mod dial;
-mod failure;
-mod index;
-mod kept;
-mod link;
-mod node;
+mod connection;
+mod execute;
+mod health;
 mod open;
-#[cfg(feature = "redis-1")]
-mod own;
-#[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
-mod replica;
-mod reply;
-mod scripts;
-#[cfg(feature = "redis-sentinel")]
-mod sentinel;
-mod target;
-mod version;
-mod wait;
+mod protocol;
+mod topology;
+mod user_index;
 
 use std::fmt;
 use std::sync::Arc;
@@ -136,18 +117,19 @@ use std::time::Duration;
 
 use redis::{Pipeline, Value};
 
-use self::ask::confirmed;
-use self::backend::Backend;
-use self::command::{Key, Run};
 pub use self::config::RedisConfig;
-use self::failure::Failure;
-pub use self::failure::RedisStoreError;
-use self::wait::Wait;
+pub use self::protocol::error::RedisStoreError;
+use self::protocol::{command, reply, scripts, value};
 use super::{
     Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
     UserIndexRef,
 };
 use crate::clock::{Clock, Timestamp};
+use crate::store::redis::execute::confirmed;
+use crate::store::redis::protocol::command::{Key, Run};
+use crate::store::redis::protocol::error::Failure;
+use crate::store::redis::topology::Backend;
+use crate::store::redis::topology::replication::Wait;
 
 /// Keeps sessions in Redis or Valkey. Clones are the same store, and share its connection.
 ///
@@ -206,7 +188,7 @@ impl SessionStore for RedisStore {
     ) -> Result<Created, StoreError> {
         let deadline = self.deadline();
         self.bind(key, record, deadline).await?;
-        let kept = kept::encode(record, ttl, self.now());
+        let kept = value::encode(record, ttl, self.now());
         let command = command::create(self.key(key), &kept, ttl);
         let reply = self.0.backend.one(&command, None, deadline).await;
         reply.and_then(reply::created).map_err(Failure::of_a_write)
@@ -221,7 +203,7 @@ impl SessionStore for RedisStore {
     ) -> Result<Replaced, StoreError> {
         let deadline = self.deadline();
         self.bind(key, record, deadline).await?;
-        let kept = kept::encode(record, ttl, self.now());
+        let kept = value::encode(record, ttl, self.now());
         let script = Run {
             script: &scripts::REPLACE,
             key: self.key(key),
@@ -250,7 +232,7 @@ impl SessionStore for RedisStore {
         let script = Run {
             script: &scripts::TOUCH,
             key: self.key(key),
-            args: &[expected.as_bytes(), &kept::until(ttl, self.now())],
+            args: &[expected.as_bytes(), &value::until(ttl, self.now())],
             ttl: Some(ttl),
         };
         let reply = self.with_entry(script, key, prolongs, None, self.deadline());

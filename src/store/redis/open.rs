@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::backend::Backend;
-#[cfg(feature = "redis-1")]
-use super::own;
-#[cfg(all(feature = "redis-1", feature = "redis-sentinel"))]
-use super::sentinel;
 use super::{Inner, RedisConfig, RedisStore, RedisStoreError, config};
+use crate::store::redis::topology::Backend;
+#[cfg(feature = "redis-1")]
+use crate::store::redis::topology::external;
+#[cfg(all(feature = "redis-1", feature = "redis-sentinel"))]
+use crate::store::redis::topology::sentinel;
 
 impl RedisStore {
     /// Connects to the server at a URL or of a [`RedisConfig`], and makes sure that it answers and is new enough.
@@ -77,7 +77,7 @@ impl RedisStore {
         prefix: impl Into<String>,
         response_timeout: Duration,
     ) -> Result<Self, RedisStoreError> {
-        let own = own::Own::new(own::Connection::Manager(connection));
+        let own = external::Own::new(external::Connection::Manager(connection));
         Self::over(Backend::own(own), prefix.into(), response_timeout)
     }
 
@@ -99,7 +99,7 @@ impl RedisStore {
         prefix: impl Into<String>,
         response_timeout: Duration,
     ) -> Result<Self, RedisStoreError> {
-        let own = own::Own::new(own::Connection::Cluster(connection));
+        let own = external::Own::new(external::Connection::Cluster(connection));
         Self::over(Backend::own(own), prefix.into(), response_timeout)
     }
 

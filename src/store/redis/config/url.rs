@@ -1,0 +1,250 @@
+//! What a URL says: one server, some nodes of a cluster, or sentinels and the name of what they watch.
+
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
+
+use crate::store::redis::protocol::error::RedisStoreError;
+
+/// Where a URL leads to.
+pub(crate) enum Address {
+    /// One server.
+    Server(ConnectionInfo),
+    /// Some nodes of a cluster, which know the others.
+    #[cfg(feature = "redis-cluster")]
+    Cluster(Vec<ConnectionInfo>),
+    /// Sentinels, who know which server is the primary.
+    #[cfg(feature = "redis-sentinel")]
+    Sentinels {
+        sentinels: Vec<ConnectionInfo>,
+        service: String,
+        /// How to connect to the primary, at an address that is still to be found.
+        primary: ConnectionInfo,
+    },
+}
+
+/// The port of a sentinel whose URL names none.
+#[cfg(feature = "redis-sentinel")]
+const SENTINEL_PORT: u16 = 26_379;
+
+/// What a URL consists of, but for its query: there is none, except that of a Unix socket.
+#[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
+struct Parts<'a> {
+    /// `redis` or `rediss`, or with `valkey`.
+    protocol: &'a str,
+    /// User and password with the `@` behind them, or nothing.
+    user: &'a str,
+    hosts: Vec<&'a str>,
+    path: &'a str,
+}
+
+pub(crate) fn parse(url: &str) -> Result<Address, RedisStoreError> {
+    let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme);
+    check_tls(scheme)?;
+    match scheme.split_once('+') {
+        #[cfg(feature = "redis-cluster")]
+        Some((protocol, "cluster")) => cluster(&Parts::of(protocol, url)?),
+        #[cfg(feature = "redis-sentinel")]
+        Some((protocol, "sentinel")) => sentinels(&Parts::of(protocol, url)?),
+        #[cfg(not(feature = "redis-cluster"))]
+        Some((_, "cluster")) => Err(without("redis+cluster://", "redis-cluster")),
+        #[cfg(not(feature = "redis-sentinel"))]
+        Some((_, "sentinel")) => Err(without("redis+sentinel://", "redis-sentinel")),
+        _ => server(url).map(Address::Server),
+    }
+}
+
+/// One server's URL, as the redis crate understands it. The error's text is about the form, and repeats nothing that may be
+/// a password.
+fn server(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
+    let info = url.into_connection_info().map_err(|error| {
+        RedisStoreError::config(format!(
+            "not a Redis URL like redis://user:password@host:6379/0, redis+cluster://host1,host2 or \
+             redis+sentinel://host1,host2/service, with user and password percent-encoded: {error}"
+        ))
+    })?;
+    match info.addr() {
+        ConnectionAddr::TcpTls { insecure: true, .. } => Err(RedisStoreError::config(
+            "#insecure is not supported: name the authority to trust with tls_ca_file",
+        )),
+        _ => Ok(info),
+    }
+}
+
+fn check_tls(scheme: &str) -> Result<(), RedisStoreError> {
+    let protocol = scheme
+        .split_once('+')
+        .map_or(scheme, |(protocol, _)| protocol);
+    let tls = matches!(protocol, "rediss" | "valkeys");
+    if tls && !cfg!(feature = "redis-tls") {
+        return Err(RedisStoreError::config(
+            "rediss:// needs the feature `redis-tls` of tower-keycard",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
+impl<'a> Parts<'a> {
+    fn of(protocol: &'a str, url: &'a str) -> Result<Self, RedisStoreError> {
+        let (_scheme, rest) = url.split_once("://").unwrap_or((url, ""));
+        if !matches!(protocol, "redis" | "rediss" | "valkey" | "valkeys") {
+            return Err(RedisStoreError::config(
+                "not a Redis URL: a cluster and sentinels are reached by redis, rediss, valkey or valkeys",
+            ));
+        }
+        if rest.contains(['?', '#']) {
+            return Err(RedisStoreError::config(
+                "not a Redis URL: one of a cluster or of sentinels has no query and no fragment",
+            ));
+        }
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let hosts = authority.rfind('@').map_or(0, |at| at + 1);
+        Ok(Self {
+            protocol,
+            user: &authority[..hosts],
+            hosts: authority[hosts..].split(',').collect(),
+            path: path.trim_end_matches('/'),
+        })
+    }
+}
+
+#[cfg(feature = "redis-cluster")]
+fn cluster(parts: &Parts<'_>) -> Result<Address, RedisStoreError> {
+    if !matches!(parts.path, "" | "0") {
+        return Err(RedisStoreError::config(
+            "a cluster has no numbered databases: end its URL with the last node",
+        ));
+    }
+    let node = |host: &&str| server(&format!("{}://{}{host}", parts.protocol, parts.user));
+    let nodes = parts.hosts.iter().map(node);
+    nodes.collect::<Result<_, _>>().map(Address::Cluster)
+}
+
+#[cfg(feature = "redis-sentinel")]
+fn sentinels(parts: &Parts<'_>) -> Result<Address, RedisStoreError> {
+    let (service, database) = parts.path.split_once('/').unwrap_or((parts.path, ""));
+    if service.is_empty() {
+        return Err(RedisStoreError::config(
+            "sentinels watch a service by its name: redis+sentinel://host1,host2,host3/service",
+        ));
+    }
+    if service.contains('%') {
+        return Err(RedisStoreError::config(
+            "a service's name is letters, digits and `.-_`, as sentinels want it: not percent-encoded",
+        ));
+    }
+    let sentinel = |host: &&str| {
+        // Behind the bracket of an IPv6 address, and anywhere in another one, a colon begins the port.
+        let has_port = host[host.find(']').unwrap_or(0)..].contains(':');
+        match has_port || host.is_empty() {
+            true => server(&format!("{}://{host}", parts.protocol)),
+            false => server(&format!("{}://{host}:{SENTINEL_PORT}", parts.protocol)),
+        }
+    };
+    let sentinels = parts.hosts.iter().map(sentinel);
+    let sentinels = sentinels.collect::<Result<_, _>>()?;
+    let (protocol, user) = (parts.protocol, parts.user);
+    Ok(Address::Sentinels {
+        sentinels,
+        service: service.to_owned(),
+        primary: server(&format!("{protocol}://{user}unknown/{database}"))?,
+    })
+}
+
+#[cfg(not(all(feature = "redis-cluster", feature = "redis-sentinel")))]
+fn without(scheme: &str, feature: &str) -> RedisStoreError {
+    RedisStoreError::config(format!(
+        "{scheme} needs the feature `{feature}` of tower-keycard"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(url: &str) -> String {
+        match parse(url) {
+            Ok(_) => panic!("{url} is refused"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[cfg(feature = "redis-cluster")]
+    #[test]
+    fn a_cluster_is_some_of_its_nodes_with_one_user() {
+        let url = "redis+cluster://u%40:p%2F@one:7000,two,[::1]:7002/";
+        let Ok(Address::Cluster(nodes)) = parse(url) else {
+            panic!("a cluster");
+        };
+        let addresses: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
+        assert_eq!(addresses, ["one:7000", "two:6379", "::1:7002"]);
+        for node in &nodes {
+            assert_eq!(node.redis_settings().username(), Some("u@"));
+            assert_eq!(node.redis_settings().password(), Some("p/"));
+        }
+    }
+
+    #[cfg(feature = "redis-cluster")]
+    #[test]
+    fn what_no_cluster_has_is_refused_without_repeating_a_password() {
+        for (url, why) in [
+            ("redis+cluster://:s3cret@one/1", "no numbered databases"),
+            ("redis+cluster://:s3cret@one,,two", "not a Redis URL"),
+            ("redis+cluster://:s3cret@one?x=1", "no query"),
+            ("redis+cluster://:s3c#ret@one", "no query"),
+            ("redis+cluster://:s3c/ret@one", "no numbered databases"),
+            ("redis+unheard://:s3cret@one", "not a Redis URL"),
+            ("redis+cluster://", "not a Redis URL"),
+            ("unix+cluster://one", "reached by redis"),
+        ] {
+            let problem = problem(url);
+            assert!(problem.contains(why), "{url}: {problem}");
+            assert!(!problem.contains("s3c"), "{url}: {problem}");
+        }
+    }
+
+    #[cfg(feature = "redis-sentinel")]
+    #[test]
+    fn sentinels_are_asked_for_a_service_whose_server_has_the_user_and_the_database() {
+        let url = "redis+sentinel://u:p@one:7000,two,[::1]/shop/3";
+        let Ok(Address::Sentinels {
+            sentinels,
+            service,
+            primary,
+        }) = parse(url)
+        else {
+            panic!("sentinels");
+        };
+        let addresses: Vec<_> = sentinels
+            .iter()
+            .map(|info| info.addr().to_string())
+            .collect();
+        assert_eq!(addresses, ["one:7000", "two:26379", "::1:26379"]);
+        for sentinel in &sentinels {
+            assert_eq!(sentinel.redis_settings().password(), None);
+        }
+        assert_eq!(service, "shop");
+        assert_eq!(primary.redis_settings().username(), Some("u"));
+        assert_eq!(primary.redis_settings().db(), 3);
+    }
+
+    #[cfg(feature = "redis-sentinel")]
+    #[test]
+    fn sentinels_without_a_service_or_with_an_impossible_one_are_refused() {
+        assert!(problem("redis+sentinel://one,two").contains("by its name"));
+        assert!(problem("redis+sentinel://one/").contains("by its name"));
+        assert!(problem("redis+sentinel://one/a%20b").contains("not percent-encoded"));
+        assert!(problem("redis+sentinel://one/shop/x").contains("not a Redis URL"));
+    }
+
+    #[cfg(not(feature = "redis-cluster"))]
+    #[test]
+    fn a_cluster_without_its_feature_names_the_feature() {
+        assert!(problem("redis+cluster://one").contains("`redis-cluster`"));
+    }
+
+    #[cfg(not(feature = "redis-sentinel"))]
+    #[test]
+    fn sentinels_without_their_feature_name_the_feature() {
+        assert!(problem("redis+sentinel://one/shop").contains("`redis-sentinel`"));
+    }
+}

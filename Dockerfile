@@ -3,7 +3,7 @@
 FROM rust:1-slim-bookworm AS build
 WORKDIR /build
 COPY . .
-RUN cargo build --release --locked --example login --features redis,redis-cluster,redis-sentinel \
+RUN cargo build --release --locked --example login --features redis \
  && strip --strip-all target/release/examples/login
 
 FROM debian:bookworm-slim

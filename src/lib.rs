@@ -81,10 +81,8 @@
 //! | `axum` | yes | `Session`, `Option<Session>`, `RequireLogin`, `RequireFresh` and `Flashes` as arguments of axum 0.8 handlers |
 //! | `tracing` | yes | what happened to sessions, as `tracing` events of target `tower_keycard` |
 //! | `metrics` | | events counted and store calls measured, for the recorder of the `metrics` crate |
-//! | `redis` | | `RedisStore`, connected from a URL |
+//! | `redis` | | `RedisStore`, connected from a URL: one server, a cluster, or the primary that sentinels name |
 //! | `redis-tls` | | `rediss://`, by rustls, trusting the system's certificates or a CA of your own |
-//! | `redis-cluster` | | `redis+cluster://`: `RedisStore` on a Redis Cluster |
-//! | `redis-sentinel` | | `redis+sentinel://`: `RedisStore` on the primary that sentinels name |
 //! | `redis-1` | | `RedisStore` over the application's own client of the `redis` crate, major version 1 |
 //! | `testing` | | the store contract as a suite, a store that fails on command, clocks that stand still |
 //!

@@ -154,8 +154,6 @@ fn features() -> String {
         ("metrics", cfg!(feature = "metrics")),
         ("redis", cfg!(feature = "redis")),
         ("redis-tls", cfg!(feature = "redis-tls")),
-        ("redis-cluster", cfg!(feature = "redis-cluster")),
-        ("redis-sentinel", cfg!(feature = "redis-sentinel")),
         ("redis-1", cfg!(feature = "redis-1")),
         ("testing", cfg!(feature = "testing")),
     ];

@@ -7,13 +7,9 @@
 pub(crate) mod app;
 #[cfg(all(feature = "redis", feature = "testing"))]
 pub(crate) mod calls;
-#[cfg(all(
-    feature = "redis-cluster",
-    feature = "redis-sentinel",
-    feature = "testing"
-))]
+#[cfg(all(feature = "redis", feature = "testing"))]
 pub(crate) mod contract;
-#[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
+#[cfg(feature = "redis")]
 pub(crate) mod deployment;
 pub(crate) mod fake_server;
 pub(crate) mod proxy;

@@ -14,12 +14,12 @@
 //! rights came with Redis 6.0, and 6.2 is the oldest release line that this store is meant for. One server, or the primary
 //! of a replicated one behind a name that follows it: after a fail-over the store connects anew. Or:
 //!
-//! - a [cluster](https://redis.io/docs/latest/operate/oss_and_stack/management/scaling/) (feature `redis-cluster`):
+//! - a [cluster](https://redis.io/docs/latest/operate/oss_and_stack/management/scaling/):
 //!   `redis+cluster://host1,host2,host3`. Some of its nodes are enough; the others are learnt from them. No command concerns
 //!   two keys, so that no two keys need share a slot. A slot may move at any time: whoever had it says so before it does
 //!   anything, and the command goes on to the new place;
-//! - the primary that [sentinels](https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/) name (feature
-//!   `redis-sentinel`): `redis+sentinel://host1,host2,host3/service`. They are asked for each new connection, and whoever they
+//! - the primary that [sentinels](https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/) name:
+//!   `redis+sentinel://host1,host2,host3/service`. They are asked for each new connection, and whoever they
 //!   name has to be a primary.
 //!
 //! Both with all that follows, and with TLS as `rediss+cluster://` and `rediss+sentinel://`.

@@ -10,7 +10,7 @@ use super::{Inner, RedisConfig, RedisStore, RedisStoreError, config};
 use crate::store::redis::topology::Backend;
 #[cfg(feature = "redis-1")]
 use crate::store::redis::topology::external;
-#[cfg(all(feature = "redis-1", feature = "redis-sentinel"))]
+#[cfg(feature = "redis-1")]
 use crate::store::redis::topology::sentinel;
 
 impl RedisStore {
@@ -93,7 +93,7 @@ impl RedisStore {
     /// # Errors
     ///
     /// An empty prefix, or a `response_timeout` of zero or of more than an hour.
-    #[cfg(all(feature = "redis-1", feature = "redis-cluster"))]
+    #[cfg(feature = "redis-1")]
     pub fn from_cluster_connection(
         connection: redis::cluster_async::ClusterConnection,
         prefix: impl Into<String>,
@@ -112,7 +112,7 @@ impl RedisStore {
     /// # Errors
     ///
     /// An empty prefix, or a `response_timeout` of zero or of more than an hour.
-    #[cfg(all(feature = "redis-1", feature = "redis-sentinel"))]
+    #[cfg(feature = "redis-1")]
     pub fn from_sentinel_client(
         client: redis::sentinel::SentinelClient,
         prefix: impl Into<String>,

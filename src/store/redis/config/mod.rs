@@ -37,8 +37,8 @@ use crate::store::redis::topology::replication::Wait;
 /// | `redis://[[user]:password@]host[:port][/database]` | TCP |
 /// | `rediss://…` | TLS (feature `redis-tls`) |
 /// | `redis+unix:///path[?db=1&user=u&pass=p]`, `unix:///path` | a Unix socket |
-/// | `redis+cluster://[[user]:password@]host[:port],host[:port],…` | some nodes of a cluster, which know the others (feature `redis-cluster`) |
-/// | `redis+sentinel://[[user]:password@]host[:port],host[:port],…/service[/database]` | sentinels, and the name of what they watch (feature `redis-sentinel`) |
+/// | `redis+cluster://[[user]:password@]host[:port],host[:port],…` | some nodes of a cluster, which know the others |
+/// | `redis+sentinel://[[user]:password@]host[:port],host[:port],…/service[/database]` | sentinels, and the name of what they watch |
 /// | `rediss+cluster://…`, `rediss+sentinel://…` | the same over TLS, to the sentinels too |
 ///
 /// `valkey` in place of `redis` means the same. User and password are percent-encoded in a URL; with sentinels they are

@@ -9,10 +9,8 @@ pub(crate) enum Address {
     /// One server.
     Server(ConnectionInfo),
     /// Some nodes of a cluster, which know the others.
-    #[cfg(feature = "redis-cluster")]
     Cluster(Vec<ConnectionInfo>),
     /// Sentinels, who know which server is the primary.
-    #[cfg(feature = "redis-sentinel")]
     Sentinels {
         sentinels: Vec<ConnectionInfo>,
         service: String,
@@ -22,11 +20,9 @@ pub(crate) enum Address {
 }
 
 /// The port of a sentinel whose URL names none.
-#[cfg(feature = "redis-sentinel")]
 const SENTINEL_PORT: u16 = 26_379;
 
 /// What a URL consists of, but for its query: there is none, except that of a Unix socket.
-#[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
 struct Parts<'a> {
     /// `redis` or `rediss`, or with `valkey`.
     protocol: &'a str,
@@ -40,14 +36,8 @@ pub(crate) fn parse(url: &str) -> Result<Address, RedisStoreError> {
     let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme);
     check_tls(scheme)?;
     match scheme.split_once('+') {
-        #[cfg(feature = "redis-cluster")]
         Some((protocol, "cluster")) => cluster(&Parts::of(protocol, url)?),
-        #[cfg(feature = "redis-sentinel")]
         Some((protocol, "sentinel")) => sentinels(&Parts::of(protocol, url)?),
-        #[cfg(not(feature = "redis-cluster"))]
-        Some((_, "cluster")) => Err(without("redis+cluster://", "redis-cluster")),
-        #[cfg(not(feature = "redis-sentinel"))]
-        Some((_, "sentinel")) => Err(without("redis+sentinel://", "redis-sentinel")),
         _ => server(url).map(Address::Server),
     }
 }
@@ -82,7 +72,6 @@ fn check_tls(scheme: &str) -> Result<(), RedisStoreError> {
     Ok(())
 }
 
-#[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
 impl<'a> Parts<'a> {
     fn of(protocol: &'a str, url: &'a str) -> Result<Self, RedisStoreError> {
         let (_scheme, rest) = url.split_once("://").unwrap_or((url, ""));
@@ -107,7 +96,6 @@ impl<'a> Parts<'a> {
     }
 }
 
-#[cfg(feature = "redis-cluster")]
 fn cluster(parts: &Parts<'_>) -> Result<Address, RedisStoreError> {
     if !matches!(parts.path, "" | "0") {
         return Err(RedisStoreError::config(
@@ -119,7 +107,6 @@ fn cluster(parts: &Parts<'_>) -> Result<Address, RedisStoreError> {
     nodes.collect::<Result<_, _>>().map(Address::Cluster)
 }
 
-#[cfg(feature = "redis-sentinel")]
 fn sentinels(parts: &Parts<'_>) -> Result<Address, RedisStoreError> {
     let (service, database) = parts.path.split_once('/').unwrap_or((parts.path, ""));
     if service.is_empty() {
@@ -150,13 +137,6 @@ fn sentinels(parts: &Parts<'_>) -> Result<Address, RedisStoreError> {
     })
 }
 
-#[cfg(not(all(feature = "redis-cluster", feature = "redis-sentinel")))]
-fn without(scheme: &str, feature: &str) -> RedisStoreError {
-    RedisStoreError::config(format!(
-        "{scheme} needs the feature `{feature}` of tower-keycard"
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,7 +148,6 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "redis-cluster")]
     #[test]
     fn a_cluster_is_some_of_its_nodes_with_one_user() {
         let url = "redis+cluster://u%40:p%2F@one:7000,two,[::1]:7002/";
@@ -183,7 +162,6 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "redis-cluster")]
     #[test]
     fn what_no_cluster_has_is_refused_without_repeating_a_password() {
         for (url, why) in [
@@ -202,7 +180,6 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "redis-sentinel")]
     #[test]
     fn sentinels_are_asked_for_a_service_whose_server_has_the_user_and_the_database() {
         let url = "redis+sentinel://u:p@one:7000,two,[::1]/shop/3";
@@ -227,24 +204,11 @@ mod tests {
         assert_eq!(primary.redis_settings().db(), 3);
     }
 
-    #[cfg(feature = "redis-sentinel")]
     #[test]
     fn sentinels_without_a_service_or_with_an_impossible_one_are_refused() {
         assert!(problem("redis+sentinel://one,two").contains("by its name"));
         assert!(problem("redis+sentinel://one/").contains("by its name"));
         assert!(problem("redis+sentinel://one/a%20b").contains("not percent-encoded"));
         assert!(problem("redis+sentinel://one/shop/x").contains("not a Redis URL"));
-    }
-
-    #[cfg(not(feature = "redis-cluster"))]
-    #[test]
-    fn a_cluster_without_its_feature_names_the_feature() {
-        assert!(problem("redis+cluster://one").contains("`redis-cluster`"));
-    }
-
-    #[cfg(not(feature = "redis-sentinel"))]
-    #[test]
-    fn sentinels_without_their_feature_name_the_feature() {
-        assert!(problem("redis+sentinel://one/shop").contains("`redis-sentinel`"));
     }
 }

@@ -40,9 +40,7 @@ impl RedisConfig {
         let tls = |info: &ConnectionInfo| matches!(info.addr(), ConnectionAddr::TcpTls { .. });
         let tls = match &address {
             Address::Server(info) => tls(info),
-            #[cfg(feature = "redis-cluster")]
             Address::Cluster(nodes) => nodes.iter().all(tls),
-            #[cfg(feature = "redis-sentinel")]
             Address::Sentinels { primary, .. } => tls(primary),
         };
         let own = match (&self.tls_client_cert_file, &self.tls_client_key_file) {
@@ -73,10 +71,7 @@ impl RedisConfig {
             password: self.sentinel_password,
             response_timeout: self.response_timeout,
         };
-        #[cfg(feature = "redis-sentinel")]
         let sentinels = matches!(address, Address::Sentinels { .. });
-        #[cfg(not(feature = "redis-sentinel"))]
-        let sentinels = false;
         if !sentinels && sentinel_login.is_some() {
             return Err(RedisStoreError::config(
                 "sentinel_username and sentinel_password are for redis+sentinel:// URLs; this URL is of another kind",
@@ -89,11 +84,9 @@ impl RedisConfig {
                 ));
             }
             Address::Server(info) => Route::Server(dialer(info)?),
-            #[cfg(feature = "redis-cluster")]
             Address::Cluster(nodes) => {
                 Route::Cluster(nodes.into_iter().map(dialer).collect::<Result<_, _>>()?)
             }
-            #[cfg(feature = "redis-sentinel")]
             Address::Sentinels {
                 sentinels,
                 service,
@@ -146,10 +139,8 @@ pub(crate) enum Route {
     /// It is this one.
     Server(Dialer),
     /// Ask one of these.
-    #[cfg(feature = "redis-cluster")]
     Cluster(Vec<Dialer>),
     /// Ask one of the sentinels who is the primary.
-    #[cfg(feature = "redis-sentinel")]
     Sentinels {
         sentinels: Vec<Dialer>,
         service: String,

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-#[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
 use redis::ConnectionAddr;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{Client, ConnectionInfo};
@@ -32,13 +31,11 @@ impl Dialer {
     }
 
     /// Where that is, for people to read.
-    #[cfg(feature = "redis-cluster")]
     pub(crate) fn address(&self) -> String {
         self.0.addr().to_string()
     }
 
     /// The host and the port of that server, which is not one behind a Unix socket.
-    #[cfg(feature = "redis-cluster")]
     pub(crate) fn place(&self) -> Option<(&str, u16)> {
         match self.0.addr() {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
@@ -49,7 +46,6 @@ impl Dialer {
     }
 
     /// The same for another server.
-    #[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
     pub(crate) fn to(&self, host: &str, port: u16) -> Result<Client, redis::RedisError> {
         let host = host.to_owned();
         let address = match self.0.addr() {

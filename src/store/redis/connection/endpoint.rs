@@ -1,7 +1,6 @@
 //! What a connection leads to, which is asked anew for each connection.
 
 use std::borrow::Cow;
-#[cfg(feature = "redis-sentinel")]
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
@@ -9,7 +8,6 @@ use redis::{Client, Value};
 
 use crate::store::redis::connection::handshake;
 use crate::store::redis::protocol::error::NoConnection;
-#[cfg(feature = "redis-sentinel")]
 use crate::store::redis::topology::sentinel::Sentinels;
 
 /// The other end of a connection.
@@ -17,10 +15,8 @@ pub(crate) enum Target {
     /// This server, whatever it is.
     Server(Client),
     /// This node of a cluster, which serves reads though it is a replica.
-    #[cfg(feature = "redis-cluster")]
     ClusterReplica(Client),
     /// Whichever server is the primary, as sentinels say.
-    #[cfg(feature = "redis-sentinel")]
     Primary(Arc<Sentinels>),
 }
 
@@ -29,9 +25,7 @@ impl Target {
     pub(crate) fn address(&self) -> String {
         match self {
             Self::Server(client) => address(client),
-            #[cfg(feature = "redis-cluster")]
             Self::ClusterReplica(client) => address(client),
-            #[cfg(feature = "redis-sentinel")]
             Self::Primary(sentinels) => sentinels.address().to_owned(),
         }
     }
@@ -40,9 +34,7 @@ impl Target {
     pub(crate) async fn find(&self) -> Result<Cow<'_, Client>, NoConnection> {
         match self {
             Self::Server(client) => Ok(Cow::Borrowed(client)),
-            #[cfg(feature = "redis-cluster")]
             Self::ClusterReplica(client) => Ok(Cow::Borrowed(client)),
-            #[cfg(feature = "redis-sentinel")]
             Self::Primary(sentinels) => sentinels.primary().await.map(Cow::Owned),
         }
     }
@@ -62,7 +54,6 @@ impl Target {
                 let _ = connection;
                 Ok(())
             }
-            #[cfg(feature = "redis-cluster")]
             Self::ClusterReplica(_) => {
                 let readonly = redis::cmd("READONLY");
                 let answer = connection.send_packed_command(&readonly).await;
@@ -73,11 +64,9 @@ impl Target {
                 }
             }
             // Sentinels can be behind: whoever was the primary a moment ago may have become a replica.
-            #[cfg(feature = "redis-sentinel")]
             Self::Primary(_) if handshake::is_replica(hello) => Err(NoConnection::NotPrimary {
                 address: self.address(),
             }),
-            #[cfg(feature = "redis-sentinel")]
             Self::Primary(_) => Ok(()),
         }
     }

@@ -26,7 +26,6 @@ pub(crate) fn check_hello(reply: &Value) -> Result<(), String> {
 }
 
 /// Whether the server that answered [`hello`] is a replica.
-#[cfg(feature = "redis-sentinel")]
 pub(crate) fn is_replica(reply: &Value) -> bool {
     let role = reply.as_map_iter().and_then(|mut reply| {
         let role = reply.find(|(name, _)| text(name) == Some("role"));

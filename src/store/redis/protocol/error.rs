@@ -126,10 +126,8 @@ pub(crate) enum NoConnection {
     /// The server answered, and is too old.
     TooOld { address: String, version: String },
     /// The server that was said to be the primary is a replica.
-    #[cfg(feature = "redis-sentinel")]
     NotPrimary { address: String },
     /// The sentinels know no server of this name, or none that is the primary.
-    #[cfg(feature = "redis-sentinel")]
     Unknown { address: String },
 }
 
@@ -149,7 +147,6 @@ impl NoConnection {
     /// Whether another try in a moment may find a server.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            #[cfg(feature = "redis-sentinel")]
             Self::NotPrimary { .. } | Self::Unknown { .. } => true,
             Self::Unreachable { .. } => true,
             Self::Said { .. } | Self::TimedOut { .. } | Self::TooOld { .. } => false,
@@ -158,7 +155,6 @@ impl NoConnection {
 
     pub(crate) fn into_error(self) -> StoreError {
         let kind = match &self {
-            #[cfg(feature = "redis-sentinel")]
             Self::NotPrimary { .. } | Self::Unknown { .. } => StoreErrorKind::Unavailable,
             Self::TooOld { .. } => StoreErrorKind::Refused,
             Self::TimedOut { .. } => StoreErrorKind::Unavailable,
@@ -194,9 +190,7 @@ impl fmt::Display for NoConnection {
                 "Redis at {address} refuses the connection: {code} {detail}"
             ),
             Self::TimedOut { address } => write!(f, "Redis at {address} does not answer"),
-            #[cfg(feature = "redis-sentinel")]
             Self::NotPrimary { address } => write!(f, "Redis at {address} is a replica"),
-            #[cfg(feature = "redis-sentinel")]
             Self::Unknown { address } => write!(f, "there is no answer to who is {address}"),
             Self::TooOld { address, version } => write!(
                 f,

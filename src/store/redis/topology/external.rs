@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::ConnectionManager;
-#[cfg(feature = "redis-cluster")]
 use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
@@ -24,7 +23,6 @@ pub(crate) enum Connection {
     /// To one server. It does not reconnect after a time-out, nor after a fail-over that left it with a replica.
     Manager(ConnectionManager),
     /// To a cluster.
-    #[cfg(feature = "redis-cluster")]
     Cluster(ClusterConnection),
 }
 
@@ -39,7 +37,6 @@ impl Own {
     pub(crate) fn is_spread(&self) -> bool {
         match &self.connection {
             Connection::Manager(_) => false,
-            #[cfg(feature = "redis-cluster")]
             Connection::Cluster(_) => true,
         }
     }
@@ -65,7 +62,6 @@ impl Own {
                 answers.map_err(|failure| self.not_sent(failure))
             }
             // It sends a pipeline to one node, and fails it as a whole while that node's slots move.
-            #[cfg(feature = "redis-cluster")]
             Connection::Cluster(_) => {
                 let asked = commands
                     .cmd_iter()
@@ -84,7 +80,6 @@ impl Own {
                 let mut connection = connection.clone();
                 within(deadline, pin!(connection.send_packed_command(command))).await
             }
-            #[cfg(feature = "redis-cluster")]
             Connection::Cluster(connection) => {
                 use redis::aio::ConnectionLike;
 

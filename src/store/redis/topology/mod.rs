@@ -1,17 +1,13 @@
 //! What answers a command: how it gets to a server and back, and nothing of what it says.
 
-#[cfg(feature = "redis-cluster")]
 pub(crate) mod cluster;
 #[cfg(feature = "redis-1")]
 pub(crate) mod external;
-#[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
 pub(crate) mod replica;
 pub(crate) mod replication;
-#[cfg(feature = "redis-sentinel")]
 pub(crate) mod sentinel;
 pub(crate) mod server;
 
-#[cfg(feature = "redis-sentinel")]
 use std::sync::Arc;
 
 use redis::{Cmd, Pipeline, Value};
@@ -24,12 +20,10 @@ use crate::store::redis::config::{Checked, Route};
 use crate::store::redis::connection::endpoint::Target;
 use crate::store::redis::connection::reconnect::Link;
 use crate::store::redis::protocol::error::{Failure, RedisStoreError};
-#[cfg(feature = "redis-cluster")]
 use crate::store::redis::topology::cluster::Cluster;
 #[cfg(feature = "redis-1")]
 use crate::store::redis::topology::external::Own;
 use crate::store::redis::topology::replication::Waiting;
-#[cfg(feature = "redis-sentinel")]
 use crate::store::redis::topology::sentinel::{Sentinels, Watched};
 use crate::store::redis::topology::server::Node;
 use crate::store::{StoreError, StoreErrorKind};
@@ -45,10 +39,8 @@ enum Topology {
     /// One server.
     Server(Node),
     /// The server that has the key.
-    #[cfg(feature = "redis-cluster")]
     Cluster(Cluster),
     /// The server that is the primary just now.
-    #[cfg(feature = "redis-sentinel")]
     Watched(Arc<Watched>),
     /// A connection that the application has brought along.
     #[cfg(feature = "redis-1")]
@@ -73,11 +65,9 @@ impl Backend {
                 let link = |target| Link::new(target, connect_timeout);
                 Topology::Server(Node::new(connections, target, link))
             }
-            #[cfg(feature = "redis-cluster")]
             Route::Cluster(seeds) => {
                 Topology::Cluster(Cluster::new(seeds, connections, connect_timeout))
             }
-            #[cfg(feature = "redis-sentinel")]
             Route::Sentinels {
                 sentinels,
                 service,
@@ -96,7 +86,7 @@ impl Backend {
     }
 
     /// The primary that the application's sentinels name.
-    #[cfg(all(feature = "redis-1", feature = "redis-sentinel"))]
+    #[cfg(feature = "redis-1")]
     pub(crate) fn watched(sentinels: Sentinels) -> Self {
         let (connections, timeout) = (
             RedisConfig::DEFAULT_CONNECTIONS,
@@ -113,9 +103,7 @@ impl Backend {
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<(), Failure> {
         match &self.topology {
             Topology::Server(node) => node.connect(deadline).await,
-            #[cfg(feature = "redis-cluster")]
             Topology::Cluster(cluster) => cluster.connect(deadline).await,
-            #[cfg(feature = "redis-sentinel")]
             Topology::Watched(watched) => watched.primary.connect(deadline).await,
             #[cfg(feature = "redis-1")]
             Topology::Own(_) => Ok(()),
@@ -132,9 +120,7 @@ impl Backend {
         let _call = self.enter()?;
         match &self.topology {
             Topology::Server(node) => node.one(command, wait, deadline).await,
-            #[cfg(feature = "redis-cluster")]
             Topology::Cluster(cluster) => cluster.one(command, wait, deadline).await,
-            #[cfg(feature = "redis-sentinel")]
             Topology::Watched(watched) => watched.primary.one(command, wait, deadline).await,
             #[cfg(feature = "redis-1")]
             Topology::Own(own) => own.one(command, deadline).await,
@@ -152,9 +138,7 @@ impl Backend {
         let _call = self.enter()?;
         match &self.topology {
             Topology::Server(node) => node.all(commands, wait, deadline).await,
-            #[cfg(feature = "redis-cluster")]
             Topology::Cluster(cluster) => cluster.all(commands, wait, deadline).await,
-            #[cfg(feature = "redis-sentinel")]
             Topology::Watched(watched) => watched.primary.all(commands, wait, deadline).await,
             #[cfg(feature = "redis-1")]
             Topology::Own(own) => own.all(commands, deadline).await,
@@ -167,7 +151,6 @@ impl Backend {
         command: &Cmd,
         deadline: Instant,
     ) -> Result<Vec<Value>, Failure> {
-        #[cfg(feature = "redis-cluster")]
         if let Topology::Cluster(cluster) = &self.topology {
             let _call = self.enter()?;
             return cluster.everywhere(command, deadline).await;
@@ -176,21 +159,11 @@ impl Backend {
     }
 
     /// What a replica answers to a command that only reads, if one does in time.
-    #[cfg_attr(
-        not(any(feature = "redis-cluster", feature = "redis-sentinel")),
-        expect(
-            clippy::unused_async,
-            unused_variables,
-            reason = "there are no replicas"
-        )
-    )]
     pub(crate) async fn read_replica(&self, command: &Cmd, deadline: Instant) -> Option<Value> {
         let _call = self.enter().ok()?;
         match &self.topology {
             Topology::Server(_) => None,
-            #[cfg(feature = "redis-cluster")]
             Topology::Cluster(cluster) => cluster.read_replica(command, deadline).await,
-            #[cfg(feature = "redis-sentinel")]
             Topology::Watched(watched) => watched.read_replica(command, deadline).await,
             #[cfg(feature = "redis-1")]
             Topology::Own(_) => None,
@@ -201,9 +174,7 @@ impl Backend {
     pub(crate) fn is_spread(&self) -> bool {
         match &self.topology {
             Topology::Server(_) => false,
-            #[cfg(feature = "redis-cluster")]
             Topology::Cluster(_) => true,
-            #[cfg(feature = "redis-sentinel")]
             Topology::Watched(_) => false,
             #[cfg(feature = "redis-1")]
             Topology::Own(own) => own.is_spread(),
@@ -214,9 +185,7 @@ impl Backend {
     pub(crate) fn address(&self) -> &str {
         match &self.topology {
             Topology::Server(node) => node.address(),
-            #[cfg(feature = "redis-cluster")]
             Topology::Cluster(cluster) => cluster.address(),
-            #[cfg(feature = "redis-sentinel")]
             Topology::Watched(watched) => watched.primary.address(),
             #[cfg(feature = "redis-1")]
             Topology::Own(_) => "a connection of the application's",

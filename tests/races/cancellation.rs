@@ -12,7 +12,6 @@ use tower_keycard::{Clock, SessionLayer};
 use crate::browser::SetCookie;
 use crate::driver::{Answering, START, key_of, request};
 use crate::facts::Facts;
-use crate::redis_server::RedisServer;
 use crate::schedule::Random;
 use crate::schedules::runtime;
 use crate::script::Operation::{
@@ -20,6 +19,7 @@ use crate::script::Operation::{
 };
 use crate::script::{Notes, Operation, Script};
 use crate::stage::{Found, Stage, StagedStore};
+use crate::support::redis_server::RedisServer;
 
 /// How a session stands, apart from what is random.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use tower_keycard::{
     Login, MemoryStore, Session, SessionError, SessionId, SessionLayer, SessionLayerBuilder,
 };
 
-use crate::redis_server::RedisServer;
+use crate::support::redis_server::RedisServer;
 
 pub(crate) const COOKIE_NAME: &str = "__Host-id";
 
@@ -52,7 +52,7 @@ impl App {
         store: AnyStore,
         configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
     ) -> Self {
-        crate::listener::listen();
+        crate::support::listener::listen();
         let store = FaultStore::new(store);
         let faults = store.faults();
         let layer = configure(SessionLayer::builder(store)).build().unwrap();

@@ -1,4 +1,4 @@
-//! What the tests of stores have in common.
+//! What the tests have in common.
 
 // Each binary of tests uses a part of it.
 #![allow(dead_code)]
@@ -7,6 +7,7 @@
 pub(crate) mod app;
 #[cfg(all(feature = "redis", feature = "testing"))]
 pub(crate) mod calls;
+pub(crate) mod client;
 #[cfg(all(
     feature = "redis-cluster",
     feature = "redis-sentinel",
@@ -15,10 +16,19 @@ pub(crate) mod calls;
 pub(crate) mod contract;
 #[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
 pub(crate) mod deployment;
+#[cfg(feature = "redis")]
 pub(crate) mod fake_server;
+#[cfg(feature = "tracing")]
+pub(crate) mod listener;
+#[cfg(feature = "tracing")]
+pub(crate) mod log;
+#[cfg(feature = "redis")]
 pub(crate) mod proxy;
+#[cfg(feature = "redis")]
 pub(crate) mod redis_cluster;
+#[cfg(feature = "redis")]
 pub(crate) mod redis_sentinel;
+#[cfg(feature = "redis")]
 pub(crate) mod redis_server;
 
 use std::time::{Duration, Instant};

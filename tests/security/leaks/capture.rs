@@ -26,7 +26,7 @@ impl Capture {
     }
 
     fn with(panics: bool) -> Self {
-        crate::listener::listen();
+        crate::support::listener::listen();
         let text = Arc::new(Mutex::new(String::new()));
         let collector = Collector {
             text: text.clone(),

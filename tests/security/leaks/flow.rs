@@ -17,7 +17,7 @@ use super::capture::Capture;
 use super::dump::Dump;
 use super::search::Secrets;
 use crate::app::{App, Browser, COOKIE_NAME, Reply, on_every_store, redis};
-use crate::redis_server::{Monitor, RedisServer};
+use crate::support::redis_server::{Monitor, RedisServer};
 
 /// All that was ever printed, stored or sent.
 #[derive(Default)]

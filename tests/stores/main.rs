@@ -1,0 +1,19 @@
+//! The stores of this crate keep the store contract, and the suite that says so notices a store that does not.
+//!
+//! - `memory`: the store in memory keeps the contract.
+//! - `redis`: so does the one on a Redis server; and how it connects, waits, fails and recovers.
+//! - `topologies`: the same on a cluster and behind sentinels.
+//! - `costs`: the commands and round trips of each kind of request.
+//! - `conformance`: the suite notices a store that breaks the contract.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod conformance;
+#[cfg(all(feature = "axum", feature = "redis"))]
+mod costs;
+mod memory;
+#[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
+mod redis;
+#[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
+mod topologies;

@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::sync::Mutex;
 
-use http::header::{COOKIE, SET_COOKIE};
+use http::header::COOKIE;
 use http::{Request, Response, StatusCode};
-use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_keycard::{MemoryStore, Session, SessionError, SessionLayer};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_keycard::{MemoryStore, Session, SessionError, SessionLayer, SessionRejection};
+
+use super::cookie;
 
 pub(crate) type Body = String;
 
@@ -53,29 +55,39 @@ impl Desk {
         F: AsyncFnOnce(Session) -> T,
         T: IntoAnswer,
     {
-        let mut handler = Some(handler);
-        let service = service_fn(|request: Request<Body>| {
-            let handler = handler.take().expect("one request");
-            async move {
-                let session = Session::load(request.extensions()).await.expect("a layer");
-                Ok::<_, Infallible>(handler(session).await.into_answer())
-            }
-        });
-        let mut service = self.layer.layer(service);
-        let response = service
-            .ready()
-            .await
-            .unwrap()
-            .call(self.request())
-            .await
-            .unwrap();
-        if let Some(cookie) = response.headers().get(SET_COOKIE) {
-            let cookie = cookie.to_str().unwrap().split(';').next().unwrap();
-            let is_set = !cookie.ends_with('=');
-            self.set_cookie(is_set.then(|| cookie.to_owned()));
-        }
+        let answer = async |session: Result<Session, _>| {
+            handler(session.expect("a layer")).await.into_answer()
+        };
+        let response = respond(&self.layer, self.request(), answer).await;
+        cookie::keep(&mut self.cookie.lock().unwrap(), response.headers());
         response
     }
+}
+
+/// What a handler finds out of its session, whatever becomes of the response.
+pub(crate) async fn ask<T>(device: &Desk, question: impl AsyncFnOnce(Session) -> T) -> T {
+    let mut answer = None;
+    device
+        .visit(async |session| answer = Some(question(session).await))
+        .await;
+    answer.unwrap()
+}
+
+/// Sends a request through a layer to a handler that is given its session.
+pub(crate) async fn respond<B, T: Default>(
+    layer: &SessionLayer,
+    request: Request<B>,
+    handler: impl AsyncFnOnce(Result<Session, SessionRejection>) -> Response<T>,
+) -> Response<T> {
+    let mut handler = Some(handler);
+    let service = service_fn(|request: Request<B>| {
+        let handler = handler.take().expect("one request");
+        async move {
+            let session = Session::load(request.extensions()).await;
+            Ok::<_, Infallible>(handler(session).await)
+        }
+    });
+    layer.layer(service).oneshot(request).await.unwrap()
 }
 
 /// What a handler may return.

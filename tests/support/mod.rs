@@ -14,12 +14,11 @@ pub(crate) mod client;
     feature = "testing"
 ))]
 pub(crate) mod contract;
+pub(crate) mod cookie;
 #[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
 pub(crate) mod deployment;
 #[cfg(feature = "redis")]
 pub(crate) mod fake_server;
-#[cfg(feature = "tracing")]
-pub(crate) mod listener;
 #[cfg(feature = "tracing")]
 pub(crate) mod log;
 #[cfg(feature = "redis")]
@@ -30,6 +29,8 @@ pub(crate) mod redis_cluster;
 pub(crate) mod redis_sentinel;
 #[cfg(feature = "redis")]
 pub(crate) mod redis_server;
+#[cfg(feature = "axum")]
+pub(crate) mod reply;
 
 use std::time::{Duration, Instant};
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{Request, StatusCode, header};
 use axum::routing::post;
-use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_keycard::{Clock, MemoryStore, Session, SessionError, SessionLayer, Timestamp};
+
+use crate::support::cookie;
+use crate::support::reply::Reply;
 
 pub(crate) const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
@@ -18,23 +20,6 @@ pub(crate) struct Site {
     router: Router,
     pub(crate) clock: Clock,
     cookie: Option<String>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    pub(crate) fn header(&self, name: header::HeaderName) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
-
-    pub(crate) fn location(&self) -> Option<&str> {
-        self.header(header::LOCATION)
-    }
 }
 
 impl Site {
@@ -56,36 +41,22 @@ impl Site {
         }
     }
 
-    pub(crate) async fn get(&mut self, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str) -> Reply {
         self.send(Request::get(path)).await
     }
 
-    pub(crate) async fn post(&mut self, path: &str) -> Answer {
+    pub(crate) async fn post(&mut self, path: &str) -> Reply {
         self.send(Request::post(path)).await
     }
 
-    pub(crate) async fn send(&mut self, mut request: http::request::Builder) -> Answer {
+    pub(crate) async fn send(&mut self, mut request: http::request::Builder) -> Reply {
         if let Some(cookie) = &self.cookie {
             request = request.header(header::COOKIE, cookie);
         }
         let request = request.body(Body::empty()).unwrap();
-        let (head, body) = self
-            .router
-            .clone()
-            .oneshot(request)
-            .await
-            .unwrap()
-            .into_parts();
-        if let Some(cookie) = head.headers.get(header::SET_COOKIE) {
-            let cookie = cookie.to_str().unwrap().split(';').next().unwrap();
-            self.cookie = Some(cookie.to_owned());
-        }
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer {
-            status: head.status,
-            headers: head.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        let reply = Reply::of(self.router.clone().oneshot(request).await.unwrap()).await;
+        cookie::keep(&mut self.cookie, &reply.headers);
+        reply
     }
 
     pub(crate) async fn log_in(&mut self) {

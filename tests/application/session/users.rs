@@ -15,7 +15,7 @@ use tower_keycard::{
     SessionLayer, Timestamp, UserSession,
 };
 
-use crate::support::client::Desk;
+use crate::support::client::{Desk, ask};
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -36,16 +36,6 @@ async fn logged_in(layer: &SessionLayer, user: &'static str) -> Desk {
     let response = device.visit(async move |session| session.login(user)).await;
     assert_eq!(response.status(), StatusCode::OK);
     device
-}
-
-async fn ask<T: Send + 'static>(device: &Desk, question: impl AsyncFnOnce(Session) -> T) -> T {
-    let answer = Arc::new(Mutex::new(None));
-    let slot = answer.clone();
-    device
-        .visit(async move |session| *slot.lock().unwrap() = Some(question(session).await))
-        .await;
-    let answer = answer.lock().unwrap().take();
-    answer.unwrap()
 }
 
 async fn user(device: &Desk) -> Option<String> {

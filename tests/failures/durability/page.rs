@@ -60,8 +60,8 @@ append-only file. Every answer is remembered. After each restart each session ha
 last, or at that of the one request that was under way; each card that was replaced or logged out has to open nothing; each
 session of a user has to be in the user's list.
 
-This page is written by `KEYCARD_WRITE_DOCS=1 KEYCARD_KILLS=200 cargo test --all-features --test failures durability`. The same test
-runs with every change, with ten kills, and fails if with `always` anything is lost.
+This page is written by `KEYCARD_WRITE_DOCS=1 KEYCARD_KILLS=200 cargo test --all-features --test failures durability`. The
+same test runs with every change, with ten kills, and fails if with `always` anything is lost.
 
 ";
 

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower_keycard::store::{Loaded, RecordKey, RedisStore, SessionStore};
-use tower_keycard::{SessionId, SessionLayer, Users};
+use tower_keycard::{SessionLayer, Users};
 
 use super::tally::Tally;
 use super::visitor::Visitor;
 use crate::support::app::App;
+use crate::support::cookie::{NAME, id};
 use crate::support::eventually;
 use crate::support::redis_server::RedisServer;
 
@@ -61,7 +62,7 @@ impl Site {
 
     /// What the session of a card counts that may open it no more.
     pub(crate) async fn count(&self, card: &str) -> Option<u32> {
-        let key = RecordKey::new("__Host-id", id(card));
+        let key = RecordKey::new(NAME, id(card));
         let loaded = eventually("the record", async || self.store.load(&key).await.ok());
         match loaded.await.0 {
             Loaded::Record { record, .. } => {
@@ -78,10 +79,6 @@ impl Site {
         let listed = eventually("a list", async || self.users.sessions_of(user).await.ok());
         listed.await.0.iter().any(|session| session.id == id(card))
     }
-}
-
-fn id(card: &str) -> SessionId {
-    card[..20].parse().unwrap()
 }
 
 pub(crate) struct Stage {

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::stage::{Seen, Site};
 use super::tally::Tally;
-use crate::support::app::{Answer, Cookie};
+use crate::support::app::Answer;
+use crate::support::cookie::Cookie;
 
 /// What a visitor does, one after the other and then from the beginning: each way in which a session is written.
 const JOURNEY: [Step; 14] = [

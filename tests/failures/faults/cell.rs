@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use super::DEADLINE;
 use super::fault::{Fault, Gone};
 use super::stage::Stage;
-use crate::support::app::{Answer, App, Cookie};
+use crate::support::app::{Answer, App};
+use crate::support::cookie::Cookie;
 
 /// What a request may take above its deadline.
 const SLACK: Duration = Duration::from_millis(50);

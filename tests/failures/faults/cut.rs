@@ -2,7 +2,8 @@
 
 use super::stage::Stage;
 use crate::alone;
-use crate::support::app::{Answer, Cookie};
+use crate::support::app::Answer;
+use crate::support::cookie::Cookie;
 
 fn is_untouched_by_it(answer: &Answer) {
     assert_eq!((answer.status, &answer.body[..]), (200, "alice"));

@@ -5,7 +5,8 @@ use tower_keycard::store::fault::{Fault, FaultStore, Faults, Operation};
 use tower_keycard::{MemoryStore, SessionLayer};
 
 use super::*;
-use crate::support::app::{App, Cookie};
+use crate::support::app::App;
+use crate::support::cookie::Cookie;
 
 async fn start() -> (App, Faults, String) {
     let store = FaultStore::new(MemoryStore::new());

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use tower_keycard::Timestamp;
 
 use super::stage::Stage;
-use crate::support::app::key;
+use crate::support::cookie::key;
 use crate::support::proxy::Network;
 
 /// Something that goes wrong.

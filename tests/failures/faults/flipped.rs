@@ -2,7 +2,8 @@
 
 use super::stage::Stage;
 use crate::alone;
-use crate::support::app::{Answer, Cookie};
+use crate::support::app::Answer;
+use crate::support::cookie::Cookie;
 
 /// What a visitor may see: their session, or none.
 fn is_own_or_nobodys(answer: &Answer) -> bool {

@@ -7,7 +7,8 @@ use tower_keycard::store::RedisStore;
 use tower_keycard::{Clock, SessionLayer};
 
 use super::DEADLINE;
-use crate::support::app::{App, key};
+use crate::support::app::App;
+use crate::support::cookie::key;
 use crate::support::proxy::Proxy;
 use crate::support::redis_server::RedisServer;
 

@@ -63,7 +63,7 @@ async fn slots_that_move_under_load_cost_nothing_but_a_detour() {
         cards.push(app.logged_in(&format!("moving-{number}")).await);
     }
     for card in &cards {
-        let key = support::app::key(card);
+        let key = support::cookie::key(card);
         let slot = cluster.nodes[0].cli(&["CLUSTER", "KEYSLOT", &key]);
         let from = cluster.primary_of(&key);
         let to = (from + 1) % 3;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::support::app::{Answer, App, Cookie};
+use crate::support::app::{Answer, App};
+use crate::support::cookie::Cookie;
 
 const VISITORS: usize = 12;
 

@@ -1,7 +1,7 @@
 //! Replicas that are waited for, that are read from, and that lag.
 
 use super::*;
-use crate::support::app::Cookie;
+use crate::support::cookie::Cookie;
 use crate::support::eventually;
 use crate::support::redis_cluster::{RedisCluster, wait};
 use crate::support::redis_sentinel::RedisSentinel;
@@ -71,7 +71,7 @@ async fn replicas_serve_reads_and_nothing_is_decided_by_what_they_lack() {
     let card = app.logged_in("alice").await;
     let leaver = app.logged_in("leaver").await;
     for card in [&card, &leaver] {
-        let name = support::app::key(card);
+        let name = support::cookie::key(card);
         wait("a replica has it", || {
             cluster.nodes[3..].iter().any(|node| has(node, &name))
         });
@@ -131,7 +131,7 @@ async fn replicas_that_sentinels_know_serve_reads() {
     let trio = RedisSentinel::start();
     let app = app(trio.config().read_from_replicas(true)).await;
     let card = app.logged_in("alice").await;
-    let name = support::app::key(&card);
+    let name = support::cookie::key(&card);
     wait("replicas have it", || {
         trio.servers[1..].iter().all(|server| has(server, &name))
     });

@@ -10,7 +10,8 @@ use tower_keycard::store::StoreErrorKind;
 use tower_keycard::store::fault::{Fault, Operation};
 use tower_keycard::{BeyondLimit, Login, MemoryStore, Session, SessionId};
 
-use super::witness::{START, ask, look, site, site_on, site_with};
+use super::witness::{START, look, site, site_on, site_with};
+use crate::support::client::ask;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);

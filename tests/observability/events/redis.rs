@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tower_keycard::{Clock, RedisStore};
 
-use super::witness::{ask, look, site_on, words};
+use super::witness::{look, site_on, words};
+use crate::support::client::ask;
 use crate::support::redis_server::RedisServer;
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use http::StatusCode;
 use tower_keycard::store::SessionStore;
 use tower_keycard::store::fault::{FaultStore, Faults};
 use tower_keycard::{
-    ClientFacts, Clock, MemoryStore, Session, SessionEvent, SessionLayer, SessionLayerBuilder,
+    ClientFacts, Clock, MemoryStore, SessionEvent, SessionLayer, SessionLayerBuilder,
     SessionObserver, Timestamp,
 };
 
@@ -65,7 +65,7 @@ pub(crate) fn site_on(
     clock: Clock,
     configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
 ) -> Site {
-    crate::support::listener::listen();
+    crate::support::log::listen();
     let (store, witness) = (FaultStore::new(store), Witness::default());
     let faults = store.faults();
     let layer = SessionLayer::builder(store)
@@ -109,19 +109,6 @@ impl Site {
     pub(crate) async fn words(&self) -> Vec<String> {
         self.events().await.iter().map(words).collect()
     }
-}
-
-pub(crate) async fn ask<T: Send + 'static>(
-    device: &Desk,
-    question: impl AsyncFnOnce(Session) -> T,
-) -> T {
-    let answer = Arc::new(Mutex::new(None));
-    let slot = answer.clone();
-    device
-        .visit(async move |session| *slot.lock().unwrap() = Some(question(session).await))
-        .await;
-    let answer = answer.lock().unwrap().take();
-    answer.unwrap()
 }
 
 /// Reads the session, as most requests do.

@@ -11,6 +11,7 @@ use tower_keycard::{
 };
 
 use super::shop::{CURL, Device, FIREFOX, MINUTE, START, Shop, device, shop, shop_on};
+use crate::support::cookie;
 use crate::support::redis_server::RedisServer;
 
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
@@ -18,7 +19,7 @@ const CHANGED: &str = "suspected fingerprint_changed";
 
 fn id(device: &Device) -> SessionId {
     let (_, card) = device.cookie.as_ref().unwrap().split_once('=').unwrap();
-    card[..20].parse().unwrap()
+    cookie::id(card)
 }
 
 #[tokio::test]

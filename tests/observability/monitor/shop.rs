@@ -1,13 +1,11 @@
 //! A shop that knows its clients by address and browser, and hears everything.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::header::{COOKIE, SET_COOKIE, USER_AGENT};
+use http::header::{COOKIE, USER_AGENT};
 use http::{Request, Response};
-use tower::{Layer, ServiceExt, service_fn};
 use tower_keycard::monitor::{Browser, Monitor, network_of};
 use tower_keycard::store::fault::{FaultStore, Faults};
 use tower_keycard::store::{AnyStore, SessionStore};
@@ -15,6 +13,9 @@ use tower_keycard::{
     ClientFacts, ClientFingerprint, Clock, MemoryStore, Session, SessionError, SessionEvent,
     SessionLayer, SessionRejection, Timestamp,
 };
+
+use crate::support::client::respond;
+use crate::support::cookie;
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -120,17 +121,6 @@ impl Shop {
         device: &mut Device,
         handler: impl AsyncFnOnce(Session) -> T,
     ) -> Result<T, SessionRejection> {
-        let mut handler = Some(handler);
-        let service = service_fn(|request: Request<()>| {
-            let handler = handler.take().expect("one request");
-            async move {
-                let answer = match Session::load(request.extensions()).await {
-                    Ok(session) => Ok(handler(session).await),
-                    Err(rejected) => Err(rejected),
-                };
-                Ok::<_, Infallible>(Response::new(Some(answer)))
-            }
-        });
         let mut request = Request::new(());
         request.extensions_mut().insert(device.address);
         let headers = request.headers_mut();
@@ -138,11 +128,14 @@ impl Shop {
         if let Some(cookie) = &device.cookie {
             headers.insert(COOKIE, cookie.parse().unwrap());
         }
-        let response = self.layer.layer(service).oneshot(request).await.unwrap();
-        if let Some(cookie) = response.headers().get(SET_COOKIE) {
-            let cookie = cookie.to_str().unwrap().split(';').next().unwrap();
-            device.cookie = (!cookie.ends_with('=')).then(|| cookie.to_owned());
-        }
+        let answer = async |session| {
+            Response::new(Some(match session {
+                Ok(session) => Ok(handler(session).await),
+                Err(rejected) => Err(rejected),
+            }))
+        };
+        let response = respond(&self.layer, request, answer).await;
+        cookie::keep(&mut device.cookie, response.headers());
         response.into_body().unwrap()
     }
 

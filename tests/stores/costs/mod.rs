@@ -7,7 +7,8 @@ mod requests;
 
 use std::time::Duration;
 
-use crate::support::app::{App, key};
+use crate::support::app::App;
+use crate::support::cookie::key;
 use crate::support::proxy::Proxy;
 use crate::support::redis_server::{Monitor, RedisServer};
 use tower_keycard::store::RedisStore;

@@ -14,9 +14,7 @@ use tokio::net::TcpStream;
 use tower_keycard::{Clock, SessionId};
 
 use super::jar::{self, Jar, SetCookie};
-
-/// The cookie's name, unless a test configures another.
-pub(crate) const CARD: &str = "__Host-id";
+use super::{CARD, selector};
 
 pub(crate) struct Browser {
     address: SocketAddr,
@@ -141,10 +139,6 @@ impl Browser {
         stream.write_all(request.as_bytes()).await.unwrap();
         stream
     }
-}
-
-pub(crate) fn selector(card: &str) -> SessionId {
-    card[..20].parse().unwrap()
 }
 
 pub(crate) struct Reply {

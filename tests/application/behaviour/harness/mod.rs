@@ -18,11 +18,12 @@ use tower_keycard::{Clock, SessionId, SessionLayer, SessionLayerBuilder, Timesta
 
 use crate::support::eventually;
 
-pub(crate) use self::browser::{Browser, CARD, Reply, selector};
+pub(crate) use self::browser::{Browser, Reply};
 pub(crate) use self::gate::Gate;
 pub(crate) use self::jar::{HOST, SetCookie};
 pub(crate) use self::script::{Stage, application, command, variant};
 pub(crate) use self::stores::{Backend, Cluster, Memory, PATIENCE, Redis, Sentinel};
+pub(crate) use crate::support::cookie::{NAME as CARD, id as selector};
 pub(crate) use crate::support::log::Log;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);

@@ -19,10 +19,11 @@ use tower_keycard::store::{RecordKey, SessionStore};
 use tower_keycard::{Clock, SessionLayer, Timestamp};
 
 use crate::browser::{Browser, SetCookie};
-use crate::schedule::{Random, Schedule};
+use crate::schedule::Schedule;
 use crate::script::{Carries, Notes, Operation, Scene, Script, Sight, Start, handle};
 use crate::stage::{Call, Found, Stage, StagedStore};
 use crate::support::cookie;
+use crate::support::random::Random;
 
 /// Whose operations made the session that is there before the first request.
 pub(crate) const BEFORE: usize = 9;

@@ -5,25 +5,10 @@ use std::path::Path;
 
 use tower_keycard::fuzzing;
 
+use crate::support::random::Random;
+
 /// How many mutated inputs each target gets.
 const MUTATIONS: usize = 20_000;
-
-/// Numbers that look random and are the same every time (xorshift64*, Vigna 2016).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
-        usize::try_from(number).unwrap() % limit.max(1)
-    }
-
-    fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
-        &choices[self.below(choices.len())]
-    }
-}
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
@@ -40,9 +25,9 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 }
 
 /// A few changes to one input: bytes set, cut out, doubled, or taken from another.
-fn mutated(numbers: &mut Numbers, corpus: &[Vec<u8>]) -> Vec<u8> {
+fn mutated(numbers: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
     const TELLING: &[u8] = b"\0\x01\x02\x0b\x1f ;=\"\\,{}[]:-_%AZaz09\n\t\x7f\x80\x85\xa0\xc2\xff";
-    let mut input = numbers.one_of(corpus).clone();
+    let mut input = corpus[numbers.below(corpus.len())].clone();
     for _ in 0..=numbers.below(4) {
         let (one, other) = (
             numbers.below(input.len() + 1),
@@ -50,8 +35,8 @@ fn mutated(numbers: &mut Numbers, corpus: &[Vec<u8>]) -> Vec<u8> {
         );
         let (start, end) = (one.min(other), one.max(other));
         match numbers.below(6) {
-            0 if start < input.len() => input[start] = *numbers.one_of(TELLING),
-            1 => input.insert(start, *numbers.one_of(TELLING)),
+            0 if start < input.len() => input[start] = numbers.one_of(TELLING),
+            1 => input.insert(start, numbers.one_of(TELLING)),
             2 => drop(input.drain(start..end)),
             3 => {
                 let piece = input[start..end].to_vec();
@@ -59,7 +44,7 @@ fn mutated(numbers: &mut Numbers, corpus: &[Vec<u8>]) -> Vec<u8> {
             }
             4 if start < input.len() => input[start] ^= 1 << numbers.below(8),
             _ => {
-                let other = numbers.one_of(corpus);
+                let other = &corpus[numbers.below(corpus.len())];
                 let piece = other[numbers.below(other.len() + 1)..].to_vec();
                 input.truncate(start);
                 input.extend(piece);
@@ -73,7 +58,7 @@ fn mutated(numbers: &mut Numbers, corpus: &[Vec<u8>]) -> Vec<u8> {
 fn run(target: &str, seed: u64, check: impl Fn(&[u8])) {
     let corpus = corpus(target);
     corpus.iter().for_each(|input| check(input));
-    let mut numbers = Numbers(seed);
+    let mut numbers = Random::new(seed);
     for _ in 0..MUTATIONS {
         check(&mutated(&mut numbers, &corpus));
     }

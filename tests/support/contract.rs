@@ -7,6 +7,7 @@ use redis::aio::MultiplexedConnection;
 use tower_keycard::store::conformance::{self, CASES, Harness, INDEX_CASES, Outcome, Report};
 use tower_keycard::store::{RecordKey, RedisStore, SessionStore, UserIndex};
 
+use super::AGE;
 use super::deployment::Deployment;
 
 /// Stores on one deployment, each with a prefix of its own, and a way past them to what the servers keep.
@@ -83,7 +84,7 @@ where
         let time = i64::try_from(time.as_millis()).unwrap();
         for at in 0..self.direct.len() {
             let mut age = redis::cmd("EVAL");
-            age.arg(include_str!("age.lua")).arg(0);
+            age.arg(AGE).arg(0);
             age.arg(format!("{}*", self.prefix)).arg(time);
             self.ask::<()>(at, &age).await;
             let names: Vec<Vec<u8>> = self

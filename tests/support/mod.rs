@@ -23,6 +23,7 @@ pub(crate) mod fake_server;
 pub(crate) mod log;
 #[cfg(feature = "redis")]
 pub(crate) mod proxy;
+pub(crate) mod random;
 #[cfg(feature = "redis")]
 pub(crate) mod redis_cluster;
 #[cfg(feature = "redis")]
@@ -33,6 +34,9 @@ pub(crate) mod redis_server;
 pub(crate) mod reply;
 
 use std::time::{Duration, Instant};
+
+/// A script that lets records on a Redis server be so much closer to their end.
+pub(crate) const AGE: &str = include_str!("age.lua");
 
 /// Asks again and again until there is an answer; says how long that took.
 pub(crate) async fn eventually<T>(

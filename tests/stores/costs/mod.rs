@@ -7,6 +7,7 @@ mod requests;
 
 use std::time::Duration;
 
+use crate::support::AGE;
 use crate::support::app::App;
 use crate::support::cookie::key;
 use crate::support::proxy::Proxy;
@@ -85,8 +86,7 @@ impl Stack {
 }
 
 fn age(server: &RedisServer, card: &str, millis: u64) {
-    let script = include_str!("../../support/age.lua");
-    server.cli(&["EVAL", script, "0", &key(card), &millis.to_string()]);
+    server.cli(&["EVAL", AGE, "0", &key(card), &millis.to_string()]);
 }
 
 /// A command on one line, without what is different each time: the record, its revision, a script's hash.

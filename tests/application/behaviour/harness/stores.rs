@@ -11,6 +11,7 @@ use tower_keycard::store::{
 };
 use tower_keycard::{Clock, Timestamp};
 
+use crate::support::AGE;
 use crate::support::deployment::{self, Deployment};
 use crate::support::redis_cluster::RedisCluster;
 use crate::support::redis_sentinel::RedisSentinel;
@@ -209,7 +210,7 @@ impl<D: Deployment> Backend for OnRedis<D> {
         let script = "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
              redis.call('PEXPIRE', key, redis.call('PTTL', key) - ARGV[2]) end";
         let time = time.as_millis().to_string();
-        self.script(include_str!("../../../support/age.lua"), &time);
+        self.script(AGE, &time);
         self.script(script, &time);
     }
 

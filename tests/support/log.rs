@@ -10,21 +10,21 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Metadata, Subscriber};
 
-/// Hears what is traced.
-pub(crate) trait Ear: Send + Sync + 'static {
-    /// Whether it wants to hear what comes from there.
-    fn wants(&self, _: &Metadata<'_>) -> bool {
+/// Where to put what is traced.
+pub(crate) trait Sink: Send + Sync + 'static {
+    /// Whether it takes what comes from there.
+    fn accepts(&self, _: &Metadata<'_>) -> bool {
         true
     }
 
-    /// Hears an event or a span, which `record` writes down. More about a span has no metadata.
-    fn hear(&self, metadata: Option<&Metadata<'_>>, record: &dyn Fn(&mut dyn Visit));
+    /// Takes an event or a span, whose fields `record` shows. What is added to a span later has no metadata.
+    fn write(&self, metadata: Option<&Metadata<'_>>, record: &dyn Fn(&mut dyn Visit));
 }
 
-/// Lets an ear hear what this thread traces, until the guard is dropped.
-pub(crate) fn hear(ear: impl Ear) -> DefaultGuard {
+/// Takes what this thread traces, until the guard is dropped.
+pub(crate) fn subscribe(sink: impl Sink) -> DefaultGuard {
     listen();
-    tracing::subscriber::set_default(Listener::new(ear))
+    tracing::subscriber::set_default(Subscribed::new(sink))
 }
 
 /// Listens to every event from the start, and does nothing. To be called before anything is traced.
@@ -35,50 +35,50 @@ pub(crate) fn hear(ear: impl Ear) -> DefaultGuard {
 pub(crate) fn listen() {
     static LISTENING: Once = Once::new();
     LISTENING.call_once(|| {
-        let listener = Listener::new(Deaf);
+        let listener = Subscribed::new(Discard);
         tracing::subscriber::set_global_default(listener).expect("nobody else listens everywhere");
     });
 }
 
-struct Deaf;
+struct Discard;
 
-impl Ear for Deaf {
-    fn hear(&self, _: Option<&Metadata<'_>>, _: &dyn Fn(&mut dyn Visit)) {}
+impl Sink for Discard {
+    fn write(&self, _: Option<&Metadata<'_>>, _: &dyn Fn(&mut dyn Visit)) {}
 }
 
-struct Listener<E> {
-    ear: E,
+struct Subscribed<S> {
+    sink: S,
     spans: AtomicU64,
 }
 
-impl<E> Listener<E> {
-    fn new(ear: E) -> Self {
+impl<S> Subscribed<S> {
+    fn new(sink: S) -> Self {
         let spans = AtomicU64::new(1);
-        Self { ear, spans }
+        Self { sink, spans }
     }
 }
 
-impl<E: Ear> Subscriber for Listener<E> {
+impl<S: Sink> Subscriber for Subscribed<S> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.ear.wants(metadata)
+        self.sink.accepts(metadata)
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let record = |visitor: &mut dyn Visit| span.record(visitor);
-        self.ear.hear(Some(span.metadata()), &record);
+        self.sink.write(Some(span.metadata()), &record);
         Id::from_u64(self.spans.fetch_add(1, Ordering::Relaxed))
     }
 
     fn record(&self, _: &Id, values: &Record<'_>) {
         let record = |visitor: &mut dyn Visit| values.record(visitor);
-        self.ear.hear(None, &record);
+        self.sink.write(None, &record);
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
         let record = |visitor: &mut dyn Visit| event.record(visitor);
-        self.ear.hear(Some(event.metadata()), &record);
+        self.sink.write(Some(event.metadata()), &record);
     }
 
     fn enter(&self, _: &Id) {}
@@ -95,7 +95,7 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn start() -> Self {
         let lines = Lines::default();
-        let guard = hear(lines.clone());
+        let guard = subscribe(lines.clone());
         Self {
             lines,
             _guard: guard,
@@ -120,12 +120,12 @@ impl Log {
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<BTreeMap<String, String>>>>);
 
-impl Ear for Lines {
-    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+impl Sink for Lines {
+    fn accepts(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target() == "tower_keycard"
     }
 
-    fn hear(&self, metadata: Option<&Metadata<'_>>, record: &dyn Fn(&mut dyn Visit)) {
+    fn write(&self, metadata: Option<&Metadata<'_>>, record: &dyn Fn(&mut dyn Visit)) {
         let mut fields = Fields::default();
         record(&mut fields);
         if let Some(metadata) = metadata {

@@ -58,6 +58,7 @@ async fn outlived(appendfsync: &str, kills: u32) -> Tally {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_forgets_is_found_out() {
+    let _alone = alone().await;
     let mut stage = Stage::start(&[]).await;
     stage.load(600).await;
     stage.look().await;
@@ -67,6 +68,7 @@ async fn a_server_that_forgets_is_found_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_comes_back_with_an_old_snapshot_is_found_out() {
+    let _alone = alone().await;
     let mut stage = Stage::start(&[]).await;
     stage.load_after_a_snapshot(600, 150).await;
     stage.look().await;

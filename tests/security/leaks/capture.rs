@@ -7,7 +7,7 @@ use tracing::Metadata;
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
 
-use crate::support::log::{Ear, hear};
+use crate::support::log::{Sink, subscribe};
 
 /// Captures what this thread traces, for as long as it lives.
 pub(crate) struct Capture {
@@ -33,7 +33,7 @@ impl Capture {
         };
         Self {
             text,
-            _guard: hear(collector),
+            _guard: subscribe(collector),
         }
     }
 
@@ -47,8 +47,8 @@ struct Collector {
     panics: bool,
 }
 
-impl Ear for Collector {
-    fn hear(&self, metadata: Option<&Metadata<'_>>, record: &dyn Fn(&mut dyn Visit)) {
+impl Sink for Collector {
+    fn write(&self, metadata: Option<&Metadata<'_>>, record: &dyn Fn(&mut dyn Visit)) {
         let mut line = Line(String::new());
         if let Some(metadata) = metadata {
             let (level, target) = (metadata.level(), metadata.target());

@@ -9,9 +9,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
+mod calls;
 mod conformance;
+#[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
+mod contract;
 #[cfg(all(feature = "axum", feature = "redis"))]
 mod costs;
+#[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
+mod fake_server;
 mod memory;
 #[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
 mod redis;

@@ -5,20 +5,10 @@
 
 #[cfg(feature = "axum")]
 pub(crate) mod app;
-#[cfg(all(feature = "redis", feature = "testing"))]
-pub(crate) mod calls;
 pub(crate) mod client;
-#[cfg(all(
-    feature = "redis-cluster",
-    feature = "redis-sentinel",
-    feature = "testing"
-))]
-pub(crate) mod contract;
 pub(crate) mod cookie;
 #[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
 pub(crate) mod deployment;
-#[cfg(feature = "redis")]
-pub(crate) mod fake_server;
 #[cfg(feature = "tracing")]
 pub(crate) mod log;
 #[cfg(feature = "redis")]

@@ -1,7 +1,7 @@
 //! Who is let in, to what, and what is said to those who are not.
 
 use super::*;
-use crate::support::fake_server::FakeServer;
+use crate::fake_server::FakeServer;
 use crate::support::redis_server::RedisServer;
 use tower_keycard::store::{RedisConfig, RedisStoreError};
 

@@ -2,7 +2,7 @@
 
 use tower_keycard::AnyStore;
 
-use crate::support::contract::{passes_every_case, passes_every_case_of_the_index};
+use crate::contract::{passes_every_case, passes_every_case_of_the_index};
 use crate::support::redis_server::RedisServer;
 
 #[tokio::test(flavor = "multi_thread")]

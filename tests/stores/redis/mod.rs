@@ -26,5 +26,5 @@ use tower_keycard::store::{
     StoreErrorKind, UserIndex,
 };
 
+use crate::calls::{LONG, created, is_replaced, key, loaded, serves};
 use crate::support;
-use crate::support::calls::{LONG, created, is_replaced, key, loaded, serves};

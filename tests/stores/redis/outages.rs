@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::*;
+use crate::fake_server::{FakeServer, hello};
 use crate::support::eventually;
-use crate::support::fake_server::{FakeServer, hello};
 use crate::support::redis_server::RedisServer;
 use tower_keycard::store::{RedisConfig, StoreError};
 

@@ -1,7 +1,7 @@
 //! A store over a connection of the application's.
 
 use super::*;
-use crate::support::fake_server::FakeServer;
+use crate::fake_server::FakeServer;
 use crate::support::redis_server::RedisServer;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 

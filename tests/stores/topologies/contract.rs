@@ -1,6 +1,6 @@
 //! What every store keeps, of a store on several servers.
 
-use crate::support::contract::{passes_every_case, passes_every_case_of_the_index};
+use crate::contract::{passes_every_case, passes_every_case_of_the_index};
 use crate::support::deployment;
 
 #[tokio::test(flavor = "multi_thread")]

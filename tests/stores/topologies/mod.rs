@@ -14,5 +14,5 @@ use std::time::Duration;
 use tower_keycard::store::conformance::{sample_login, sample_record};
 use tower_keycard::store::{Loaded, RedisStore, SessionStore, UserIndex};
 
+use crate::calls::{LONG, created, key, loaded, serves};
 use crate::support;
-use crate::support::calls::{LONG, created, key, loaded, serves};

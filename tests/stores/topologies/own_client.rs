@@ -5,7 +5,7 @@ use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 
 use super::*;
-use crate::support::contract::{passes_every_case, passes_every_case_of_the_index};
+use crate::contract::{passes_every_case, passes_every_case_of_the_index};
 use crate::support::deployment::{self, Deployment};
 use crate::support::redis_cluster::RedisCluster;
 use crate::support::redis_sentinel::{

@@ -7,8 +7,8 @@ use redis::aio::MultiplexedConnection;
 use tower_keycard::store::conformance::{self, CASES, Harness, INDEX_CASES, Outcome, Report};
 use tower_keycard::store::{RecordKey, RedisStore, SessionStore, UserIndex};
 
-use super::AGE;
-use super::deployment::Deployment;
+use crate::support::AGE;
+use crate::support::deployment::Deployment;
 
 /// Stores on one deployment, each with a prefix of its own, and a way past them to what the servers keep.
 struct OnRedis<'a, F, D> {

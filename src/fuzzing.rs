@@ -1,4 +1,4 @@
-//! Where input from outside enters, each with what must hold of every input: for `fuzz/` and `tests/fuzz_corpus.rs`.
+//! Where input from outside enters, each with what must hold of every input: for `fuzz/` and `tests/security/fuzz_corpus.rs`.
 //!
 //! No part of the API: nothing here is promised from one version to the next.
 

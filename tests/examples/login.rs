@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::browser::Browser;
 use crate::curl::{Curl, Reply};
 use crate::example::{self, Example};
-#[cfg(feature = "redis")]
-use crate::redis_server::RedisServer;
 use crate::stores::{Memory, Store};
+#[cfg(feature = "redis")]
+use crate::support::redis_server::RedisServer;
 
 const COOKIE: &str = "__Host-id";
 

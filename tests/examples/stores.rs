@@ -1,7 +1,7 @@
 //! Where an example keeps its sessions for a test.
 
 #[cfg(feature = "redis")]
-use crate::redis_server::RedisServer;
+use crate::support::redis_server::RedisServer;
 
 /// Where the example keeps its sessions for a test.
 pub(crate) trait Store {
@@ -42,7 +42,7 @@ macro_rules! on_each_store {
 
         #[cfg(feature = "redis")]
         mod on_redis {
-            $(#[test] fn $case() { super::$case::<crate::redis_server::RedisServer>(); })+
+            $(#[test] fn $case() { super::$case::<crate::support::redis_server::RedisServer>(); })+
         }
     };
 }

@@ -24,11 +24,11 @@ use crate::driver::{Driver, START, Trace};
 use crate::facts::Facts;
 use crate::invariants::violations;
 use crate::model::{self, Answered, Cookie, Sent};
-use crate::redis_server::RedisServer;
 use crate::schedule::Schedule;
 use crate::schedules::{FAULTS, OPERATIONS, runtime, wanted};
 use crate::script::{Carries, Fault, Scene, Script, Start};
 use crate::stage::{Effect, Found};
+use crate::support::redis_server::RedisServer;
 use crate::world::{self, Card, World};
 
 type Modelled = Pin<Box<dyn Future<Output = Answered>>>;

@@ -1,10 +1,8 @@
 //! The browser: what it keeps of the responses it is given.
 
 use http::HeaderMap;
-use http::header::SET_COOKIE;
 
-/// The default cookie's name.
-const NAME: &str = "__Host-id";
+use crate::support::cookie::Cookie;
 
 /// What a response asks of the browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,18 +12,13 @@ pub(crate) enum SetCookie {
 }
 
 impl SetCookie {
-    /// Reads the one line that a response has for our cookie, if it has one.
+    /// What a response says of our cookie, if it says anything.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut lines = headers.get_all(SET_COOKIE).iter();
-        let line = lines.next()?.to_str().unwrap();
-        assert!(lines.next().is_none(), "at most one line for a cookie");
-        let (name, rest) = line.split_once('=').unwrap();
-        assert_eq!(name, NAME);
-        let value = rest.split(';').next().unwrap();
-        Some(match value {
-            "" => Self::Remove,
-            card => Self::Set(card.to_owned()),
-        })
+        match Cookie::of(headers) {
+            Cookie::Untouched => None,
+            Cookie::Set(card) => Some(Self::Set(card)),
+            Cookie::Removed => Some(Self::Remove),
+        }
     }
 }
 
@@ -47,9 +40,4 @@ impl Browser {
     pub(crate) fn card(&self) -> Option<&str> {
         self.card.as_deref()
     }
-}
-
-/// The `Cookie` header that carries a card.
-pub(crate) fn cookie(card: &str) -> String {
-    format!("{NAME}={card}")
 }

@@ -12,14 +12,14 @@ use tower_keycard::{Clock, SessionLayer};
 use crate::browser::SetCookie;
 use crate::driver::{Answering, START, key_of, request};
 use crate::facts::Facts;
-use crate::redis_server::RedisServer;
-use crate::schedule::Random;
 use crate::schedules::runtime;
 use crate::script::Operation::{
     Append, Clear, Cycle, Fail, Insert, Login, Logout, Read, Remove, Save, SetExpiry,
 };
 use crate::script::{Notes, Operation, Script};
 use crate::stage::{Found, Stage, StagedStore};
+use crate::support::random::Random;
+use crate::support::redis_server::RedisServer;
 
 /// How a session stands, apart from what is random.
 #[derive(Clone, Debug, PartialEq, Eq)]

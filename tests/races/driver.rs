@@ -18,10 +18,12 @@ use tower::{Layer, Service, service_fn};
 use tower_keycard::store::{RecordKey, SessionStore};
 use tower_keycard::{Clock, SessionLayer, Timestamp};
 
-use crate::browser::{Browser, SetCookie, cookie};
-use crate::schedule::{Random, Schedule};
+use crate::browser::{Browser, SetCookie};
+use crate::schedule::Schedule;
 use crate::script::{Carries, Notes, Operation, Scene, Script, Sight, Start, handle};
 use crate::stage::{Call, Found, Stage, StagedStore};
+use crate::support::cookie;
+use crate::support::random::Random;
 
 /// Whose operations made the session that is there before the first request.
 pub(crate) const BEFORE: usize = 9;
@@ -346,7 +348,7 @@ impl<S: SessionStore + Clone> Driver<S> {
 
 /// Under which key the store keeps the session that a card names.
 pub(crate) fn key_of(card: &str) -> RecordKey {
-    RecordKey::new("__Host-id", card[..20].parse().unwrap())
+    RecordKey::new(cookie::NAME, cookie::id(card))
 }
 
 /// A request to the application behind a layer.
@@ -363,7 +365,7 @@ pub(crate) fn request(
     });
     let mut request = Request::builder().method(Method::POST).uri("/");
     if let Some(card) = card {
-        request = request.header(COOKIE, cookie(card));
+        request = request.header(COOKIE, cookie::header(card));
     }
     let mut service = layer.layer(application);
     Box::pin(service.call(request.body(()).unwrap()))

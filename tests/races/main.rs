@@ -27,6 +27,9 @@
 //! share stands under one `std::sync::Mutex`, which is never held across an await. So whatever threads do, some order of the
 //! steps that are taken here does as well.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod agreement;
 mod broken;
 mod browser;
@@ -37,9 +40,6 @@ mod invariants;
 mod model;
 mod orders;
 mod panics;
-#[allow(dead_code)]
-#[path = "../support/redis_server.rs"]
-mod redis_server;
 mod regressions;
 mod schedule;
 mod schedules;

@@ -11,15 +11,16 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_keycard::store::MemoryStore;
 use tower_keycard::{Session, SessionLayer};
 
-use crate::browser::{SetCookie, cookie};
+use crate::browser::SetCookie;
 use crate::driver::{BEFORE, request};
 use crate::schedules::runtime;
 use crate::script::Operation::{Append, Insert, Read};
 use crate::script::{Notes, Operation, Script};
+use crate::support::cookie;
 
 fn ask(card: &str) -> Request<()> {
     Request::post("/")
-        .header(COOKIE, cookie(card))
+        .header(COOKIE, cookie::header(card))
         .body(())
         .unwrap()
 }

@@ -7,11 +7,12 @@ use tower_keycard::store::{MemoryStore, SessionStore};
 
 use crate::driver::{Driver, START, Trace};
 use crate::invariants::violations;
-use crate::schedule::{Random, Schedule};
+use crate::schedule::Schedule;
 use crate::script::Operation::{
     Append, Clear, Cycle, Fail, Insert, Login, Logout, Read, Reload, Remove, Save, SetExpiry,
 };
 use crate::script::{Carries, Fault, Operation, Scene, Script, Start};
+use crate::support::random::Random;
 
 /// How many schedules to explore, beside those of the exhaustive search.
 pub(crate) fn wanted() -> u64 {

@@ -5,10 +5,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
-use axum::http::header::{COOKIE, SET_COOKIE};
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, Request, StatusCode};
 use axum::routing::{get, post};
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_keycard::store::fault::{FaultStore, Faults};
@@ -17,9 +16,10 @@ use tower_keycard::{
     Login, MemoryStore, Session, SessionError, SessionId, SessionLayer, SessionLayerBuilder,
 };
 
-use crate::redis_server::RedisServer;
-
-pub(crate) const COOKIE_NAME: &str = "__Host-id";
+use crate::support::cookie;
+pub(crate) use crate::support::cookie::NAME as COOKIE_NAME;
+use crate::support::redis_server::RedisServer;
+use crate::support::reply::Reply;
 
 /// Runs a test on a store in memory, and on a real Redis of its own.
 pub(crate) async fn on_every_store(test: impl AsyncFn(AnyStore)) {
@@ -52,7 +52,7 @@ impl App {
         store: AnyStore,
         configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
     ) -> Self {
-        crate::listener::listen();
+        crate::support::log::listen();
         let store = FaultStore::new(store);
         let faults = store.faults();
         let layer = configure(SessionLayer::builder(store)).build().unwrap();
@@ -222,48 +222,6 @@ async fn logout_and_panic(session: Session) -> StatusCode {
     panic!("as handlers do");
 }
 
-/// A response, read to its end.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
-}
-
-impl Reply {
-    async fn of(response: Response<Body>) -> Self {
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Self {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
-        }
-    }
-
-    pub(crate) fn set_cookie(&self) -> Option<&str> {
-        let mut lines = self.headers.get_all(SET_COOKIE).iter();
-        let line = lines.next()?.to_str().unwrap();
-        assert!(lines.next().is_none(), "one cookie, one line");
-        Some(line)
-    }
-
-    /// The card that the browser is given.
-    pub(crate) fn card(&self) -> Option<String> {
-        let value = self.set_cookie()?.split([';', '=']).nth(1)?;
-        (!value.is_empty()).then(|| value.to_owned())
-    }
-
-    pub(crate) fn removes_the_cookie(&self) -> bool {
-        self.set_cookie()
-            .is_some_and(|line| line.starts_with("__Host-id=;") && line.contains("Max-Age=0"))
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-}
-
 /// A browser with one cookie.
 #[derive(Clone)]
 pub(crate) struct Browser {
@@ -300,10 +258,7 @@ impl Browser {
     }
 
     async fn send(&mut self, method: &str, path: &str) -> Reply {
-        let cookie = self
-            .card
-            .as_ref()
-            .map(|card| format!("{COOKIE_NAME}={card}"));
+        let cookie = self.card.as_deref().map(cookie::header);
         let headers: Vec<(&str, &[u8])> = cookie
             .iter()
             .map(|cookie| (COOKIE.as_str(), cookie.as_bytes()))

@@ -11,7 +11,7 @@ use tower_keycard::{Clock, MemoryStore, Timestamp};
 
 use crate::app::{App, COOKIE_NAME, on_every_store, redis};
 use crate::leaks::dump::{Dump, ask};
-use crate::redis_server::RedisServer;
+use crate::support::redis_server::RedisServer;
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
 

@@ -9,7 +9,7 @@ use tower_keycard::{MemoryStore, SameSite};
 
 use crate::app::{App, COOKIE_NAME, on_every_store, redis};
 use crate::leaks::dump::ask;
-use crate::redis_server::RedisServer;
+use crate::support::redis_server::RedisServer;
 
 #[tokio::test]
 async fn threat_fixation_a_card_from_before_the_login_is_dead_after_it() {

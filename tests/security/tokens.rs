@@ -9,7 +9,7 @@ use tower_keycard::store::fault::Operation;
 
 use crate::app::{App, on_every_store, redis};
 use crate::leaks::dump::Dump;
-use crate::redis_server::RedisServer;
+use crate::support::redis_server::RedisServer;
 
 #[tokio::test]
 async fn r01_every_token_is_new_and_has_144_secret_bits() {

@@ -6,15 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Request, header};
+use axum::http::{Request, header};
 use axum::routing::get;
-use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use tower_keycard::{Session, SessionError, SessionLayer};
 
-/// The name of the session's cookie, where the layer is not told another.
-const COOKIE: &str = "__Host-id";
+use super::cookie::{self, Cookie};
+use super::reply::Reply;
 
 /// An application that needs no socket.
 #[derive(Clone)]
@@ -30,14 +29,6 @@ pub(crate) struct Answer {
     pub(crate) cookie: Cookie,
     /// Whose session the handler saw, if it ran and asked.
     pub(crate) body: String,
-}
-
-/// What the answer says of the session's cookie.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Cookie {
-    Untouched,
-    Set(String),
-    Removed,
 }
 
 impl Answer {
@@ -71,20 +62,17 @@ impl App {
     pub(crate) async fn get(&self, path: &str, card: Option<&str>) -> Answer {
         let mut request = Request::get(path);
         if let Some(card) = card {
-            request = request.header(header::COOKIE, format!("{COOKIE}={card}"));
+            request = request.header(header::COOKIE, cookie::header(card));
         }
         let request = request.body(Body::empty()).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let status = response.status().as_u16();
-        let cookie = cookie(response.headers());
-        let again = response.headers().get(header::RETRY_AFTER);
-        let again = again.map(|seconds| seconds.to_str().unwrap());
+        let reply = Reply::of(self.router.clone().oneshot(request).await.unwrap()).await;
+        let status = reply.status.as_u16();
+        let again = reply.header(header::RETRY_AFTER);
         assert_eq!(again, (status == 503).then_some("1"));
-        let body = response.into_body().collect().await.unwrap().to_bytes();
         Answer {
             status,
-            cookie,
-            body: String::from_utf8(body.to_vec()).unwrap(),
+            cookie: Cookie::of(&reply.headers),
+            body: reply.body,
         }
     }
 
@@ -93,26 +81,6 @@ impl App {
         let answer = self.get(&format!("/login/{user}"), None).await;
         answer.card().to_owned()
     }
-}
-
-fn cookie(headers: &HeaderMap) -> Cookie {
-    let lines: Vec<_> = headers.get_all(header::SET_COOKIE).iter().collect();
-    assert!(lines.len() <= 1, "{lines:?}");
-    let Some(line) = lines.first() else {
-        return Cookie::Untouched;
-    };
-    let line = line.to_str().unwrap();
-    let (name, rest) = line.split_once('=').unwrap();
-    assert_eq!(name, COOKIE);
-    match rest.split(';').next().unwrap() {
-        "" => Cookie::Removed,
-        card => Cookie::Set(card.to_owned()),
-    }
-}
-
-/// What a server knows the session of a card by.
-pub(crate) fn key(card: &str) -> String {
-    format!("keycard:{COOKIE}:{}", &card[..20])
 }
 
 /// Where handlers wait before they answer, while it is closed.

@@ -1,13 +1,13 @@
 //! Everything that is traced, whatever the level and whoever says it.
 
 use std::fmt::{Debug, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tracing::Metadata;
 use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Metadata, Subscriber};
+
+use crate::support::log::{Sink, subscribe};
 
 /// Captures what this thread traces, for as long as it lives.
 pub(crate) struct Capture {
@@ -26,16 +26,14 @@ impl Capture {
     }
 
     fn with(panics: bool) -> Self {
-        crate::listener::listen();
         let text = Arc::new(Mutex::new(String::new()));
         let collector = Collector {
             text: text.clone(),
-            spans: AtomicU64::new(1),
             panics,
         };
         Self {
             text,
-            _guard: tracing::subscriber::set_default(collector),
+            _guard: subscribe(collector),
         }
     }
 
@@ -46,12 +44,11 @@ impl Capture {
 
 struct Collector {
     text: Arc<Mutex<String>>,
-    spans: AtomicU64,
     panics: bool,
 }
 
-impl Collector {
-    fn note(&self, metadata: Option<&Metadata<'_>>, record: impl FnOnce(&mut Line)) {
+impl Sink for Collector {
+    fn write(&self, metadata: Option<&Metadata<'_>>, record: &dyn Fn(&mut dyn Visit)) {
         let mut line = Line(String::new());
         if let Some(metadata) = metadata {
             let (level, target) = (metadata.level(), metadata.target());
@@ -61,6 +58,9 @@ impl Collector {
         let mut text = self.text.lock().unwrap();
         text.push_str(&line.0);
         text.push('\n');
+        drop(text);
+        let panics = self.panics && metadata.is_some_and(Metadata::is_event);
+        assert!(!panics, "as a subscriber should not");
     }
 }
 
@@ -70,30 +70,4 @@ impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         write!(self.0, " {}={value:?}", field.name()).unwrap();
     }
-}
-
-impl Subscriber for Collector {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        self.note(Some(span.metadata()), |line| span.record(line));
-        Id::from_u64(self.spans.fetch_add(1, Ordering::Relaxed))
-    }
-
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        self.note(None, |line| values.record(line));
-    }
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        self.note(Some(event.metadata()), |line| event.record(line));
-        assert!(!self.panics, "as a subscriber should not");
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
 }

@@ -1,6 +1,6 @@
 //! Everything that a Redis server holds.
 
-use crate::redis_server::RedisServer;
+use crate::support::redis_server::RedisServer;
 
 /// Sends one command, and reads its answer.
 pub(crate) fn ask<T: redis::FromRedisValue>(server: &RedisServer, words: &[impl AsRef<[u8]>]) -> T {

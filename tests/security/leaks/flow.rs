@@ -16,8 +16,9 @@ use tower_keycard::{MemoryStore, Session, SessionLayer};
 use super::capture::Capture;
 use super::dump::Dump;
 use super::search::Secrets;
-use crate::app::{App, Browser, COOKIE_NAME, Reply, on_every_store, redis};
-use crate::redis_server::{Monitor, RedisServer};
+use crate::app::{App, Browser, COOKIE_NAME, on_every_store, redis};
+use crate::support::redis_server::{Monitor, RedisServer};
+use crate::support::reply::Reply;
 
 /// All that was ever printed, stored or sent.
 #[derive(Default)]

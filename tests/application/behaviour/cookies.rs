@@ -1,0 +1,553 @@
+//! S1 to S17: the cookie, and what caches are told.
+
+use http::Method;
+use tower_keycard::store::fault::{Fault, Operation};
+use tower_keycard::{Persistence, SameSite, SessionLayerBuilder, Timestamp};
+
+use super::harness::{
+    Browser, CARD, DAY, HOUR, MINUTE, Place, Reply, SECOND, STRANGER, SetCookie, on_every_store,
+    selector,
+};
+
+/// A card whose session ended by its absolute limit.
+async fn expired(place: &Place) -> Browser {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    let card = browser.card().unwrap();
+    place.pass_for_the_layer(15 * DAY);
+    // The browser has forgotten it as well: it comes from somebody who has not.
+    browser.with_card(&card)
+}
+
+fn is_untouched(reply: &Reply) {
+    assert!(reply.lines("set-cookie").is_empty());
+    assert!(reply.lines("vary").is_empty());
+    assert!(reply.lines("cache-control").is_empty());
+}
+
+fn varies_only(reply: &Reply) {
+    assert!(reply.lines("set-cookie").is_empty());
+    assert_eq!(reply.lines("vary"), ["Cookie"]);
+    assert!(reply.lines("cache-control").is_empty());
+}
+
+on_every_store![
+    s01_without_a_cookie_an_untouched_session_leaves_no_trace,
+    s02_without_a_cookie_reading_creates_nothing,
+    s03_the_first_write_creates_a_record_and_sets_the_cookie,
+    s03_the_cookie_has_every_attribute_of_its_template,
+    s04_with_a_valid_card_an_untouched_session_leaves_no_trace,
+    s05_reading_a_session_slides_its_idle_limit,
+    s05_a_session_in_constant_use_is_touched_once_a_minute,
+    s06_writing_keeps_the_card_and_sends_no_cookie,
+    s06_writing_sends_the_same_card_again_where_its_lifetime_moved,
+    s06_an_unconfirmed_write_sends_no_cookie,
+    s07_an_unknown_card_is_left_alone_while_nobody_asks,
+    s07_an_unknown_card_is_removed_on_a_read,
+    s07_an_unknown_card_is_never_adopted,
+    s07_a_known_selector_with_a_wrong_verifier_opens_nothing,
+    s08_a_malformed_value_is_no_card,
+    s09_of_two_different_cards_neither_is_believed,
+    s09_the_same_card_twice_is_one_card,
+    s09_malformed_values_beside_a_card_are_ignored,
+    s10_the_removal_repeats_the_template,
+    s11_a_flush_without_a_cookie_sets_nothing,
+    s11_a_flush_removes_a_card_that_opens_nothing,
+    s11_a_flush_with_a_card_just_rotated_out_ends_the_session,
+    s12_a_session_that_ends_with_the_browser_has_no_lifetime,
+    s13_every_method_and_status_below_500_is_a_response_like_any_other,
+    s14_vary_is_appended_once_and_in_order,
+    s15_a_response_with_our_cookie_is_kept_out_of_caches,
+    s16_other_cookies_survive_and_ours_appears_once,
+    s17_asking_which_card_came_is_no_access,
+];
+
+async fn s01_without_a_cookie_an_untouched_session_leaves_no_trace(place: Place) {
+    let reply = place.open().await.get("/untouched").await.ok();
+    is_untouched(&reply);
+    assert_eq!(place.faults.all_calls(), 0);
+    assert_eq!(place.records(), 0);
+}
+
+async fn s02_without_a_cookie_reading_creates_nothing(place: Place) {
+    let reply = place
+        .open()
+        .await
+        .get("/get:a/keys/option/exists")
+        .await
+        .ok();
+    varies_only(&reply);
+    assert_eq!(reply.text, "-  none false");
+    assert_eq!(place.faults.all_calls(), 0);
+    assert_eq!(place.records(), 0);
+}
+
+async fn s03_the_first_write_creates_a_record_and_sets_the_cookie(place: Place) {
+    let browser = place.open().await;
+    let reply = browser.get("/insert:a:1").await.ok();
+    let line = reply.lines("set-cookie")[0];
+    let (pair, attributes) = line.split_once("; ").unwrap();
+    let (name, card) = pair.split_once('=').unwrap();
+    assert_eq!((name, card.len()), (CARD, 44));
+    let mut attributes: Vec<_> = attributes.split("; ").collect();
+    attributes.sort_unstable();
+    let template = [
+        "HttpOnly",
+        "Max-Age=1209600",
+        "Path=/",
+        "SameSite=Lax",
+        "Secure",
+    ];
+    assert_eq!(attributes, template);
+    assert_eq!(reply.lines("vary"), ["Cookie"]);
+    let (record, _) = place.record(selector(card)).await;
+    assert_eq!(record.json(), r#"{"a":"1"}"#);
+    place.keeps_for(selector(card), DAY).await;
+    browser.get("/get:a").await.ok().says("1");
+}
+
+async fn s03_the_cookie_has_every_attribute_of_its_template(place: Place) {
+    let browser = place.open_with(embedded).await;
+    let cookie = browser.get("/untouched/insert:a:1").await;
+    let cookie = cookie.ok().set_cookie_named("__Secure-shop").unwrap();
+    let (_, attributes) = cookie.template();
+    let expected = [
+        ("domain", "example.com"),
+        ("httponly", ""),
+        ("partitioned", ""),
+        ("path", "/untouched"),
+        ("samesite", "None"),
+        ("secure", ""),
+    ];
+    assert_eq!(attributes.into_iter().collect::<Vec<_>>(), expected);
+    browser.get("/untouched/get:a").await.ok().says("1");
+}
+
+async fn s04_with_a_valid_card_an_untouched_session_leaves_no_trace(place: Place) {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    place.pass(HOUR);
+    let calls = place.faults.all_calls();
+    is_untouched(&browser.get("/untouched").await.ok());
+    assert_eq!(place.faults.all_calls(), calls);
+    place
+        .keeps_for(browser.selector().unwrap(), 23 * HOUR)
+        .await;
+}
+
+async fn s05_reading_a_session_slides_its_idle_limit(place: Place) {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    for _ in 0..3 {
+        place.pass(23 * HOUR);
+        let reply = browser.get("/get:a").await.ok();
+        varies_only(&reply);
+        assert_eq!(reply.text, "1");
+        place.keeps_for(browser.selector().unwrap(), DAY).await;
+    }
+    assert_eq!(
+        (
+            place.calls(Operation::Touch),
+            place.calls(Operation::Replace)
+        ),
+        (3, 0)
+    );
+}
+
+async fn s05_a_session_in_constant_use_is_touched_once_a_minute(place: Place) {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    for _ in 0..5 {
+        varies_only(&browser.get("/get:a").await.ok());
+    }
+    assert_eq!(place.calls(Operation::Touch), 0);
+    place.pass(MINUTE + SECOND);
+    for _ in 0..5 {
+        varies_only(&browser.get("/get:a").await.ok());
+    }
+    assert_eq!(place.calls(Operation::Touch), 1);
+}
+
+async fn s06_writing_keeps_the_card_and_sends_no_cookie(place: Place) {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    let card = browser.card();
+    varies_only(&browser.get("/insert:a:2").await.ok());
+    assert_eq!(browser.card(), card);
+    browser.get("/get:a").await.ok().says("2");
+}
+
+async fn s06_writing_sends_the_same_card_again_where_its_lifetime_moved(place: Place) {
+    let browser = place.open_with(|layer| layer.absolute(None)).await;
+    let first = browser.get("/insert:a:1").await.ok().new_cookie();
+    place.pass(HOUR);
+    let second = browser.get("/insert:a:2").await.ok().new_cookie();
+    assert_eq!(first, second);
+    assert_eq!(second.max_age(), Some(86_400));
+}
+
+async fn s06_an_unconfirmed_write_sends_no_cookie(place: Place) {
+    let browser = place.open_with(|layer| layer.absolute(None)).await;
+    browser.get("/insert:a:1").await.ok();
+    place.faults.next(Operation::Replace, Fault::LostReply);
+    varies_only(&browser.get("/insert:a:2").await.ok());
+    browser.get("/get:a").await.ok().says("2");
+}
+
+async fn s07_an_unknown_card_is_left_alone_while_nobody_asks(place: Place) {
+    let browser = place.open().await.with_card(STRANGER);
+    is_untouched(&browser.get("/untouched").await.ok());
+    assert_eq!(place.faults.all_calls(), 0);
+}
+
+async fn s07_an_unknown_card_is_removed_on_a_read(place: Place) {
+    let browser = place.open().await.with_card(STRANGER);
+    let reply = browser.get("/get:a/exists").await.ok();
+    assert_eq!(reply.text, "- false");
+    assert!(reply.removes_the_cookie());
+    assert_eq!((browser.card(), place.records()), (None, 0));
+}
+
+async fn s07_an_unknown_card_is_never_adopted(place: Place) {
+    for path in ["/insert:a:1", "/login:ann"] {
+        let browser = place.open().await.with_card(STRANGER);
+        let card = browser.get(path).await.ok().new_cookie().value;
+        assert_ne!(selector(&card), selector(STRANGER));
+        assert_ne!(card[20..], STRANGER[20..]);
+    }
+    assert_eq!(place.records(), 2);
+}
+
+async fn s07_a_known_selector_with_a_wrong_verifier_opens_nothing(place: Place) {
+    let owner = place.open().await;
+    owner.get("/insert:a:1").await.ok();
+    let forged = format!("{}{}", owner.selector().unwrap(), &STRANGER[20..]);
+    let thief = owner.twin().with_card(&forged);
+    assert!(
+        thief
+            .get("/get:a")
+            .await
+            .ok()
+            .says("-")
+            .removes_the_cookie()
+    );
+    let thief = owner.twin().with_card(&forged);
+    let card = thief.get("/insert:a:2").await.ok().new_cookie().value;
+    assert_ne!(Some(selector(&card)), owner.selector());
+    let thief = owner.twin().with_card(&forged);
+    assert!(thief.get("/logout").await.ok().removes_the_cookie());
+    owner.get("/get:a").await.ok().says("1");
+}
+
+async fn s08_a_malformed_value_is_no_card(place: Place) {
+    let browser = place.open().await;
+    let long = "A".repeat(64 << 10);
+    let values = [
+        "",
+        "x",
+        &STRANGER[1..],
+        &format!("{STRANGER}A"),
+        &STRANGER.replace('0', "+"),
+        &STRANGER.replace('0', "%30"),
+        &format!("\"{STRANGER}\""),
+        &long,
+    ];
+    for value in values {
+        let cookie = format!("{CARD}={value}");
+        let cookie = [("cookie", cookie.as_str())];
+        let reply = browser
+            .ask(Method::GET, "/get:a/exists", &cookie)
+            .await
+            .ok();
+        varies_only(&reply);
+        assert_eq!(reply.text, "- false");
+        assert_eq!(place.faults.all_calls(), 0, "{value}");
+    }
+    assert_eq!(place.log.count("malformed"), values.len());
+    for (count, value) in values.into_iter().enumerate() {
+        let cookie = format!("{CARD}={value}");
+        let reply = browser
+            .ask(Method::GET, "/insert:a:1", &[("cookie", &cookie)])
+            .await;
+        reply.ok().new_cookie();
+        assert_eq!(place.records(), count + 1);
+    }
+}
+
+async fn s09_of_two_different_cards_neither_is_believed(place: Place) {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    let (ours, other) = (browser.card().unwrap(), STRANGER);
+    let calls = place.faults.all_calls();
+    let one = format!("{CARD}={ours}");
+    let two = format!("{CARD}={other}");
+    let (joined, turned) = (format!("{one}; {two}"), format!("{two};x=y;{one}"));
+    let headers: [&[_]; 3] = [
+        &[("cookie", joined.as_str())],
+        &[("cookie", turned.as_str())],
+        &[("cookie", one.as_str()), ("cookie", two.as_str())],
+    ];
+    for headers in headers {
+        is_untouched(&browser.ask(Method::GET, "/untouched", headers).await.ok());
+        let events = place.log.count("ambiguous");
+        let reply = browser
+            .ask(Method::GET, "/get:a/exists", headers)
+            .await
+            .ok();
+        varies_only(&reply);
+        assert_eq!(reply.text, "- false");
+        assert_eq!(place.log.count("ambiguous"), events + 1);
+        for path in ["/insert:a:2", "/login:ann", "/flush", "/logout/insert:a:3"] {
+            let reply = browser.ask(Method::POST, path, headers).await;
+            reply.is(400).sets_nothing().says("");
+        }
+    }
+    assert_eq!(place.faults.all_calls(), calls);
+    browser.get("/get:a").await.ok().says("1");
+}
+
+async fn s09_the_same_card_twice_is_one_card(place: Place) {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    let pair = format!("{CARD}={}", browser.card().unwrap());
+    let joined = format!("{pair}; {pair}");
+    for headers in [
+        &[("cookie", joined.as_str())][..],
+        &[("cookie", &pair), ("cookie", &pair)],
+    ] {
+        browser
+            .ask(Method::GET, "/get:a", headers)
+            .await
+            .ok()
+            .says("1");
+        browser
+            .ask(Method::GET, "/insert:b:1", headers)
+            .await
+            .ok()
+            .sets_nothing();
+    }
+}
+
+async fn s09_malformed_values_beside_a_card_are_ignored(place: Place) {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    let card = browser.card().unwrap();
+    for cookie in [
+        format!("{CARD}=x; {CARD}={card}; {CARD}="),
+        format!("{CARD}={card}; {CARD}=\"{STRANGER}\""),
+    ] {
+        let headers = [("cookie", cookie.as_str())];
+        browser
+            .ask(Method::GET, "/get:a", &headers)
+            .await
+            .ok()
+            .says("1");
+        browser
+            .ask(Method::GET, "/update:n", &headers)
+            .await
+            .ok()
+            .sets_nothing();
+    }
+    browser.get("/get:n").await.ok().says("2");
+}
+
+async fn s10_the_removal_repeats_the_template(place: Place) {
+    for (configure, name) in [
+        (
+            plain as fn(SessionLayerBuilder) -> SessionLayerBuilder,
+            CARD,
+        ),
+        (embedded, "__Secure-shop"),
+        (bare, "id"),
+    ] {
+        let browser = place.open_with(configure).await;
+        let set = browser.get("/untouched/insert:a:1").await.ok();
+        let removed = browser.get("/untouched/logout").await.ok();
+        let cookie = |reply: &Reply| reply.set_cookie_named(name).unwrap();
+        let (set, removed): (SetCookie, SetCookie) = (cookie(&set), cookie(&removed));
+        assert_eq!(set.template(), removed.template());
+        assert_eq!((removed.value.as_str(), removed.max_age()), ("", Some(0)));
+        assert!(removed.expires().unwrap() < Timestamp::from_millis(1_000));
+        assert_eq!(browser.jar().value(name), None);
+    }
+}
+
+async fn s11_a_flush_without_a_cookie_sets_nothing(place: Place) {
+    let reply = place.open().await.post("/flush").await.ok();
+    varies_only(&reply);
+    assert_eq!(place.faults.all_calls(), 0);
+}
+
+async fn s11_a_flush_removes_a_card_that_opens_nothing(place: Place) {
+    let browser = place.open().await.with_card(STRANGER);
+    assert!(browser.post("/flush").await.ok().removes_the_cookie());
+    assert!(
+        expired(&place)
+            .await
+            .post("/flush")
+            .await
+            .ok()
+            .removes_the_cookie()
+    );
+    assert_eq!(place.calls(Operation::Delete), 0);
+}
+
+async fn s11_a_flush_with_a_card_just_rotated_out_ends_the_session(place: Place) {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    let old = browser.twin();
+    browser.get("/cycle").await.ok();
+    place.pass(59 * SECOND);
+    assert!(old.post("/flush").await.ok().removes_the_cookie());
+    browser.get("/get:a/exists").await.ok().says("- false");
+}
+
+async fn s12_a_session_that_ends_with_the_browser_has_no_lifetime(place: Place) {
+    let persistence = Persistence::BrowserSession;
+    for every in [false, true] {
+        let configure =
+            |layer: SessionLayerBuilder| layer.persistence(persistence).save_every_request(every);
+        let browser = place.open_with(configure).await;
+        for path in ["/insert:a:1", "/cycle", "/login:ann"] {
+            let cookie = browser.get(path).await.ok().new_cookie();
+            assert!(!cookie.has("max-age") && !cookie.has("expires"), "{path}");
+        }
+    }
+}
+
+async fn s13_every_method_and_status_below_500_is_a_response_like_any_other(place: Place) {
+    let browser = place.open().await;
+    for method in [
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::GET,
+        Method::PUT,
+        Method::DELETE,
+    ] {
+        for status in [200, 201, 301, 303, 304, 307, 404, 410] {
+            let fresh = browser.twin();
+            let path = format!("/insert:a:1/status:{status}");
+            let reply = fresh.ask(method.clone(), &path, &[]).await.is(status);
+            reply.new_cookie();
+            assert_eq!(reply.lines("vary"), ["Cookie"]);
+            let path = format!("/get:a/status:{status}");
+            varies_only(&fresh.ask(method.clone(), &path, &[]).await.is(status));
+            fresh.get("/get:a").await.ok().says("1");
+            let path = format!("/logout/status:{status}");
+            let reply = fresh.ask(method.clone(), &path, &[]).await.is(status);
+            assert!(reply.removes_the_cookie());
+        }
+    }
+}
+
+async fn s14_vary_is_appended_once_and_in_order(place: Place) {
+    let browser = place.open().await;
+    for (set, expected) in [
+        (&["Accept"][..], &["Accept", "Cookie"][..]),
+        (&["b,a", "c"], &["b,a", "c", "Cookie"]),
+        (&["COOKIE"], &["COOKIE"]),
+        (&["Accept,cookie"], &["Accept,cookie"]),
+        (&["*"], &["*"]),
+        (&["X-Cookie"], &["X-Cookie", "Cookie"]),
+    ] {
+        let headers: String = set
+            .iter()
+            .map(|line| format!("/header:vary:{line}"))
+            .collect();
+        for command in ["/read", "/insert:a:1", "/logout"] {
+            let reply = browser.get(&format!("{command}{headers}")).await.ok();
+            assert_eq!(reply.lines("vary"), expected);
+        }
+    }
+}
+
+async fn s15_a_response_with_our_cookie_is_kept_out_of_caches(place: Place) {
+    let browser = place
+        .open_with(|layer| layer.save_every_request(true))
+        .await;
+    let with_cookie = async |path: &str, browser: &Browser| {
+        for (header, expected) in [
+            ("", "no-store"),
+            (
+                "/header:cache-control:private,max-age=60",
+                "private,max-age=60",
+            ),
+        ] {
+            let reply = browser.twin().get(&format!("{path}{header}")).await;
+            assert!(reply.set_cookie().is_some(), "{path}");
+            assert_eq!(reply.lines("vary"), ["Cookie"]);
+            assert_eq!(reply.lines("cache-control"), [expected]);
+        }
+    };
+    with_cookie("/insert:a:1", &browser).await;
+    with_cookie("/insert:a:1/save/status:500", &browser).await;
+    browser.get("/insert:a:1").await.ok();
+    with_cookie("/untouched", &browser).await;
+    with_cookie("/read", &browser).await;
+    with_cookie("/logout", &browser.twin().with_card(STRANGER)).await;
+    let rotated = browser.get("/cycle").await.ok();
+    assert_eq!(rotated.lines("cache-control"), ["no-store"]);
+    let ended = browser.get("/logout").await.ok();
+    assert_eq!(
+        (ended.lines("cache-control"), ended.lines("vary")),
+        (vec!["no-store"], vec!["Cookie"])
+    );
+}
+
+async fn s16_other_cookies_survive_and_ours_appears_once(place: Place) {
+    let browser = place.open().await;
+    let others = ["theme=dark", "__Host=x", "id=7"];
+    let headers = others
+        .map(|line| format!("/header:set-cookie:{line}"))
+        .concat();
+    let reply = browser.get(&format!("/read{headers}")).await.ok();
+    assert_eq!(reply.lines("set-cookie"), others);
+    for path in [
+        "/insert:a:1",
+        "/insert:a:2/save/cycle/save/login:ann",
+        "/logout",
+    ] {
+        // A line of our name that the application wrote itself gives way to ours.
+        let planted = format!("/header:set-cookie:{CARD}=planted");
+        let reply = browser.get(&format!("{path}{planted}{headers}")).await.ok();
+        let lines = reply.lines("set-cookie");
+        assert_eq!(lines[..3], others, "{path}");
+        assert_eq!(lines.len(), 4, "{path}");
+        assert_ne!(reply.set_cookie().unwrap().value, "planted");
+    }
+}
+
+async fn s17_asking_which_card_came_is_no_access(place: Place) {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    let calls = place.faults.all_calls();
+    let reply = browser.get("/presented").await.ok();
+    is_untouched(&reply);
+    assert_eq!(reply.text, browser.selector().unwrap().to_string());
+    let nobody = browser.twin().with_card("x").get("/presented").await.ok();
+    is_untouched(&nobody);
+    assert_eq!(nobody.text, "-");
+    assert_eq!(place.faults.all_calls(), calls);
+}
+
+fn plain(layer: SessionLayerBuilder) -> SessionLayerBuilder {
+    layer
+}
+
+/// As embedded into other sites, and shared with the hosts of a domain.
+fn embedded(layer: SessionLayerBuilder) -> SessionLayerBuilder {
+    layer
+        .cookie_name("shop")
+        .cookie_domain("example.com")
+        .cookie_path("/untouched")
+        .same_site(SameSite::None)
+        .partitioned(true)
+}
+
+/// With as few attributes as possible.
+fn bare(layer: SessionLayerBuilder) -> SessionLayerBuilder {
+    layer
+        .secure(false)
+        .http_only(false)
+        .same_site(SameSite::Strict)
+}

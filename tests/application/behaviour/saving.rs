@@ -1,0 +1,527 @@
+//! S18 to S24, S26 and S27: what is saved, when, and beside whom.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Router, error_handling::HandleError};
+use http::{Method, StatusCode};
+use tokio::task::JoinSet;
+use tower_keycard::store::fault::{Fault, Operation};
+use tower_keycard::{Session, SessionError, SessionLayerBuilder};
+use tower_layer::Layer;
+
+use super::harness::{Browser, DAY, HOUR, MINUTE, Place, STRANGER, on_every_store};
+
+on_every_store![
+    s18_a_change_is_saved_with_every_status_below_500,
+    s18_what_did_not_change_is_not_saved,
+    s19_a_response_of_500_or_more_stores_and_sets_nothing,
+    s19_a_panic_stores_nothing,
+    s19_a_handlers_error_stores_nothing,
+    s19_a_flush_is_done_all_the_same,
+    s19_what_was_saved_explicitly_stays_and_gets_its_cookie,
+    s19_a_logout_undoes_what_was_saved_before_it,
+    s20_these_commands_change_the_session,
+    s20_these_commands_change_nothing,
+    s21_an_emptied_session_lives_on,
+    s22_every_request_slides_the_session_and_its_cookie,
+    s22_without_a_valid_card_nothing_is_stored,
+    s22_a_card_rotated_or_deleted_meanwhile_is_not_sent_again,
+    s23_writers_of_different_keys_both_win,
+    s23_writers_of_one_key_leave_one_of_their_values,
+    s23_an_update_whose_answer_was_lost_is_not_applied_twice,
+    s24_a_reader_never_undoes_a_writer,
+    s26_the_response_waits_for_the_commit,
+    s27_all_handles_of_a_request_are_one_session,
+];
+
+on_every_store![in parallel:
+    s23_of_a_thousand_updates_none_is_lost,
+    s23_of_updates_that_keep_coming_none_is_refused,
+];
+
+fn every(layer: SessionLayerBuilder) -> SessionLayerBuilder {
+    layer.save_every_request(true)
+}
+
+/// A browser with a session that has `a` = 1.
+async fn visited(place: &Place) -> Browser {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    browser
+}
+
+async fn s18_a_change_is_saved_with_every_status_below_500(place: Place) {
+    let browser = place.open().await;
+    for status in [200, 204, 226, 302, 303, 304, 400, 404, 422, 499] {
+        let path = format!("/insert:a:{status}/status:{status}");
+        browser.post(&path).await.is(status);
+        browser.get("/get:a").await.ok().says(&status.to_string());
+    }
+}
+
+async fn s18_what_did_not_change_is_not_saved(place: Place) {
+    let browser = visited(&place).await;
+    let (before, _) = place.record(browser.selector().unwrap()).await;
+    for path in ["/read", "/get:a", "/keys/option/user/id/since", "/save"] {
+        browser.get(path).await.ok().sets_nothing();
+    }
+    let (after, _) = place.record(browser.selector().unwrap()).await;
+    assert_eq!(after.revision(), before.revision());
+    assert_eq!(place.calls(Operation::Replace), 0);
+}
+
+async fn s19_a_response_of_500_or_more_stores_and_sets_nothing(place: Place) {
+    let browser = visited(&place).await;
+    let (before, _) = place.record(browser.selector().unwrap()).await;
+    for command in [
+        "insert:a:2",
+        "clear",
+        "cycle",
+        "login:ann",
+        "expiry:idle:9000",
+        "remove:a",
+    ] {
+        for status in [500, 503, 599] {
+            let path = format!("/{command}/status:{status}");
+            browser.post(&path).await.is(status).sets_nothing();
+        }
+    }
+    let (after, _) = place.record(browser.selector().unwrap()).await;
+    assert_eq!(after.revision(), before.revision());
+    browser.get("/get:a/user").await.ok().says("1 -");
+
+    let nobody = place.open().await;
+    nobody
+        .post("/insert:a:2/status:500")
+        .await
+        .is(500)
+        .sets_nothing();
+    assert_eq!(place.records(), 1);
+}
+
+async fn s19_a_panic_stores_nothing(place: Place) {
+    let browser = visited(&place).await;
+    for command in ["insert:a:2", "cycle", "login:ann"] {
+        let path = format!("/{command}/panic");
+        assert!(browser.try_ask(Method::POST, &path, &[]).await.is_err());
+    }
+    browser.get("/get:a/user").await.ok().says("1 -");
+    assert_eq!(place.calls(Operation::Replace), 0);
+}
+
+async fn s19_a_handlers_error_stores_nothing(place: Place) {
+    let failing = tower::service_fn(async |request: Request| {
+        let session = Session::load(request.extensions()).await?;
+        match request.uri().path() {
+            "/flush" => session.flush()?,
+            _ => {
+                session.insert("a", "2")?;
+                session.cycle_id()?;
+            }
+        }
+        Err::<Response, _>(Box::<dyn std::error::Error + Send + Sync>::from(
+            "as the test wants",
+        ))
+    });
+    let scripted = visited(&place).await;
+    let layer = place.builder().build().unwrap();
+    let caught = HandleError::new(layer.layer(failing), async |_| StatusCode::BAD_GATEWAY);
+    let browser = place.browse(Router::new().fallback_service(caught)).await;
+    let browser = browser.with_card(&scripted.card().unwrap());
+    browser.post("/").await.is(502).sets_nothing();
+    scripted.get("/get:a").await.ok().says("1");
+    browser.post("/flush").await.is(502);
+    scripted.get("/exists").await.ok().says("false");
+}
+
+async fn s19_a_flush_is_done_all_the_same(place: Place) {
+    for command in ["/flush", "/logout", "/logout/insert:a:2", "/expiry:past"] {
+        let browser = visited(&place).await;
+        let other = browser.twin();
+        let reply = browser.post(&format!("{command}/status:500")).await.is(500);
+        assert!(reply.removes_the_cookie(), "{command}");
+        other.get("/exists").await.ok().says("false");
+
+        let browser = visited(&place).await;
+        let path = format!("{command}/panic");
+        assert!(browser.try_ask(Method::POST, &path, &[]).await.is_err());
+        // Carried out by the runtime, since there was nobody left to wait for it.
+        place.until_deleted(browser.selector().unwrap()).await;
+        browser.get("/exists").await.ok().says("false");
+    }
+}
+
+async fn s19_what_was_saved_explicitly_stays_and_gets_its_cookie(place: Place) {
+    let browser = place.open().await;
+    browser
+        .post("/insert:a:1/save/insert:a:2/status:500")
+        .await
+        .is(500)
+        .new_cookie();
+    browser.get("/get:a").await.ok().says("1");
+    let old = browser.twin();
+    browser
+        .post("/cycle/save/insert:b:1/status:503")
+        .await
+        .is(503)
+        .new_cookie();
+    browser.get("/get:a/get:b").await.ok().says("1 -");
+    old.get("/exists").await.ok().says("false");
+}
+
+async fn s19_a_logout_undoes_what_was_saved_before_it(place: Place) {
+    for status in [200, 500] {
+        let browser = visited(&place).await;
+        let path = format!("/cycle/insert:b:1/save/logout/status:{status}");
+        assert!(browser.post(&path).await.is(status).removes_the_cookie());
+        assert_eq!(browser.card(), None);
+        let fresh = place.open().await;
+        let path = format!("/insert:b:1/save/logout/status:{status}");
+        fresh.post(&path).await.is(status);
+        assert_eq!(fresh.card(), None);
+    }
+    place.pass(MINUTE);
+    assert_eq!(place.records(), 0);
+}
+
+async fn s20_these_commands_change_the_session(place: Place) {
+    for command in [
+        "insert:a:2",
+        "insert:b:1",
+        "update:n",
+        "remove:a",
+        "take:a",
+        "clear",
+        "expiry:idle:9000",
+        "expiry:browser",
+        "login:ann",
+        "cycle",
+    ] {
+        let browser = visited(&place).await;
+        let (before, _) = place.record(browser.selector().unwrap()).await;
+        browser.post(&format!("/{command}")).await.ok();
+        let (after, _) = place.record(browser.selector().unwrap()).await;
+        assert_ne!(after.revision(), before.revision(), "{command}");
+    }
+}
+
+async fn s20_these_commands_change_nothing(place: Place) {
+    let browser = visited(&place).await;
+    let (before, _) = place.record(browser.selector().unwrap()).await;
+    for command in [
+        "get:a",
+        "remove:b",
+        "take:b",
+        "insert:a:1",
+        "insert:a:2/insert:a:1",
+        "remove:a/insert:a:1",
+        "insert:b:1/remove:b",
+        "expiry:default",
+        "try:reauthenticate",
+    ] {
+        browser
+            .post(&format!("/{command}"))
+            .await
+            .ok()
+            .sets_nothing();
+        let (after, _) = place.record(browser.selector().unwrap()).await;
+        assert_eq!(after.revision(), before.revision(), "{command}");
+    }
+}
+
+async fn s21_an_emptied_session_lives_on(place: Place) {
+    for command in ["/clear", "/remove:a", "/take:a"] {
+        let browser = visited(&place).await;
+        let card = browser.card();
+        browser.post("/login:ann").await.ok();
+        let logged_in = browser.card();
+        assert_ne!(card, logged_in);
+        browser.post(command).await.ok().sets_nothing();
+        let (record, _) = place.record(browser.selector().unwrap()).await;
+        assert_eq!(record.json(), "{}");
+        browser
+            .get("/exists/keys/user")
+            .await
+            .ok()
+            .says("true  ann");
+        assert_eq!(browser.card(), logged_in);
+    }
+}
+
+async fn s22_every_request_slides_the_session_and_its_cookie(place: Place) {
+    let browser = place.open_with(every).await;
+    browser.get("/insert:a:1").await.ok();
+    let (before, _) = place.record(browser.selector().unwrap()).await;
+    for path in ["/untouched", "/get:a", "/untouched/status:404"] {
+        place.pass(23 * HOUR);
+        let card = browser.card().unwrap();
+        let reply = browser.get(path).await;
+        let cookie = reply.new_cookie();
+        assert_eq!(
+            (cookie.value.as_str(), cookie.max_age()),
+            (card.as_str(), Some(86_400))
+        );
+        assert_eq!(reply.lines("vary"), ["Cookie"]);
+        place.keeps_for(browser.selector().unwrap(), DAY).await;
+    }
+    assert_eq!(place.calls(Operation::Replace), 0);
+    let (after, _) = place.record(browser.selector().unwrap()).await;
+    assert_eq!(after.revision(), before.revision());
+    // Where less is left of the absolute limit, the cookie says so.
+    for _ in 0..12 {
+        place.pass(22 * HOUR);
+        browser.get("/untouched").await.ok().new_cookie();
+    }
+    let cookie = browser.get("/untouched").await.ok().new_cookie();
+    let left = 14 * DAY - 3 * 23 * HOUR - 12 * 22 * HOUR;
+    assert_eq!(
+        cookie.max_age().unwrap().unsigned_abs(),
+        left.min(DAY).as_secs()
+    );
+    assert!(left < DAY);
+}
+
+async fn s22_without_a_valid_card_nothing_is_stored(place: Place) {
+    let browser = place.open_with(every).await;
+    for path in ["/untouched", "/read"] {
+        browser.get(path).await.ok().sets_nothing();
+    }
+    assert_eq!(place.faults.all_calls(), 0);
+    let stranger = browser.with_card(STRANGER);
+    let reply = stranger.get("/untouched").await.ok().sets_nothing();
+    assert!(reply.lines("vary").is_empty());
+    assert!(stranger.get("/read").await.ok().removes_the_cookie());
+    assert_eq!((place.records(), place.calls(Operation::Touch)), (0, 0));
+}
+
+async fn s22_a_card_rotated_or_deleted_meanwhile_is_not_sent_again(place: Place) {
+    for other in ["/cycle", "/login:ann", "/logout"] {
+        for path in ["/read", "/untouched"] {
+            let browser = place.open_with(every).await;
+            browser.get("/insert:a:1").await.ok();
+            let slow = browser.twin();
+            place.faults.next(Operation::Load, Fault::HoldReply);
+            let overtake = async {
+                place.faults.until_waiting(1).await;
+                browser.post(other).await.ok();
+                place.faults.release().await;
+            };
+            let (reply, ()) = tokio::join!(slow.get(path), overtake);
+            reply.ok().sets_nothing();
+            // And so it is when the old card arrives only now.
+            slow.get("/untouched").await.ok().sets_nothing();
+            slow.get("/read").await.ok().sets_nothing();
+        }
+    }
+}
+
+/// One browser, two requests, and both have loaded the session before either writes.
+async fn both_succeed(place: &Place, browser: &Browser, first: &str, second: &str) {
+    let replies = place.interleave((browser, first), (browser, second)).await;
+    replies.into_iter().for_each(|reply| drop(reply.ok()));
+}
+
+async fn s23_writers_of_different_keys_both_win(place: Place) {
+    let browser = visited(&place).await;
+    both_succeed(&place, &browser, "/insert:b:2/remove:a", "/insert:c:3").await;
+    browser.get("/get:a/get:b/get:c").await.ok().says("- 2 3");
+    both_succeed(
+        &place,
+        &browser,
+        "/update:n/update:m",
+        "/update:n/insert:b:4",
+    )
+    .await;
+    browser
+        .get("/get:n/get:m/get:b/get:c")
+        .await
+        .ok()
+        .says("2 1 4 3");
+}
+
+async fn s23_writers_of_one_key_leave_one_of_their_values(place: Place) {
+    let browser = visited(&place).await;
+    both_succeed(&place, &browser, "/insert:a:2", "/insert:a:3").await;
+    browser.get("/get:a").await.ok().says("3");
+}
+
+async fn s23_an_update_whose_answer_was_lost_is_not_applied_twice(place: Place) {
+    // Nobody, one or a crowd writes before the request can see what became of its own write. In the crowd its trace is
+    // lost: what can be done twice is done again, and what cannot is refused.
+    for (write, others, status) in [
+        ("/update:n", 0, 200),
+        ("/update:n", 1, 200),
+        ("/update:n", 5, 503),
+        ("/insert:a:2", 5, 200),
+    ] {
+        let browser = visited(&place).await;
+        let slow = browser.twin();
+        place.faults.next(Operation::Replace, Fault::LostReply);
+        let overtake = async {
+            place.gate("loaded").arrived().await;
+            place.faults.next(Operation::Load, Fault::Hold);
+            place.gate("loaded").open();
+            place.faults.until_waiting(1).await;
+            for _ in 0..others {
+                browser.post("/update:n").await.ok();
+            }
+            place.faults.release().await;
+        };
+        let path = format!("{write}/wait:loaded");
+        let (reply, ()) = tokio::join!(slow.post(&path), overtake);
+        reply.is(status).sets_nothing();
+        let (count, value) = match write {
+            "/update:n" => (others + 1, 1),
+            _ => (others, 2),
+        };
+        let expected = format!("{count} {value}");
+        browser.get("/get:n/get:a").await.ok().says(&expected);
+    }
+    // One that never arrives is refused in the end.
+    let browser = visited(&place).await;
+    place.faults.always(Operation::Replace, Fault::LostRequest);
+    browser.post("/update:n").await.is(503).sets_nothing();
+    place.faults.always(Operation::Replace, Fault::Pass);
+    browser.get("/get:n").await.ok().says("-");
+}
+
+async fn s23_of_a_thousand_updates_none_is_lost(place: Place) {
+    let browser = Arc::new(visited(&place).await);
+    let card = browser.card();
+    let mut updates = JoinSet::new();
+    for _ in 0..1_000 {
+        let browser = browser.clone();
+        updates.spawn(async move {
+            let mut refused = 0;
+            while browser.post("/update:n").await.status == StatusCode::SERVICE_UNAVAILABLE {
+                refused += 1;
+            }
+            refused
+        });
+    }
+    // On a slow machine one may run out of time; it is told so, and nothing of it is stored.
+    let refused: usize = updates.join_all().await.into_iter().sum();
+    assert!(refused < 1_000, "{refused} were refused");
+    browser.get("/get:n/get:a").await.ok().says("1000 1");
+    assert_eq!(browser.card(), card);
+}
+
+async fn s23_of_updates_that_keep_coming_none_is_refused(place: Place) {
+    const WRITERS: usize = 64;
+    const EACH: usize = 25;
+    let browser = Arc::new(visited(&place).await);
+    let mut writers = JoinSet::new();
+    for _ in 0..WRITERS {
+        let browser = browser.clone();
+        writers.spawn(async move {
+            for _ in 0..EACH {
+                browser.post("/update:n").await.ok();
+            }
+        });
+    }
+    writers.join_all().await;
+    let expected = format!("{}", WRITERS * EACH);
+    browser.get("/get:n").await.ok().says(&expected);
+}
+
+async fn s24_a_reader_never_undoes_a_writer(place: Place) {
+    for configure in [every as fn(SessionLayerBuilder) -> _, |layer| layer] {
+        let browser = place.open_with(configure).await;
+        browser.get("/insert:a:1").await.ok();
+        place.pass(HOUR);
+        both_succeed(&place, &browser, "/insert:a:2", "/get:a").await;
+        browser.get("/get:a").await.ok().says("2");
+        both_succeed(&place, &browser, "/get:a", "/insert:a:3").await;
+        browser.get("/get:a").await.ok().says("3");
+    }
+}
+
+async fn s26_the_response_waits_for_the_commit(place: Place) {
+    let browser = place.open().await;
+    place.faults.next(Operation::Create, Fault::Hold);
+    let release = async {
+        place.faults.until_waiting(1).await;
+        assert!(browser.card().is_none());
+        place.faults.release().await;
+    };
+    let (reply, ()) = tokio::join!(browser.post("/insert:a:1/see:get:a"), release);
+    let location = reply.is(303).lines("location")[0].to_owned();
+    browser.get(&location).await.ok().says("1");
+
+    place.faults.next(Operation::Replace, Fault::Hold);
+    let answered = std::cell::Cell::new(false);
+    let write = async {
+        let reply = browser.post("/insert:a:2/see:get:a").await;
+        answered.set(true);
+        reply
+    };
+    let release = async {
+        place.faults.until_waiting(1).await;
+        // The server answers others meanwhile, and this one not.
+        browser.twin().get("/get:a").await.ok().says("1");
+        assert!(!answered.get());
+        place.faults.release().await;
+    };
+    let (reply, ()) = tokio::join!(write, release);
+    let location = reply.is(303).lines("location")[0].to_owned();
+    browser.get(&location).await.ok().says("2");
+}
+
+async fn s27_all_handles_of_a_request_are_one_session(place: Place) {
+    async fn outer(session: Session, mut request: Request, next: Next) -> Response {
+        session.insert("outer", 1).unwrap();
+        request.extensions_mut().insert("seen by all extractors");
+        let response = next.run(request).await;
+        assert_eq!(session.get::<u32>("handler").unwrap(), Some(3));
+        session.insert("after", 4).unwrap();
+        response
+    }
+    async fn inner(request: Request, next: Next) -> Response {
+        let session = Session::load(request.extensions()).await.unwrap();
+        assert_eq!(session.get::<u32>("outer").unwrap(), Some(1));
+        session.clone().insert("inner", 2).unwrap();
+        next.run(request).await
+    }
+    async fn handler(
+        one: Session,
+        two: Session,
+        maybe: Option<Session>,
+    ) -> Result<String, SessionError> {
+        one.insert("handler", 3)?;
+        let keys = two.keys().join(",");
+        let clone = two.clone();
+        tokio::spawn(async move { clone.insert("spawned", 5) })
+            .await
+            .unwrap()?;
+        Ok(format!(
+            "{keys} {:?}",
+            maybe.map(|session| session.keys().len())
+        ))
+    }
+    let layer = place.builder().build().unwrap();
+    let application = Router::new().route("/", get(handler));
+    let application = application
+        .layer(from_fn(inner))
+        .layer(from_fn(outer))
+        .layer(layer);
+    let browser = place.browse(application).await;
+    let scripted = visited(&place).await;
+    let browser = browser.with_card(&scripted.card().unwrap());
+    let calls = place.calls(Operation::Load);
+    browser
+        .get("/")
+        .await
+        .ok()
+        .says("a,handler,inner,outer Some(5)");
+    assert_eq!(place.calls(Operation::Load), calls + 1);
+    assert_eq!(place.calls(Operation::Replace), 1);
+    scripted
+        .get("/keys")
+        .await
+        .ok()
+        .says("a,after,handler,inner,outer,spawned");
+}

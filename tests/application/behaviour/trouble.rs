@@ -1,0 +1,367 @@
+//! S41 to S46: what happens when something fails.
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use http::Method;
+use tower_keycard::store::fault::{Fault, Operation};
+use tower_keycard::store::{DecodeError, Loaded, RedisConfig, RedisStore};
+use tower_keycard::{SameSite, Session, SessionError, SessionLayer, SessionLayerBuilder};
+
+use super::harness::{Browser, CARD, Place, SECOND, Stage, application, command, on_every_store};
+use crate::support::redis_server::RedisServer;
+
+on_every_store![
+    s41_a_store_that_is_down_costs_only_what_needs_it,
+    s41_a_commit_that_fails_is_503_without_a_cookie,
+    s41_a_touch_that_fails_is_not_the_clients_trouble,
+    s41_a_store_that_hangs_is_given_up,
+    s42_an_unreadable_record_is_an_unknown_card,
+    s42_an_unreadable_record_is_never_overwritten,
+    s42_a_record_of_a_newer_version_is_left_alone,
+    s44_without_a_layer_there_is_a_500_and_a_line_in_the_log,
+    s44_two_layers_are_two_sessions,
+    s44_a_card_of_one_layer_opens_nothing_in_the_other,
+    s45_a_withheld_cookie_is_not_overwritten,
+    s45_a_withheld_cookie_does_not_stop_a_login,
+    s45_only_unsafe_cross_site_requests_without_a_cookie_are_withheld,
+    s46_a_logout_that_fails_can_be_tried_again,
+];
+
+async fn visited(place: &Place) -> Browser {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    browser
+}
+
+async fn s41_a_store_that_is_down_costs_only_what_needs_it(place: Place) {
+    let browser = visited(&place).await;
+    let nobody = place.open().await;
+    place.faults.down();
+    browser.get("/untouched").await.ok().sets_nothing();
+    nobody.get("/get:a").await.ok().sets_nothing().says("-");
+    for path in ["/read", "/option", "/logout", "/insert:a:2", "/login:ann"] {
+        let reply = browser.get(path).await.is(503).sets_nothing().says("");
+        assert_eq!(reply.lines("retry-after"), ["1"]);
+    }
+    assert_eq!(place.log.count("store_failed"), 5);
+    // Under save-every-request, too: nobody asked for the session.
+    let every = place
+        .open_with(|layer| layer.save_every_request(true))
+        .await;
+    let every = every.with_card(&browser.card().unwrap());
+    every.get("/untouched").await.ok().sets_nothing();
+    place.faults.up();
+    browser.get("/get:a/user").await.ok().says("1 -");
+}
+
+async fn s41_a_commit_that_fails_is_503_without_a_cookie(place: Place) {
+    let browser = visited(&place).await;
+    let nobody = place.open().await;
+    let faults = [Fault::Unavailable, Fault::Refused, Fault::Full];
+    for fault in faults {
+        for path in ["/insert:a:2", "/cycle", "/login:ann"] {
+            place.faults.next(Operation::Replace, fault);
+            let reply = browser.post(path).await.is(503).sets_nothing().says("");
+            assert_eq!(reply.lines("retry-after"), ["1"]);
+            assert_eq!(reply.lines("vary"), ["Cookie"]);
+            place.faults.next(Operation::Create, fault);
+            nobody
+                .post("/insert:a:2/login:ann")
+                .await
+                .is(503)
+                .sets_nothing();
+        }
+    }
+    assert_eq!(place.records(), 1);
+    browser.get("/get:a/user").await.ok().says("1 -");
+    nobody.post("/insert:a:2/login:ann").await.ok().new_cookie();
+}
+
+async fn s41_a_touch_that_fails_is_not_the_clients_trouble(place: Place) {
+    let browser = place
+        .open_with(|layer| layer.save_every_request(true))
+        .await;
+    browser.get("/insert:a:1").await.ok();
+    place.faults.next(Operation::Touch, Fault::Unavailable);
+    browser.get("/get:a").await.ok().sets_nothing().says("1");
+    assert_eq!(place.log.count("store_failed"), 1);
+    browser.get("/get:a").await.ok().says("1").new_cookie();
+}
+
+async fn s41_a_store_that_hangs_is_given_up(place: Place) {
+    let timeout = Duration::from_millis(50);
+    let browser = place.open_with(|layer| layer.store_timeout(timeout)).await;
+    while browser.get("/insert:a:1").await.status != 200 {}
+    place.faults.next(Operation::Load, Fault::Hang);
+    browser.get("/read").await.is(503).sets_nothing();
+    place.faults.release().await;
+}
+
+#[tokio::test]
+async fn s41_after_its_return_redis_serves_within_a_second() {
+    let place = Place::new(super::harness::Memory::open().await);
+    let mut server = RedisServer::start();
+    let store = RedisStore::connect(RedisConfig::new(server.url()))
+        .await
+        .unwrap();
+    let layer = SessionLayer::new(store);
+    let browser = place.open_layer(layer).await;
+    browser.get("/insert:a:1").await.ok();
+    server.kill();
+    browser.get("/untouched").await.ok();
+    browser.get("/read").await.is(503).sets_nothing();
+    let nobody = browser.twin().with_card("none");
+    nobody.get("/insert:a:1").await.is(503).sets_nothing();
+    server.restart();
+    let back = Instant::now();
+    while nobody.get("/insert:a:1").await.status != 200 {
+        assert!(back.elapsed() < SECOND);
+    }
+    nobody.get("/get:a").await.ok().says("1");
+}
+
+/// A browser whose session's record has become unreadable.
+async fn spoilt(place: &Place, how: DecodeError) -> Browser {
+    let browser = visited(place).await;
+    place.spoil(browser.selector().unwrap(), how);
+    browser
+}
+
+const UNREADABLE: [DecodeError; 3] = [
+    DecodeError::Corrupt,
+    DecodeError::ForeignType,
+    DecodeError::TooLarge,
+];
+
+async fn s42_an_unreadable_record_is_an_unknown_card(place: Place) {
+    for (count, how) in UNREADABLE.into_iter().enumerate() {
+        let browser = spoilt(&place, how).await;
+        let reply = browser.get("/get:a/exists").await.ok().says("- false");
+        assert!(reply.removes_the_cookie());
+        assert_eq!(place.log.count("unreadable"), count + 1, "{how:?}");
+    }
+}
+
+async fn s42_an_unreadable_record_is_never_overwritten(place: Place) {
+    for how in UNREADABLE {
+        for write in ["/insert:a:2", "/login:ann/insert:a:2", "/logout/insert:a:2"] {
+            let browser = spoilt(&place, how).await;
+            let id = browser.selector().unwrap();
+            browser.post(write).await.ok().new_cookie();
+            assert_ne!(browser.selector(), Some(id));
+            browser.get("/get:a").await.ok().says("2");
+            let found = place.stored(id).await;
+            assert!(
+                matches!(found, Loaded::Unreadable(found) if found == how),
+                "{found:?}"
+            );
+        }
+    }
+}
+
+async fn s42_a_record_of_a_newer_version_is_left_alone(place: Place) {
+    let how = DecodeError::FutureFormat;
+    let browser = spoilt(&place, how).await;
+    let id = browser.selector().unwrap();
+    browser
+        .get("/get:a/exists")
+        .await
+        .ok()
+        .sets_nothing()
+        .says("- false");
+    browser.post("/insert:a:2").await.is(409).sets_nothing();
+    browser.post("/logout").await.is(503).sets_nothing();
+    assert_eq!(place.log.count("unreadable"), 0);
+    browser.post("/login:ann").await.ok().new_cookie();
+    assert_ne!(browser.selector(), Some(id));
+    assert!(matches!(place.stored(id).await, Loaded::Unreadable(found) if found == how));
+}
+
+async fn s44_without_a_layer_there_is_a_500_and_a_line_in_the_log(place: Place) {
+    let browser = place.browse(application(place.stage.clone())).await;
+    browser.get("/untouched").await.ok();
+    for path in ["/read", "/option"] {
+        let lines = place.log.count("missing_layer");
+        browser.get(path).await.is(500).sets_nothing().says("");
+        let events = place.log.events("missing_layer");
+        assert_eq!(events.len(), lines + 1);
+        assert_eq!(events[lines]["marker"], "tower_keycard::session::Main");
+        assert_eq!(events[lines]["level"], "ERROR");
+    }
+    // A layer with another marker is not the one that was asked for.
+    let builder = place.builder().marked::<Admin>();
+    let layer = builder.cookie_name("admin").build().unwrap();
+    let application = application(place.stage.clone()).layer(layer);
+    place.browse(application).await.get("/read").await.is(500);
+}
+
+enum Admin {}
+
+const ADMIN: &str = "__Host-admin";
+
+/// `/shop/…` and `/admin/…` are commands for one session each.
+async fn two_layers(place: &Place) -> Browser {
+    async fn play<M>(
+        session: Session<M>,
+        stage: Stage,
+        step: &str,
+    ) -> Result<String, SessionError> {
+        let (name, rest) = step.split_once(':').unwrap_or((step, ""));
+        let mut words = Vec::new();
+        command(&session, &stage.clock, name, rest, &mut words).await?;
+        Ok(words.join(" "))
+    }
+    async fn shop(
+        session: Session,
+        State(stage): State<Stage>,
+        Path(step): Path<String>,
+    ) -> Result<String, SessionError> {
+        play(session, stage, &step).await
+    }
+    async fn admin(
+        session: Session<Admin>,
+        State(stage): State<Stage>,
+        Path(step): Path<String>,
+    ) -> Result<String, SessionError> {
+        play(session, stage, &step).await
+    }
+    let shop_layer = place.builder().build().unwrap();
+    let admin_layer = place
+        .builder()
+        .cookie_name("admin")
+        .marked::<Admin>()
+        .build()
+        .unwrap();
+    let application = Router::new()
+        .route("/shop/{step}", get(shop))
+        .route("/admin/{step}", get(admin))
+        .with_state(place.stage.clone())
+        .layer(shop_layer)
+        .layer(admin_layer);
+    place.browse(application).await
+}
+
+async fn s44_two_layers_are_two_sessions(place: Place) {
+    let browser = two_layers(&place).await;
+    let reply = browser.get("/shop/insert:a:1").await.ok();
+    assert_eq!(
+        (reply.lines("set-cookie").len(), reply.lines("vary")),
+        (1, vec!["Cookie"])
+    );
+    let reply = browser.get("/admin/insert:a:2").await.ok();
+    assert!(reply.set_cookie_named(ADMIN).is_some() && reply.set_cookie().is_none());
+    browser.get("/shop/get:a").await.ok().says("1");
+    browser.get("/admin/login:ann").await.ok();
+    browser.get("/shop/user").await.ok().says("-");
+    browser.get("/shop/logout").await.ok();
+    browser.get("/admin/user").await.ok().says("ann");
+    assert_eq!(browser.card(), None);
+}
+
+async fn s44_a_card_of_one_layer_opens_nothing_in_the_other(place: Place) {
+    let browser = two_layers(&place).await;
+    browser.get("/shop/insert:a:1").await.ok();
+    browser.get("/admin/insert:a:2").await.ok();
+    let shop = browser.card().unwrap();
+    let admin = browser.jar().value(ADMIN).unwrap().to_owned();
+    let thief = browser.twin();
+    thief.jar().put(ADMIN, &shop);
+    thief.jar().put(CARD, &admin);
+    let reply = thief.get("/admin/get:a").await.ok().says("-");
+    assert!(reply.set_cookie_named(ADMIN).unwrap().removes());
+    assert!(
+        thief
+            .get("/shop/get:a")
+            .await
+            .ok()
+            .says("-")
+            .removes_the_cookie()
+    );
+    browser.get("/shop/get:a").await.ok().says("1");
+    browser.get("/admin/get:a").await.ok().says("2");
+}
+
+const CROSS_SITE: &[(&str, &str)] = &[("sec-fetch-site", "cross-site")];
+
+async fn s45_a_withheld_cookie_is_not_overwritten(place: Place) {
+    for same_site in [SameSite::Lax, SameSite::Strict] {
+        let browser = place.open_with(|layer| layer.same_site(same_site)).await;
+        browser.get("/insert:a:1/login:ann").await.ok();
+        let calls = place.faults.all_calls();
+        for method in [Method::POST, Method::PUT, Method::DELETE] {
+            let path = "/get:a/insert:a:2/get:a/update:n/cycle/expiry:browser/user";
+            let reply = browser.ask(method, path, CROSS_SITE).await.ok();
+            assert_eq!(reply.sets_nothing().text, "- 2 1 -");
+        }
+        browser.post("/read").await.ok();
+        let reply = browser
+            .ask(Method::POST, "/logout/get:a", CROSS_SITE)
+            .await
+            .ok();
+        assert_eq!(reply.sets_nothing().lines("vary"), ["Cookie"]);
+        assert_eq!(place.faults.all_calls(), calls + 1);
+        browser.get("/get:a/user").await.ok().says("1 ann");
+    }
+    assert!(place.log.count("discarded") > 0);
+}
+
+async fn s45_a_withheld_cookie_does_not_stop_a_login(place: Place) {
+    let browser = place.open().await;
+    let reply = browser
+        .ask(Method::POST, "/insert:b:2/login:ann", CROSS_SITE)
+        .await
+        .ok();
+    reply.new_cookie();
+    browser.get("/user/get:b").await.ok().says("ann 2");
+}
+
+async fn s45_only_unsafe_cross_site_requests_without_a_cookie_are_withheld(place: Place) {
+    let browser = place.open().await;
+    let ask = async |method: Method, site: &str| {
+        let headers = [("sec-fetch-site", site)];
+        browser
+            .twin()
+            .ask(method, "/insert:a:1", &headers)
+            .await
+            .ok()
+            .new_cookie();
+    };
+    for site in ["same-origin", "same-site", "none"] {
+        ask(Method::POST, site).await;
+    }
+    ask(Method::GET, "cross-site").await;
+    let embedded = |layer: SessionLayerBuilder| layer.same_site(SameSite::None);
+    let browser = place.open_with(embedded).await;
+    browser
+        .ask(Method::POST, "/insert:a:1", CROSS_SITE)
+        .await
+        .ok()
+        .new_cookie();
+    browser
+        .ask(Method::POST, "/get:a", CROSS_SITE)
+        .await
+        .ok()
+        .says("1");
+}
+
+async fn s46_a_logout_that_fails_can_be_tried_again(place: Place) {
+    for fault in [Fault::Unavailable, Fault::Refused] {
+        for command in ["/logout", "/flush", "/logout/insert:b:2", "/expiry:past"] {
+            let browser = place.open().await;
+            browser.post("/insert:a:1/login:ann").await.ok();
+            let card = browser.card();
+            place.faults.next(Operation::Delete, fault);
+            browser.post(command).await.is(503).sets_nothing();
+            assert_eq!(browser.card(), card);
+            browser.get("/get:a/user").await.ok().says("1 ann");
+            browser.post("/logout").await.ok().removes_the_cookie();
+        }
+    }
+    // An answer that was lost is asked for again.
+    let browser = visited(&place).await;
+    place.faults.next(Operation::Delete, Fault::LostRequest);
+    assert!(browser.post("/logout").await.ok().removes_the_cookie());
+}

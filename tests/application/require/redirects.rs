@@ -1,0 +1,175 @@
+//! `LoginRedirectLayer`.
+
+use axum::Router;
+use axum::http::{Request, StatusCode, header};
+use axum::routing::{any, get};
+use tower_keycard::{
+    LoginRedirectLayer, RequireFreshLayer, RequireLoginLayer, Session, SessionError,
+};
+
+use super::site::{FIVE_MINUTES, Site};
+
+async fn page() -> &'static str {
+    "within"
+}
+
+async fn handler(session: Session) -> Result<String, SessionError> {
+    session.require_user()
+}
+
+async fn sensitive(session: Session) -> Result<(), SessionError> {
+    session.require_fresh(FIVE_MINUTES)
+}
+
+fn site() -> Site {
+    let inner = Router::new()
+        .route("/account", any(page))
+        .route("/{*rest}", get(page))
+        .route_layer(RequireLoginLayer::new());
+    let fresh = Router::new()
+        .route("/email", any(page))
+        .route_layer(RequireFreshLayer::new(FIVE_MINUTES));
+    let routes = Router::new()
+        .nest("/in", inner)
+        .merge(fresh)
+        .route("/handler", any(handler))
+        .route("/sensitive", any(sensitive))
+        .route("/login", get(handler))
+        .route("/own", get(async || (StatusCode::UNAUTHORIZED, "own")));
+    let pages = LoginRedirectLayer::new("/login?lang=en").unwrap();
+    let pages = pages.reauthenticate_at("/confirm").unwrap();
+    Site::new(routes, |routes| routes.layer(pages))
+}
+
+#[tokio::test]
+async fn a_visitor_is_sent_to_log_in_and_told_the_way_back() {
+    let mut site = site();
+    for (asked, next) in [
+        ("/handler", "/handler"),
+        ("/in/account", "/in/account"),
+        ("/in/account?a=b&c=%20", "/in/account%3Fa%3Db%26c%3D%2520"),
+        ("/in/@alice", "/in/%40alice"),
+    ] {
+        let answer = site.get(asked).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        let target = format!("/login?lang=en&next={next}");
+        assert_eq!(answer.location(), Some(&*target));
+        assert_eq!(answer.header(header::CACHE_CONTROL), Some("no-store"));
+        assert_eq!(answer.header(header::VARY), Some("Cookie"));
+        assert_eq!(answer.header(header::CONTENT_TYPE), None);
+        assert_eq!(answer.body, "");
+    }
+    let answer = site.send(Request::head("/handler")).await;
+    assert_eq!(answer.location(), Some("/login?lang=en&next=/handler"));
+}
+
+#[tokio::test]
+async fn what_no_link_can_repeat_has_no_way_back() {
+    let mut site = site();
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+        let request = Request::builder().method(method).uri("/in/account");
+        let answer = site.send(request).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        assert_eq!(answer.location(), Some("/login?lang=en"), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_leads_elsewhere_is_no_way_back() {
+    let mut site = site();
+    for hostile in [
+        "/in//evil.example",
+        "/in/%2fevil.example",
+        "/in/x%5cy",
+        "/in/%0d%0aX:1",
+    ] {
+        let answer = site.get(hostile).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{hostile}");
+        assert_eq!(answer.location(), Some("/login?lang=en"), "{hostile}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_to_prove_it_again_is_sent_to_the_page_for_that() {
+    let mut site = site();
+    let answer = site.get("/email").await;
+    assert_eq!(
+        answer.location(),
+        Some("/login?lang=en&next=/email"),
+        "to log in first"
+    );
+    site.log_in().await;
+    assert_eq!(site.get("/email").await.status, StatusCode::OK);
+    site.clock.advance(FIVE_MINUTES);
+    for path in ["/email", "/sensitive"] {
+        let answer = site.get(path).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        let target = format!("/confirm?next={path}");
+        assert_eq!(answer.location(), Some(&*target));
+        assert_eq!(site.post(path).await.location(), Some("/confirm"));
+    }
+}
+
+#[tokio::test]
+async fn without_a_page_for_that_the_answer_stays() {
+    let routes = Router::new().route("/sensitive", get(sensitive));
+    let pages = LoginRedirectLayer::new("/login").unwrap();
+    let mut site = Site::new(routes, |routes| routes.layer(pages));
+    site.log_in().await;
+    site.clock.advance(FIVE_MINUTES);
+    let answer = site.get("/sensitive").await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert_eq!(answer.body, r#"{"error":"reauthentication_required"}"#);
+}
+
+#[tokio::test]
+async fn a_script_is_told_and_not_redirected() {
+    let mut site = site();
+    for mode in ["cors", "same-origin", "no-cors", "websocket"] {
+        let request = Request::get("/handler").header("sec-fetch-mode", mode);
+        let answer = site.send(request).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{mode}");
+        assert_eq!(answer.body, r#"{"error":"login_required"}"#);
+    }
+    let request = Request::get("/handler").header("sec-fetch-mode", "navigate");
+    assert_eq!(site.send(request).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_login_page_that_asks_for_itself_sends_nobody_in_circles() {
+    let mut site = site();
+    assert_eq!(
+        site.get("/login?x=y").await.status,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn an_answer_of_the_applications_own_is_left_alone() {
+    let answer = site().get("/own").await;
+    assert_eq!(
+        (answer.status, &*answer.body),
+        (StatusCode::UNAUTHORIZED, "own")
+    );
+}
+
+#[tokio::test]
+async fn a_page_elsewhere_is_refused_when_the_layer_is_built() {
+    for elsewhere in [
+        "login",
+        "https://evil.example/",
+        "//evil.example",
+        "",
+        "/a b",
+    ] {
+        let error = LoginRedirectLayer::new(elsewhere).unwrap_err();
+        assert_eq!(error.option(), "login_page");
+        assert!(
+            error.to_string().contains("is no path of this site"),
+            "{error}"
+        );
+        let layer = LoginRedirectLayer::new("/login").unwrap();
+        let error = layer.reauthenticate_at(elsewhere).unwrap_err();
+        assert_eq!(error.option(), "reauthentication_page");
+    }
+}

@@ -1,0 +1,305 @@
+//! Sessions that rest on a credential which has been changed.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::SET_COOKIE;
+use tower_keycard::store::fault::{Fault, FaultStore, Operation};
+use tower_keycard::store::{Loaded, RecordKey, SessionStore};
+use tower_keycard::{
+    Clock, FlashLevel, Login, MemoryStore, Session, SessionError, SessionLayer, Timestamp,
+};
+
+use crate::support::client::Desk;
+
+const OLD: &str = "$argon2id$old";
+const NEW: &str = "$argon2id$new";
+
+/// A device of its own, where alice has just logged in with the old password.
+async fn logged_in(layer: &SessionLayer) -> Desk {
+    let device = Desk::with(layer.clone());
+    let login = async |session: Session| session.login(Login::new("alice").stamp(OLD));
+    assert_eq!(device.visit(login).await.status(), StatusCode::OK);
+    device
+}
+
+/// What a request is answered whose user has this password now.
+async fn check(device: &Desk, present: &str) -> Result<(), SessionError> {
+    let mut answer = Ok(());
+    device
+        .visit(async |session: Session| {
+            answer = session.check_stamp(present);
+            assert_eq!(session.user().is_some(), answer.is_ok());
+            match answer {
+                Ok(()) => StatusCode::OK,
+                Err(_) => StatusCode::UNAUTHORIZED,
+            }
+        })
+        .await;
+    answer
+}
+
+fn is_out(answer: &Result<(), SessionError>) -> bool {
+    matches!(answer, Err(SessionError::NotLoggedIn))
+}
+
+#[tokio::test]
+async fn a_session_with_an_old_stamp_ends_at_its_next_request() {
+    let layer = SessionLayer::new(MemoryStore::new());
+    let (phone, laptop) = (logged_in(&layer).await, logged_in(&layer).await);
+    for device in [&phone, &laptop] {
+        assert!(check(device, OLD).await.is_ok());
+    }
+    // Whoever changed it told nobody.
+    let response = phone
+        .visit(async |session: Session| {
+            assert!(is_out(&session.check_stamp(NEW)));
+            assert!(!session.exists());
+            StatusCode::UNAUTHORIZED
+        })
+        .await;
+    let cookie = response.headers()[SET_COOKIE].to_str().unwrap();
+    assert!(cookie.contains("Max-Age=0"), "{cookie}");
+    let listed = layer.users().sessions_of("alice").await.unwrap();
+    assert_eq!(listed.len(), 1, "deleted, though the answer was an error");
+    assert!(is_out(&check(&laptop, NEW).await));
+}
+
+#[tokio::test]
+async fn a_login_that_said_nothing_of_its_credential_passes_no_check() {
+    let layer = SessionLayer::new(MemoryStore::new());
+    let device = Desk::with(layer.clone());
+    assert!(is_out(&check(&device, OLD).await));
+    for stamp in [OLD, ""] {
+        device.visit(async |session| session.login("alice")).await;
+        assert!(is_out(&check(&device, stamp).await));
+        assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_stamp_is_the_users_own_and_that_of_the_last_login() {
+    let device = Desk::new();
+    device
+        .visit(async |session: Session| {
+            session.login(Login::new("alice").stamp(OLD)).unwrap();
+            assert!(session.check_stamp(OLD).is_ok(), "before it is stored");
+            session.login(Login::new("alice").stamp(NEW)).unwrap();
+            session.check_stamp(NEW)
+        })
+        .await;
+    assert!(check(&device, NEW).await.is_ok());
+    for keeping in [&["cart"][..], &[]] {
+        let login = Login::new("alice").stamp(OLD);
+        let again = async |session: Session| session.login_keeping(login, keeping);
+        device.visit(again).await;
+        assert!(check(&device, OLD).await.is_ok());
+    }
+    device
+        .visit(async |session: Session| session.login("alice"))
+        .await;
+    assert!(is_out(&check(&device, OLD).await));
+}
+
+#[tokio::test]
+async fn a_stamp_stays_through_rotations_writes_and_proofs() {
+    let device = logged_in(&SessionLayer::new(MemoryStore::new())).await;
+    device.visit(async |session| session.insert("n", 1)).await;
+    device.visit(async |session| session.cycle_id()).await;
+    device.visit(async |session| session.reauthenticate()).await;
+    assert!(check(&device, OLD).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_changes_the_password_goes_on_and_every_other_session_ends() {
+    let layer = SessionLayer::new(MemoryStore::new());
+    let (phone, laptop) = (logged_in(&layer).await, logged_in(&layer).await);
+    let stranger = Desk::with(layer.clone());
+    stranger.visit(async |session| session.login("bob")).await;
+    let before = phone.cookie();
+    phone
+        .visit(async |session: Session| {
+            assert_eq!(session.credential_changed(NEW).await.unwrap(), 1);
+            session.check_stamp(NEW)
+        })
+        .await;
+    assert_ne!(phone.cookie(), before, "a copy of the card ends too");
+    assert!(check(&phone, NEW).await.is_ok());
+    let user = async |session: Session| assert_eq!(session.user(), None);
+    laptop.visit(user).await;
+    let user = async |session: Session| assert_eq!(session.user().as_deref(), Some("bob"));
+    stranger.visit(user).await;
+}
+
+#[tokio::test]
+async fn a_check_while_the_same_session_is_changing_the_password_does_not_end_it() {
+    let layer = SessionLayer::new(MemoryStore::new());
+    let tab = logged_in(&layer).await;
+    for head_sent in [false, true] {
+        let (old, new) = if head_sent { (NEW, OLD) } else { (OLD, NEW) };
+        assert!(check(&tab, old).await.is_ok());
+        let other_tab = Desk::with(layer.clone());
+        other_tab.set_cookie(tab.cookie());
+        let mut stream = None;
+        tab.visit(async |session: Session| stream = Some(session))
+            .await;
+        let stream = stream.unwrap();
+        stream.reload().await.unwrap();
+        // The new password is stored already, and the session is not told of it yet.
+        let response = other_tab
+            .visit(async |session: Session| {
+                assert!(is_out(&session.check_stamp(new)));
+                if head_sent {
+                    // The card stays the same.
+                    stream.credential_changed(new).await.unwrap();
+                } else {
+                    let change = async |session: Session| {
+                        session.credential_changed(new).await.unwrap();
+                    };
+                    tab.visit(change).await;
+                }
+                StatusCode::UNAUTHORIZED
+            })
+            .await;
+        assert!(!response.headers().contains_key(SET_COOKIE));
+        assert!(check(&tab, new).await.is_ok());
+    }
+}
+
+/// What a handler says to a visitor who is out, or who logs in at once, is no reason to end what goes on.
+#[tokio::test]
+async fn nor_does_it_if_the_request_goes_on_to_write() {
+    for logs_in in [false, true] {
+        let layer = SessionLayer::new(MemoryStore::new());
+        let tab = logged_in(&layer).await;
+        let other_tab = Desk::with(layer.clone());
+        other_tab.set_cookie(tab.cookie());
+        let response = other_tab
+            .visit(async |session: Session| {
+                assert!(is_out(&session.check_stamp(NEW)));
+                let change = async |session: Session| {
+                    session.credential_changed(NEW).await.unwrap();
+                };
+                tab.visit(change).await;
+                match logs_in {
+                    false => session.flash(FlashLevel::Info, "Please log in again."),
+                    true => session.login(Login::new("bob").stamp(NEW)),
+                }
+            })
+            .await;
+        let expected = [StatusCode::CONFLICT, StatusCode::OK][usize::from(logs_in)];
+        assert_eq!(response.status(), expected);
+        assert_eq!(response.headers().contains_key(SET_COOKIE), logs_in);
+        assert!(check(&tab, NEW).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_check_ends_a_session_that_was_written_or_ended_meanwhile() {
+    let layer = SessionLayer::new(MemoryStore::new());
+    for end in [false, true] {
+        let tab = logged_in(&layer).await;
+        let other_tab = Desk::with(layer.clone());
+        other_tab.set_cookie(tab.cookie());
+        other_tab
+            .visit(async |session: Session| {
+                assert!(is_out(&session.check_stamp(NEW)));
+                let meanwhile = async |session: Session| match end {
+                    false => session.insert("n", 1),
+                    true => session.logout(),
+                };
+                tab.visit(meanwhile).await;
+                StatusCode::UNAUTHORIZED
+            })
+            .await;
+        assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_in_no_index_ends_by_its_stamp() {
+    let store = MemoryStore::new();
+    let layer = SessionLayer::new(store.clone());
+    let (phone, laptop) = (logged_in(&layer).await, logged_in(&layer).await);
+    // The laptop's record comes back behind the index's back, as after a fail-over.
+    let mut id = None;
+    laptop
+        .visit(async |session: Session| id = session.id())
+        .await;
+    let key = RecordKey::new("__Host-id", id.unwrap());
+    let Loaded::Record { record, .. } = store.load(&key).await.unwrap() else {
+        panic!("a record");
+    };
+    let elsewhere = MemoryStore::new();
+    let hour = Duration::from_secs(3_600);
+    elsewhere.create(&key, &record, hour).await.unwrap();
+    let change = async |session: Session| session.credential_changed(NEW).await.map(drop);
+    phone.visit(change).await;
+    let revived = Desk::with(SessionLayer::new(elsewhere));
+    revived.set_cookie(laptop.cookie());
+    let user = async |session: Session| assert_eq!(session.user().as_deref(), Some("alice"));
+    revived.visit(user).await;
+    assert!(is_out(&check(&revived, NEW).await));
+}
+
+#[tokio::test]
+async fn a_change_of_the_credential_that_ends_no_others_still_counts_where_it_is_checked() {
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let layer = SessionLayer::new(store);
+    let (phone, laptop) = (logged_in(&layer).await, logged_in(&layer).await);
+    faults.next(Operation::DeleteUser, Fault::Unavailable);
+    phone
+        .visit(async |session: Session| {
+            let ended = session.credential_changed(NEW).await;
+            assert!(matches!(ended, Err(SessionError::Store(_))), "{ended:?}");
+        })
+        .await;
+    assert!(check(&phone, NEW).await.is_ok());
+    assert!(is_out(&check(&laptop, NEW).await));
+}
+
+#[tokio::test]
+async fn a_stream_can_tell_that_the_credential_changed_and_keeps_its_card() {
+    let layer = SessionLayer::new(MemoryStore::new());
+    let (phone, laptop) = (logged_in(&layer).await, logged_in(&layer).await);
+    let mut stream = None;
+    phone
+        .visit(async |session: Session| stream = Some(session))
+        .await;
+    let stream = stream.unwrap();
+    let sealed = stream.credential_changed(NEW).await;
+    assert!(matches!(sealed, Err(SessionError::Sealed)), "{sealed:?}");
+    stream.reload().await.unwrap();
+    assert_eq!(stream.credential_changed(NEW).await.unwrap(), 1);
+    assert!(check(&phone, NEW).await.is_ok());
+    assert!(is_out(&check(&laptop, NEW).await));
+}
+
+#[tokio::test]
+async fn neither_a_stamp_nor_its_hash_is_printed() {
+    let login = Login::new("alice").stamp(OLD).remember(true);
+    let printed = format!("{login:?}");
+    assert_eq!(printed, "Login { remember: Some(true), .. }");
+}
+
+#[tokio::test]
+async fn an_id_is_read_as_the_type_that_it_was_written_as() {
+    let clock = Clock::manual(Timestamp::from_millis(1_800_000_000_000));
+    let layer = SessionLayer::builder(MemoryStore::new()).clock(clock);
+    let device = Desk::with(layer.build().unwrap());
+    device
+        .visit(async |session: Session| {
+            assert_eq!(session.user_as::<u64>().unwrap(), None);
+            session.login(42_u64)
+        })
+        .await;
+    device
+        .visit(async |session: Session| {
+            assert_eq!(session.user_as::<u64>().unwrap(), Some(42));
+            assert_eq!(session.user_as::<String>().unwrap().as_deref(), Some("42"));
+            let wrong = session.user_as::<bool>();
+            assert!(matches!(wrong, Err(SessionError::InvalidUser)), "{wrong:?}");
+        })
+        .await;
+}

@@ -1,0 +1,14 @@
+//! What a handler can do with a session, without HTTP servers, browsers or axum: the layer around a plain Tower service.
+
+mod cancellation;
+mod credential;
+mod flashes;
+mod forms;
+mod identity;
+mod remember;
+mod retrying;
+mod saving;
+mod tower_stack;
+mod user_index;
+mod users;
+mod values;

@@ -1,0 +1,572 @@
+//! A user's sessions on several devices: listed, ended, limited.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+use http::header::SET_COOKIE;
+use tower_keycard::store::fault::{Fault, FaultStore, Operation};
+use tower_keycard::store::{
+    Binding, Created, Loaded, REVOCATION_LIFETIME, Record, RecordKey, Replaced, Revision,
+    SessionStore, StoreError,
+};
+use tower_keycard::{
+    BeyondLimit, ClientFacts, Clock, Login, MemoryStore, Session, SessionError, SessionId,
+    SessionLayer, Timestamp, UserSession,
+};
+
+use crate::support::client::{Desk, ask};
+
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// A layer with a clock, over a store that can fail.
+fn layer(limit: Option<(u32, BeyondLimit)>) -> (SessionLayer, Clock) {
+    let clock = Clock::manual(START);
+    let store = MemoryStore::builder().clock(clock.clone()).build();
+    let mut layer = SessionLayer::builder(store).clock(clock.clone());
+    if let Some((most, beyond)) = limit {
+        layer = layer.max_sessions_per_user(most, beyond);
+    }
+    (layer.build().unwrap(), clock)
+}
+
+/// A device of its own, where somebody has just logged in.
+async fn logged_in(layer: &SessionLayer, user: &'static str) -> Desk {
+    let device = Desk::with(layer.clone());
+    let response = device.visit(async move |session| session.login(user)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    device
+}
+
+async fn user(device: &Desk) -> Option<String> {
+    ask(device, async |session| session.user()).await
+}
+
+async fn id(device: &Desk) -> SessionId {
+    ask(device, async |session| session.id().unwrap()).await
+}
+
+fn ids(sessions: &[UserSession]) -> Vec<SessionId> {
+    sessions.iter().map(|session| session.id).collect()
+}
+
+#[tokio::test]
+async fn a_user_sees_where_they_are_logged_in_the_newest_first() {
+    let (layer, clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    clock.advance(Duration::from_secs(60));
+    let laptop = logged_in(&layer, "alice").await;
+    let stranger = logged_in(&layer, "bob").await;
+    let seen = ask(&phone, async |session| session.sessions().await.unwrap()).await;
+    assert_eq!(ids(&seen), [id(&laptop).await, id(&phone).await]);
+    let current: Vec<_> = seen.iter().map(|session| session.current).collect();
+    assert_eq!(current, [false, true]);
+    assert_eq!(seen[1].created, SystemTime::from(START));
+    assert_eq!(seen[1].authenticated_at, Some(SystemTime::from(START)));
+    assert_eq!(
+        seen[0].expires_at,
+        SystemTime::from(clock.now().plus(Duration::from_secs(86_400)))
+    );
+    let outside = layer.users().sessions_of("bob").await.unwrap();
+    assert_eq!(ids(&outside), [id(&stranger).await]);
+    assert!(!outside[0].current, "nobody asks");
+}
+
+#[tokio::test]
+async fn a_list_says_when_each_session_was_last_used_to_the_refresh_interval() {
+    let clock = Clock::manual(START);
+    let store = MemoryStore::builder().clock(clock.clone()).build();
+    let layer = SessionLayer::builder(store).clock(clock.clone());
+    let layer = layer.build().unwrap();
+    let (hour, minute) = (Duration::from_secs(3_600), Duration::from_secs(60));
+    let used = logged_in(&layer, "alice").await;
+    let mut last = clock.now();
+    // To the end of the absolute limit, which is nearer than the idle one in the last day.
+    'life: for gap in [30, 61, 300, 3_600, 7_200].into_iter().cycle() {
+        for _ in 0..3 {
+            clock.advance(Duration::from_secs(gap) / 3);
+            let listed = layer.users().sessions_of("alice").await.unwrap();
+            let Some(session) = listed.first() else {
+                break 'life;
+            };
+            let told = Timestamp::from(session.last_seen);
+            // Never later, but for what the store cannot tell: milliseconds, a hundredfold.
+            assert!(told.since(last) < Duration::from_millis(200));
+            assert!(last.since(told) <= minute, "{told:?}, not {last:?}");
+        }
+        if user(&used).await.is_some() {
+            last = clock.now();
+        }
+    }
+    assert!(clock.now().since(START) >= 14 * 24 * hour);
+    assert!(last.since(START) >= 14 * 24 * hour - 3 * hour);
+}
+
+#[tokio::test]
+async fn no_session_is_said_to_have_been_used_before_its_login() {
+    let clock = Clock::manual(START);
+    let store = MemoryStore::builder().clock(clock.clone()).build();
+    let with = |idle| {
+        let layer = SessionLayer::builder(store.clone()).clock(clock.clone());
+        layer.idle(idle).build().unwrap()
+    };
+    let minute = Duration::from_secs(60);
+    logged_in(&with(minute), "alice").await;
+    for longer in [minute / 2, minute, 60 * minute] {
+        let listed = with(longer).users().sessions_of("alice").await.unwrap();
+        assert_eq!(listed[0].last_seen, SystemTime::from(START));
+    }
+}
+
+#[tokio::test]
+async fn a_list_shows_the_client_that_logged_in_whatever_uses_the_session_since() {
+    let description = Arc::new(Mutex::new(Some("Firefox on Linux")));
+    let shown = description.clone();
+    let layer = SessionLayer::builder(MemoryStore::new())
+        .client(move |_| match *shown.lock().unwrap() {
+            Some(text) => ClientFacts::new().with_description(text),
+            None => ClientFacts::new(),
+        })
+        .build()
+        .unwrap();
+    let listed = async || {
+        let sessions = layer.users().sessions_of("alice").await.unwrap();
+        let described = |session: UserSession| (session.client, session.remembered);
+        sessions.into_iter().map(described).collect::<Vec<_>>()
+    };
+    let device = Desk::with(layer.clone());
+    let login = async |session: Session| session.login(Login::new("alice").remember(true));
+    device.visit(login).await;
+    let firefox = [(Some("Firefox on Linux".to_owned()), true)];
+    assert_eq!(listed().await, firefox);
+    *description.lock().unwrap() = Some("curl");
+    device.visit(async |session| session.insert("n", 1)).await;
+    device.visit(async |session| session.cycle_id()).await;
+    assert_eq!(listed().await, firefox);
+    device.visit(async |session| session.login("alice")).await;
+    assert_eq!(listed().await, [(Some("curl".to_owned()), false)]);
+    *description.lock().unwrap() = None;
+    device.visit(async |session| session.login("alice")).await;
+    assert_eq!(listed().await, [(None, false)]);
+}
+
+#[tokio::test]
+async fn a_user_ends_one_session_of_theirs_and_none_of_others() {
+    let (layer, _clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    let laptop = logged_in(&layer, "alice").await;
+    let stranger = logged_in(&layer, "bob").await;
+    let (theirs, not_theirs) = (id(&laptop).await, id(&stranger).await);
+    let ended = ask(&phone, async move |session| {
+        assert!(!session.end_session(not_theirs).await.unwrap());
+        session.end_session(theirs).await.unwrap()
+    });
+    assert!(ended.await);
+    assert_eq!(user(&laptop).await, None);
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+    assert_eq!(user(&stranger).await.as_deref(), Some("bob"));
+    layer.users().end(not_theirs).await.unwrap();
+    assert_eq!(user(&stranger).await, None);
+}
+
+#[tokio::test]
+async fn all_other_sessions_end_and_this_one_goes_on() {
+    let (layer, _clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    let others = [
+        logged_in(&layer, "alice").await,
+        logged_in(&layer, "alice").await,
+    ];
+    let ended = ask(&phone, async |session| {
+        session.end_other_sessions().await.unwrap()
+    })
+    .await;
+    assert_eq!(ended, 2);
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+    for other in &others {
+        assert_eq!(user(other).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_task_ends_all_sessions_of_a_user_but_one() {
+    let (layer, _clock) = layer(None);
+    let (phone, laptop) = (
+        logged_in(&layer, "alice").await,
+        logged_in(&layer, "alice").await,
+    );
+    let stranger = logged_in(&layer, "bob").await;
+    let kept = id(&phone).await;
+    assert_eq!(layer.users().end_others("alice", kept).await.unwrap(), 1);
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+    assert_eq!(user(&laptop).await, None);
+    // A session of somebody else's is none that could be kept.
+    let theirs = id(&stranger).await;
+    assert_eq!(layer.users().end_others("alice", theirs).await.unwrap(), 1);
+    assert_eq!(user(&phone).await, None);
+    assert_eq!(user(&stranger).await.as_deref(), Some("bob"));
+}
+
+#[tokio::test]
+async fn a_login_that_then_ends_all_others_is_itself_kept() {
+    let (layer, _clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    let laptop = Desk::with(layer.clone());
+    let ended = ask(&laptop, async |session| {
+        session.login("alice").unwrap();
+        session.end_other_sessions().await.unwrap()
+    });
+    assert_eq!(ended.await, 1);
+    assert_eq!(user(&laptop).await.as_deref(), Some("alice"));
+    assert_eq!(user(&phone).await, None);
+}
+
+#[tokio::test]
+async fn a_user_logs_out_everywhere_here_too() {
+    let (layer, _clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    let laptop = logged_in(&layer, "alice").await;
+    let response = phone
+        .visit(async |session| assert_eq!(session.logout_everywhere().await.unwrap(), 2))
+        .await;
+    assert!(
+        response.headers()[SET_COOKIE]
+            .to_str()
+            .unwrap()
+            .contains("Max-Age=0")
+    );
+    assert_eq!(user(&laptop).await, None);
+    assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn who_is_not_logged_in_has_no_sessions_to_list_or_end() {
+    let desk = Desk::new();
+    desk.visit(async |session| {
+        let nobody = SessionError::NotLoggedIn.to_string();
+        let list = session.sessions().await.map(drop);
+        let others = session.end_other_sessions().await.map(drop);
+        let everywhere = session.logout_everywhere().await.map(drop);
+        for refused in [list, others, everywhere] {
+            assert_eq!(refused.unwrap_err().to_string(), nobody);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_past_its_absolute_limit_is_not_listed() {
+    let (layer, clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    clock.advance(Duration::from_secs(13 * 86_400));
+    // The store would keep it for the idle limit: it did not, so nothing is left to list.
+    assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
+    assert_eq!(user(&phone).await, None);
+}
+
+#[tokio::test]
+async fn beyond_the_limit_the_oldest_login_ends() {
+    let (layer, clock) = layer(Some((2, BeyondLimit::EvictOldest)));
+    let settled = Duration::from_secs(10);
+    let mut devices = Vec::new();
+    for _ in 0..4 {
+        devices.push(logged_in(&layer, "alice").await);
+        clock.advance(settled);
+    }
+    let stranger = logged_in(&layer, "bob").await;
+    let mut live = Vec::new();
+    for device in &devices {
+        live.push(user(device).await.is_some());
+    }
+    assert_eq!(live, [false, false, true, true]);
+    assert_eq!(user(&stranger).await.as_deref(), Some("bob"));
+    // To log in once more on a device that counts already ends no other.
+    devices[3]
+        .visit(async |session| session.login("alice"))
+        .await;
+    assert_eq!(user(&devices[2]).await.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn a_double_click_on_log_in_with_a_limit_of_one_ends_in_no_dead_cookie() {
+    let (layer, clock) = layer(Some((1, BeyondLimit::EvictOldest)));
+    let first = logged_in(&layer, "alice").await;
+    clock.advance(Duration::from_millis(9_999));
+    let second = logged_in(&layer, "alice").await;
+    assert!(user(&first).await.is_some() && user(&second).await.is_some());
+    clock.advance(Duration::from_millis(1));
+    let third = logged_in(&layer, "alice").await;
+    assert!(user(&first).await.is_none());
+    assert!(user(&second).await.is_some() && user(&third).await.is_some());
+}
+
+#[tokio::test]
+async fn beyond_the_limit_a_login_can_be_refused_and_changes_nothing() {
+    let (layer, clock) = layer(Some((1, BeyondLimit::Refuse)));
+    let phone = logged_in(&layer, "alice").await;
+    clock.advance(Duration::from_secs(10));
+    let laptop = Desk::with(layer.clone());
+    laptop
+        .visit(async |session| session.insert("cart", 1))
+        .await;
+    let before = laptop.cookie();
+    let refused = laptop.visit(async |session| session.login("alice")).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert!(!refused.headers().contains_key(SET_COOKIE));
+    assert_eq!(laptop.cookie(), before);
+    laptop
+        .visit(async |session| {
+            assert_eq!(
+                (session.user(), session.keys()),
+                (None, vec!["cart".to_owned()])
+            );
+        })
+        .await;
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+    // Where they are logged in already they may log in again; and elsewhere once that session is over.
+    phone.visit(async |session| session.login("alice")).await;
+    phone.visit(async |session| session.logout()).await;
+    let response = laptop.visit(async |session| session.login("alice")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_limit_needs_a_store_with_an_index_and_says_so_when_the_layer_is_built() {
+    struct Plain(MemoryStore);
+    impl SessionStore for Plain {
+        fn prefix(&self) -> &str {
+            self.0.prefix()
+        }
+        async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+            self.0.load(key).await
+        }
+        async fn create(
+            &self,
+            key: &RecordKey,
+            record: &Record,
+            ttl: Duration,
+        ) -> Result<Created, StoreError> {
+            self.0.create(key, record, ttl).await
+        }
+        async fn replace(
+            &self,
+            key: &RecordKey,
+            expected: Revision,
+            record: &Record,
+            ttl: Duration,
+        ) -> Result<Replaced, StoreError> {
+            self.0.replace(key, expected, record, ttl).await
+        }
+        async fn touch(
+            &self,
+            key: &RecordKey,
+            expected: Revision,
+            ttl: Duration,
+            _: Option<Binding<'_>>,
+        ) -> Result<bool, StoreError> {
+            self.0.touch(key, expected, ttl, None).await
+        }
+        async fn delete(&self, key: &RecordKey, _: Option<&str>) -> Result<(), StoreError> {
+            self.0.delete(key, None).await
+        }
+    }
+    let limited = SessionLayer::builder(Plain(MemoryStore::new()))
+        .max_sessions_per_user(1, BeyondLimit::Refuse)
+        .build();
+    assert_eq!(limited.unwrap_err().option(), "max_sessions_per_user");
+    let nobody = SessionLayer::builder(MemoryStore::new())
+        .max_sessions_per_user(0, BeyondLimit::Refuse)
+        .build();
+    assert_eq!(nobody.unwrap_err().option(), "max_sessions_per_user");
+    // Without a limit it works, and only cannot list. Nor is a login ever too old, where none can be revoked.
+    let clock = Clock::manual(START);
+    let layer = SessionLayer::builder(Plain(MemoryStore::new())).clock(clock.clone());
+    let phone = Desk::with(layer.build().unwrap());
+    let slowly = phone.visit(async |session| {
+        session.login("alice").unwrap();
+        clock.advance(Duration::from_secs(600));
+    });
+    assert_eq!(slowly.await.status(), StatusCode::OK);
+    let listed = ask(&phone, async |session| session.sessions().await.is_err());
+    assert!(listed.await);
+}
+
+#[tokio::test]
+async fn an_eviction_that_fails_does_not_undo_the_login() {
+    let clock = Clock::manual(START);
+    let store = FaultStore::new(MemoryStore::builder().clock(clock.clone()).build());
+    let faults = store.faults();
+    let layer = SessionLayer::builder(store)
+        .clock(clock.clone())
+        .max_sessions_per_user(1, BeyondLimit::EvictOldest)
+        .build()
+        .unwrap();
+    let phone = logged_in(&layer, "alice").await;
+    clock.advance(Duration::from_secs(10));
+    faults.next(Operation::Delete, Fault::Unavailable);
+    let laptop = logged_in(&layer, "alice").await;
+    assert!(user(&phone).await.is_some() && user(&laptop).await.is_some());
+}
+
+#[tokio::test]
+async fn a_login_just_after_all_sessions_were_ended_is_to_be_tried_again_in_five_seconds() {
+    let (layer, clock) = layer(None);
+    logged_in(&layer, "alice").await;
+    assert_eq!(layer.users().end_all("alice").await.unwrap(), 1);
+    let phone = Desk::with(layer.clone());
+    let refused = phone.visit(async |session| session.login("alice")).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "5");
+    clock.advance(Duration::from_secs(5));
+    let response = phone.visit(async |session| session.login("alice")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_copy_of_the_card_that_ends_all_others_ends_with_them() {
+    let (layer, _clock) = layer(None);
+    let phone = logged_in(&layer, "alice").await;
+    let thief = Desk::with(layer.clone());
+    thief.set_cookie(phone.cookie());
+    ask(&phone, async |session| {
+        session.end_other_sessions().await.unwrap()
+    })
+    .await;
+    assert_eq!(user(&thief).await, None);
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_lists_and_ends_none_however_long_its_stream_goes_on() {
+    let (layer, clock) = layer(None);
+    let thief = logged_in(&layer, "alice").await;
+    let sealed = ask(&thief, async |session| session).await;
+    let reopened = ask(&thief, async |session| session).await;
+    reopened.reload().await.unwrap();
+    layer.users().end_all("alice").await.unwrap();
+    clock.advance(REVOCATION_LIFETIME);
+    let phone = logged_in(&layer, "alice").await;
+    let theirs = id(&phone).await;
+
+    let attempts = [
+        sealed.sessions().await.map(drop),
+        sealed.end_session(theirs).await.map(drop),
+        reopened.end_other_sessions().await.map(drop),
+        reopened.logout_everywhere().await.map(drop),
+    ];
+    for refused in attempts {
+        assert!(
+            matches!(refused, Err(SessionError::Interrupted)),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(user(&phone).await.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn a_session_that_was_taken_over_meanwhile_ends_no_others() {
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let layer = SessionLayer::new(store);
+    let phone = logged_in(&layer, "alice").await;
+    let laptop = logged_in(&layer, "alice").await;
+    let stream = ask(&phone, async |session| session).await;
+    stream.reload().await.unwrap();
+    stream.insert("n", 1).unwrap();
+    // The stream's write arrives, its answer does not; before it looks, a login rotates the card.
+    faults.next(Operation::Replace, Fault::LostReply);
+    faults.next(Operation::Load, Fault::Hold);
+    let meanwhile = async {
+        faults.until_waiting(1).await;
+        phone.visit(async |session| session.login("alice")).await;
+        faults.release().await;
+    };
+    let (ended, ()) = tokio::join!(stream.end_other_sessions(), meanwhile);
+    assert!(ended.is_err(), "{ended:?}");
+    for device in [&phone, &laptop] {
+        assert_eq!(user(device).await.as_deref(), Some("alice"));
+    }
+}
+
+#[tokio::test]
+async fn no_more_than_two_logins_are_taken_for_a_double_click() {
+    for beyond in [BeyondLimit::EvictOldest, BeyondLimit::Refuse] {
+        let (layer, _clock) = layer(Some((1, beyond)));
+        for _ in 0..10 {
+            let device = Desk::with(layer.clone());
+            device.visit(async |session| session.login("alice")).await;
+        }
+        let live = layer.users().sessions_of("alice").await.unwrap().len();
+        assert_eq!(live, 3, "{beyond:?}");
+    }
+}
+
+#[tokio::test]
+async fn logins_at_the_same_time_do_not_slip_past_a_limit() {
+    for beyond in [BeyondLimit::EvictOldest, BeyondLimit::Refuse] {
+        log_in_ten_times_at_once(beyond).await;
+    }
+}
+
+async fn log_in_ten_times_at_once(beyond: BeyondLimit) {
+    let clock = Clock::manual(START);
+    let store = FaultStore::new(MemoryStore::builder().clock(clock.clone()).build());
+    let faults = store.faults();
+    let layer = SessionLayer::builder(store)
+        .clock(clock.clone())
+        .max_sessions_per_user(1, beyond)
+        .build()
+        .unwrap();
+    faults.always(Operation::Create, Fault::Hold);
+    let logins: Vec<_> = (0..10)
+        .map(|_| {
+            let device = Desk::with(layer.clone());
+            tokio::spawn(async move {
+                let response = device.visit(async |session| session.login("alice")).await;
+                (response.status(), user(&device).await.is_some())
+            })
+        })
+        .collect();
+    faults.until_waiting(10).await;
+    faults.always(Operation::Create, Fault::Pass);
+    faults.release().await;
+    for login in logins {
+        let (status, logged_in) = login.await.unwrap();
+        if beyond == BeyondLimit::Refuse {
+            assert_eq!(status == StatusCode::OK, logged_in);
+        }
+    }
+    let live = layer.users().sessions_of("alice").await.unwrap().len();
+    assert!(live <= 3, "{live} sessions");
+    // Once nobody can take them for a double click, the next login that succeeds leaves one.
+    clock.advance(Duration::from_secs(10));
+    let again = Desk::with(layer.clone());
+    let response = again.visit(async |session| session.login("alice")).await;
+    if beyond == BeyondLimit::EvictOldest {
+        assert_eq!(response.status(), StatusCode::OK);
+        let left = layer.users().sessions_of("alice").await.unwrap();
+        assert_eq!(ids(&left), [id(&again).await]);
+    } else {
+        assert_eq!(response.status() == StatusCode::OK, live == 0);
+    }
+}
+
+#[tokio::test]
+async fn a_login_dated_in_the_future_counts_and_makes_room_like_any_other() {
+    let clock = Clock::manual(START);
+    let store = MemoryStore::builder().clock(clock.clone()).build();
+    let at = |clock| {
+        let layer = SessionLayer::builder(store.clone()).clock(clock);
+        let layer = layer.max_sessions_per_user(1, BeyondLimit::EvictOldest);
+        layer.build().unwrap()
+    };
+    // One server's clock is a day ahead.
+    let wrong = Clock::manual(START.plus(Duration::from_secs(86_400)));
+    let phone = logged_in(&at(wrong), "alice").await;
+    clock.advance(Duration::from_secs(10));
+    let right = at(clock);
+    logged_in(&right, "alice").await;
+    let phone_there = Desk::with(right);
+    phone_there.set_cookie(phone.cookie());
+    assert_eq!(user(&phone_there).await, None);
+}

@@ -1,0 +1,515 @@
+//! Each kind of event is told when it happens, of whom it happens to, and by whom.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::COOKIE;
+use http::{Request, StatusCode};
+use tower::{Layer, Service, service_fn};
+use tower_keycard::event::{EventKind, Revocation, StoreCall};
+use tower_keycard::store::StoreErrorKind;
+use tower_keycard::store::fault::{Fault, Operation};
+use tower_keycard::{BeyondLimit, Login, MemoryStore, Session, SessionId};
+
+use super::witness::{START, look, site, site_on, site_with};
+use crate::support::client::ask;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[tokio::test]
+async fn an_event_says_what_when_where_of_whom_and_by_whom() {
+    let site = site_with(|layer| layer.namespace("shop"));
+    site.clock.advance(MINUTE);
+    let device = site.logged_in("alice").await;
+    let id = ask(&device, async |session| session.id().unwrap()).await;
+    let [created, resumed] = &site.events().await[..] else {
+        panic!("two events");
+    };
+    for event in [created, resumed] {
+        assert_eq!(event.time, SystemTime::from(START.plus(MINUTE)));
+        assert_eq!(&*event.namespace, "shop");
+        assert_eq!(event.session, Some(id));
+        assert_eq!(event.user.as_deref(), Some("alice"));
+        let client = event.client.as_deref().unwrap();
+        assert_eq!(client.description(), Some("a browser"));
+    }
+    assert_eq!(resumed.kind, EventKind::Resumed);
+}
+
+#[tokio::test]
+async fn the_life_of_a_session_is_told_from_its_beginning_to_its_end() {
+    let site = site();
+    let device = site.device();
+    device
+        .visit(async |session| session.insert("cart", 1))
+        .await;
+    assert_eq!(site.words().await, ["created write"]);
+    device
+        .visit(async |session| session.insert("cart", 2))
+        .await;
+    assert_eq!(site.words().await, ["resumed"]);
+    device.visit(async |session| session.login("alice")).await;
+    assert_eq!(site.words().await, ["resumed", "rotated login"]);
+    device.visit(async |session| session.reauthenticate()).await;
+    assert_eq!(site.words().await, ["resumed", "rotated reauthentication"]);
+    device.visit(async |session| session.cycle_id()).await;
+    assert_eq!(site.words().await, ["resumed", "rotated cycle"]);
+    device.visit(async |session| session.login("bob")).await;
+    let events = site.events().await;
+    let owners: Vec<_> = events.iter().map(|event| event.user.as_deref()).collect();
+    assert_eq!(owners, [Some("alice"), Some("alice"), Some("bob")]);
+    let names: Vec<_> = events.iter().map(super::witness::words).collect();
+    assert_eq!(names, ["resumed", "destroyed switch", "created login"]);
+    device.visit(async |session| session.logout()).await;
+    assert_eq!(site.words().await, ["resumed", "destroyed logout"]);
+    look(&device).await;
+    assert!(site.words().await.is_empty(), "there is no card any more");
+}
+
+#[tokio::test]
+async fn an_untouched_request_is_not_worth_an_event() {
+    let site = site();
+    let device = site.logged_in("alice").await;
+    site.events().await;
+    let mut service = site.layer.layer(service_fn(async |_: Request<String>| {
+        Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+    }));
+    service.call(device.request()).await.unwrap();
+    assert!(site.words().await.is_empty());
+}
+
+#[tokio::test]
+async fn each_session_that_is_ended_from_elsewhere_is_told_of_with_who_did_it() {
+    let site = site();
+    let phone = site.logged_in("alice").await;
+    let mut ended = Vec::new();
+    for _ in 0..5 {
+        let other = site.logged_in("alice").await;
+        ended.push(ask(&other, async |session| session.id().unwrap()).await);
+    }
+    let own = ask(&phone, async |session| session.id().unwrap()).await;
+    site.events().await;
+    let revoked = async |by: &str| {
+        let mut events = site.events().await;
+        events.retain(|event| event.kind.name() == "revoked");
+        for event in &events {
+            assert_eq!(event.kind.reason(), Some(by));
+        }
+        let client = |event: &tower_keycard::SessionEvent| event.client.is_some();
+        assert!(
+            events
+                .iter()
+                .all(|event| client(event) == (by != "administrator"))
+        );
+        let mut sessions: Vec<_> = events.iter().map(|event| event.session.unwrap()).collect();
+        sessions.sort();
+        sessions
+    };
+
+    let one = ended.pop().unwrap();
+    assert!(
+        ask(&phone, async move |session| session
+            .end_session(one)
+            .await
+            .unwrap())
+        .await
+    );
+    assert_eq!(revoked("one").await, [one]);
+
+    let one = ended.pop().unwrap();
+    site.layer.users().end(one).await.unwrap();
+    assert_eq!(revoked("administrator").await, [one]);
+
+    ask(&phone, async |session| {
+        session.end_other_sessions().await.unwrap()
+    })
+    .await;
+    ended.sort();
+    assert_eq!(revoked("others").await, ended);
+
+    ask(&phone, async |session| {
+        session.logout_everywhere().await.unwrap()
+    })
+    .await;
+    assert_eq!(revoked("everywhere").await, [own]);
+
+    let [first, second] = [site.logged_in("bob").await, site.logged_in("bob").await];
+    let mut theirs: Vec<SessionId> = Vec::new();
+    for device in [&first, &second] {
+        theirs.push(ask(device, async |session| session.id().unwrap()).await);
+    }
+    theirs.sort();
+    assert_eq!(site.layer.users().end_all("bob").await.unwrap(), 2);
+    assert_eq!(revoked("administrator").await, theirs);
+}
+
+#[tokio::test]
+async fn a_change_of_the_password_is_told_of_for_each_session_that_it_ends() {
+    let site = site();
+    let mut devices = Vec::new();
+    for _ in 0..3 {
+        let device = site.logged_in("alice").await;
+        let login = async |session: Session| session.login(Login::new("alice").stamp("old"));
+        ask(&device, login).await.unwrap();
+        let id = ask(&device, async |session| session.id().unwrap()).await;
+        devices.push((device, id));
+    }
+    site.words().await;
+    // It is checked with what nobody has told the sessions of: what is read anew in between takes nothing back.
+    ask(&devices[0].0, async |session| {
+        assert!(session.check_stamp("new").is_err());
+        session.reload().await.unwrap();
+    })
+    .await;
+    let told = site.words().await;
+    assert_eq!(told, ["resumed", "destroyed credential"]);
+    let change = async |session: Session| session.credential_changed("new").await;
+    assert_eq!(ask(&devices[1].0, change).await.unwrap(), 1);
+    let events = site.events().await;
+    let revoked = events
+        .iter()
+        .find(|event| event.kind == EventKind::Revoked(Revocation::Credential));
+    assert_eq!(revoked.unwrap().session, Some(devices[2].1));
+    // A logout is a logout all the same.
+    ask(&devices[1].0, async |session| {
+        assert!(session.check_stamp("newer").is_err());
+        session.logout()
+    })
+    .await
+    .unwrap();
+    assert_eq!(site.words().await, ["resumed", "destroyed logout"]);
+}
+
+#[tokio::test]
+async fn a_session_that_is_one_too_many_is_told_of() {
+    let site = site_with(|layer| layer.max_sessions_per_user(1, BeyondLimit::EvictOldest));
+    let first = site.logged_in("alice").await;
+    let id = ask(&first, async |session| session.id().unwrap()).await;
+    site.clock.advance(MINUTE);
+    site.events().await;
+    site.logged_in("alice").await;
+    let events = site.events().await;
+    let names: Vec<_> = events.iter().map(super::witness::words).collect();
+    assert_eq!(names, ["created login", "revoked limit"]);
+    assert_eq!(events[1].session, Some(id));
+    assert_eq!(events[1].user.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn a_login_that_is_not_carried_out_is_told_of() {
+    let site = site_with(|layer| layer.max_sessions_per_user(1, BeyondLimit::Refuse));
+    site.logged_in("alice").await;
+    site.clock.advance(MINUTE);
+    site.events().await;
+    site.device()
+        .visit(async |session| session.login("alice"))
+        .await;
+    let events = site.events().await;
+    assert_eq!(super::witness::words(&events[0]), "login_refused limit");
+    assert_eq!(events[0].user.as_deref(), Some("alice"));
+    let clock = site.clock.clone();
+    site.device()
+        .visit(async move |session| {
+            session.login("bob").unwrap();
+            clock.advance(2 * MINUTE);
+        })
+        .await;
+    assert_eq!(site.words().await, ["login_refused too_late"]);
+}
+
+#[tokio::test]
+async fn a_limit_that_the_record_knows_is_named() {
+    // The store keeps it for longer than it may live: the clocks of two servers differ.
+    let store = MemoryStore::new();
+    let site = site_on(store, tower_keycard::Clock::manual(START), |layer| layer);
+    let device = site.logged_in("alice").await;
+    let at = SystemTime::from(START.plus(DAY));
+    let short = site.device();
+    short
+        .visit(async move |session| {
+            session.set_expiry(at)?;
+            session.login("alice")
+        })
+        .await;
+    site.events().await;
+    site.clock.advance(DAY);
+    look(&short).await;
+    assert_eq!(site.words().await, ["expired instant"]);
+    site.clock.advance(14 * DAY);
+    look(&device).await;
+    let events = site.events().await;
+    assert_eq!(super::witness::words(&events[0]), "expired absolute");
+    assert_eq!(events[0].user.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn a_session_that_the_store_has_dropped_is_unknown() {
+    let site = site();
+    let device = site.logged_in("alice").await;
+    site.events().await;
+    site.clock.advance(DAY);
+    look(&device).await;
+    assert_eq!(site.words().await, ["unknown no_record"]);
+}
+
+#[tokio::test]
+async fn cards_that_open_nothing_are_told_of_with_what_is_known_of_them() {
+    let site = site();
+    let device = site.logged_in("alice").await;
+    let old = device.cookie().unwrap();
+    device.visit(async |session| session.cycle_id()).await;
+    site.events().await;
+
+    // Whose session it was for, its user is to learn.
+    let told = async |cookie: &str| {
+        look(&site.with_cookie(cookie)).await;
+        let events = site.events().await;
+        assert_eq!(events.len(), 1);
+        let user = events[0].user.as_deref().unwrap_or("nobody");
+        format!("{}: {user}", super::witness::words(&events[0]))
+    };
+    assert_eq!(told(&old).await, "stale late: alice");
+    site.clock.advance(MINUTE);
+    assert_eq!(told(&old).await, "stale old: alice");
+
+    let (name, card) = old.split_once('=').unwrap();
+    let guessed = format!("{name}={}{}", &card[..20], "A".repeat(24));
+    assert_eq!(told(&guessed).await, "unknown wrong_verifier: alice");
+    look(&site.with_cookie(&format!("{name}={}", "A".repeat(44)))).await;
+    let events = site.events().await;
+    assert_eq!(super::witness::words(&events[0]), "unknown no_record");
+    assert_eq!(events[0].session.unwrap().as_str(), "A".repeat(20));
+    assert!(events[0].user.is_none() && events[0].client.is_some());
+
+    look(&site.with_cookie(&format!("{name}=short"))).await;
+    assert_eq!(site.words().await, ["malformed"]);
+    let two = format!("{name}={}; {old}", "A".repeat(44));
+    look(&site.with_cookie(&two)).await;
+    assert_eq!(site.words().await, ["ambiguous"]);
+
+    let dead = device.cookie().unwrap();
+    device.visit(async |session| session.logout()).await;
+    site.events().await;
+    look(&site.with_cookie(&dead)).await;
+    assert_eq!(site.words().await, ["stale deleted"]);
+}
+
+#[tokio::test]
+async fn writers_that_meet_and_writers_that_lose_are_told_of() {
+    let site = site();
+    let device = site.logged_in("alice").await;
+    let twin = site.with_cookie(&device.cookie().unwrap());
+    site.events().await;
+    device
+        .visit(async |session| {
+            twin.visit(async |session| session.insert("theirs", 1))
+                .await;
+            session.insert("mine", 1)
+        })
+        .await;
+    let words = site.words().await;
+    assert_eq!(words, ["resumed", "resumed", "conflict"]);
+    let response = device
+        .visit(async |session| {
+            twin.visit(async |session| session.cycle_id()).await;
+            session.insert("mine", 2)
+        })
+        .await;
+    assert_eq!(response.status(), StatusCode::CONFLICT);
+    let events = site.events().await;
+    let names: Vec<_> = events.iter().map(super::witness::words).collect();
+    assert_eq!(
+        names,
+        ["resumed", "resumed", "rotated cycle", "interrupted"]
+    );
+    assert_eq!(events[3].user.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn what_was_written_for_nothing_is_told_of() {
+    let site = site();
+    let device = site.device();
+    let mut service = site
+        .layer
+        .layer(service_fn(async |request: Request<String>| {
+            let session = Session::load(request.extensions()).await.unwrap();
+            session.insert("cart", 1).unwrap();
+            Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+        }));
+    let mut request = device.request();
+    *request.method_mut() = http::Method::POST;
+    let headers = request.headers_mut();
+    headers.insert("sec-fetch-site", "cross-site".parse().unwrap());
+    assert!(!headers.contains_key(COOKIE));
+    service.call(request).await.unwrap();
+    assert_eq!(site.words().await, ["discarded"]);
+}
+
+#[tokio::test]
+async fn an_expiry_that_is_capped_is_told_of() {
+    let site = site();
+    let device = site.logged_in("alice").await;
+    site.events().await;
+    device
+        .visit(async |session| session.set_expiry(15 * DAY))
+        .await;
+    assert_eq!(site.words().await, ["resumed", "expiry_capped"]);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_told_of_with_the_call_and_what_it_means() {
+    let site = site();
+    let phone = site.logged_in("alice").await;
+    let cases = [
+        (
+            Operation::Create,
+            Fault::Full,
+            StoreCall::Create,
+            StoreErrorKind::Full,
+        ),
+        (
+            Operation::Replace,
+            Fault::Refused,
+            StoreCall::Replace,
+            StoreErrorKind::Refused,
+        ),
+        (
+            Operation::Touch,
+            Fault::Unavailable,
+            StoreCall::Touch,
+            StoreErrorKind::Unavailable,
+        ),
+        (
+            Operation::Delete,
+            Fault::Unavailable,
+            StoreCall::Delete,
+            StoreErrorKind::Unavailable,
+        ),
+        (
+            Operation::SessionsOf,
+            Fault::Unavailable,
+            StoreCall::SessionsOf,
+            StoreErrorKind::Unavailable,
+        ),
+        (
+            Operation::DeleteUser,
+            Fault::LostReply,
+            StoreCall::DeleteUser,
+            StoreErrorKind::OutcomeUnknown,
+        ),
+    ];
+    for (operation, fault, call, kind) in cases {
+        site.clock.advance(2 * MINUTE);
+        site.events().await;
+        site.faults.next(operation, fault);
+        match operation {
+            Operation::Create => drop(site.device().visit(async |s| s.insert("cart", 1)).await),
+            Operation::Replace => drop(phone.visit(async |s| s.insert("cart", 1)).await),
+            Operation::Delete => drop(phone.visit(async |s| s.logout()).await),
+            Operation::SessionsOf => drop(site.layer.users().sessions_of("alice").await),
+            Operation::DeleteUser => drop(site.layer.users().end_all("alice").await),
+            _ => look(&phone).await,
+        }
+        let mut events = site.events().await;
+        events.retain(|event| event.kind != EventKind::Resumed);
+        assert_eq!(events.len(), 1, "{operation:?}: {events:?}");
+        assert_eq!(events[0].kind, EventKind::StoreFailed { call, kind });
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_fails_is_told_of() {
+    let site = site();
+    let device = site.logged_in("alice").await;
+    site.events().await;
+    site.faults.next(Operation::Load, Fault::Unavailable);
+    let request = device.request();
+    let mut service = site
+        .layer
+        .layer(service_fn(async |request: Request<String>| {
+            assert!(Session::load(request.extensions()).await.is_err());
+            Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+        }));
+    service.call(request).await.unwrap();
+    let events = site.events().await;
+    let kind = StoreErrorKind::Unavailable;
+    let call = StoreCall::Load;
+    assert_eq!(events[0].kind, EventKind::StoreFailed { call, kind });
+    assert!(events[0].session.is_some());
+}
+
+/// A login whose answer was lost is a login all the same.
+#[tokio::test]
+async fn a_rotation_whose_answer_was_lost_is_told_of_once() {
+    let site = site();
+    let device = site.device();
+    device
+        .visit(async |session| session.insert("cart", 1))
+        .await;
+    site.events().await;
+    site.faults.next(Operation::Replace, Fault::LostReply);
+    device.visit(async |session| session.login("alice")).await;
+    let words = site.words().await;
+    assert_eq!(
+        words,
+        ["resumed", "store_failed outcome_unknown", "rotated login"]
+    );
+}
+
+#[test]
+fn a_commit_that_nobody_can_finish_is_told_of() {
+    let site = site();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let device = runtime.block_on(site.logged_in("alice"));
+    runtime.block_on(site.events());
+    drop(runtime);
+    let mut service = site
+        .layer
+        .layer(service_fn(async |request: Request<String>| {
+            let session = Session::load(request.extensions()).await.unwrap();
+            session.logout().unwrap();
+            std::future::pending::<()>().await;
+            Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+        }));
+    let mut response = Box::pin(service.call(device.request()));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(response.as_mut().poll(&mut context).is_pending());
+    // There is no runtime here that could carry out the logout.
+    drop(response);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    assert_eq!(runtime.block_on(site.words()), ["resumed", "abandoned"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_of() {
+    use crate::support::redis_server::RedisServer;
+    use tower_keycard::RedisStore;
+    let server = RedisServer::start();
+    let store = RedisStore::connect(server.url()).await.unwrap();
+    let site = site_on(store, tower_keycard::Clock::system(), |layer| layer);
+    let device = site.logged_in("alice").await;
+    let cookie = device.cookie().unwrap();
+    let (_, card) = cookie.split_once('=').unwrap();
+    site.events().await;
+    let key = format!("keycard:__Host-id:{}", &card[..20]);
+    for (value, told) in [("{}", "unreadable"), ("\u{f}", "stale future_format")] {
+        server.cli(&["SET", &key, value]);
+        look(&device).await;
+        device.set_cookie(Some(cookie.clone()));
+        assert_eq!(site.words().await, [told]);
+    }
+}
+
+#[tokio::test]
+async fn an_end_is_told_of_also_where_nothing_was_left_to_end() {
+    let site = site();
+    let id = "A".repeat(20).parse::<SessionId>().unwrap();
+    site.layer.users().end(id).await.unwrap();
+    assert_eq!(site.words().await, ["revoked administrator"]);
+}

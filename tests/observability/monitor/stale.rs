@@ -1,0 +1,172 @@
+//! A card that was rotated out comes once more.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tower_keycard::monitor::{Monitor, Response, Signal};
+use tower_keycard::store::{
+    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+};
+use tower_keycard::{Clock, MemoryStore};
+
+use super::shop::{Device, MINUTE, START, Shop, shop, shop_on};
+
+const STALE: &str = "suspected stale_card";
+
+/// A device whose card was rotated, and another that still has the old one.
+async fn copied(shop: &Shop) -> (Device, Device) {
+    let mut device = shop.logged_in().await;
+    let copy = device.clone();
+    let rotate = shop.visit(&mut device, async |session| session.cycle_id());
+    rotate.await.unwrap().unwrap();
+    shop.events().await;
+    (device, copy)
+}
+
+#[tokio::test]
+async fn within_the_minute_after_a_rotation_an_old_card_means_nothing() {
+    for response in [Response::RequireReauthentication, Response::Revoke] {
+        let shop = shop(Monitor::default().stale_card(response));
+        let (mut device, mut tab) = copied(&shop).await;
+        shop.clock.advance(MINUTE - Duration::from_millis(1));
+        assert_eq!(shop.user(&mut tab).await, None);
+        assert_eq!(shop.events().await, ["stale late"]);
+        assert!(shop.is_fresh(&mut device).await);
+    }
+}
+
+#[tokio::test]
+async fn later_it_is_reported_once_and_harms_nobody_by_default() {
+    let shop = shop(Monitor::default());
+    let (mut device, copy) = copied(&shop).await;
+    shop.clock.advance(MINUTE);
+    for _ in 0..2 {
+        assert_eq!(shop.user(&mut copy.clone()).await, None);
+    }
+    let expected = ["stale old", "suspected stale_card report", "stale old"];
+    assert_eq!(shop.events().await, expected);
+    assert!(shop.is_fresh(&mut device).await);
+}
+
+#[tokio::test]
+async fn the_session_has_to_be_proved_anew_or_ends_where_that_is_wanted() {
+    let ask = shop(Monitor::default().stale_card(Response::RequireReauthentication));
+    let (mut device, mut copy) = copied(&ask).await;
+    ask.clock.advance(MINUTE);
+    ask.user(&mut copy).await;
+    let expected = [
+        "stale old".to_owned(),
+        format!("{STALE} require_reauthentication"),
+    ];
+    assert_eq!(ask.events().await, expected);
+    assert!(!ask.is_fresh(&mut device).await);
+    assert_eq!(ask.user(&mut device).await.as_deref(), Some("alice"));
+
+    let end = shop(Monitor::default().stale_card(Response::Revoke));
+    let (mut device, mut copy) = copied(&end).await;
+    end.clock.advance(MINUTE);
+    end.user(&mut copy).await;
+    let events = end.events().await;
+    assert_eq!(
+        events[1..],
+        [format!("{STALE} revoke"), "revoked monitor".to_owned()]
+    );
+    assert_eq!(end.user(&mut device).await, None);
+}
+
+#[tokio::test]
+async fn where_it_is_not_looked_for_it_is_an_event_like_any_other() {
+    let shop = shop(Monitor::default().without(Signal::StaleCard));
+    let (_, mut copy) = copied(&shop).await;
+    shop.clock.advance(MINUTE);
+    shop.user(&mut copy).await;
+    assert_eq!(shop.events().await, ["stale old"]);
+}
+
+/// Says of each record that it remains for so long, as a store does whose word is a clock's that was wrong.
+#[derive(Clone)]
+struct Misjudging {
+    store: MemoryStore,
+    remaining: Arc<Mutex<Option<Duration>>>,
+    key: Arc<Mutex<Option<RecordKey>>>,
+}
+
+impl SessionStore for Misjudging {
+    fn prefix(&self) -> &str {
+        self.store.prefix()
+    }
+
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        *self.key.lock().unwrap() = Some(key.clone());
+        let said = *self.remaining.lock().unwrap();
+        Ok(match (self.store.load(key).await?, said) {
+            (Loaded::Record { record, .. }, Some(remaining)) => {
+                Loaded::Record { record, remaining }
+            }
+            (loaded, _) => loaded,
+        })
+    }
+
+    async fn create(
+        &self,
+        key: &RecordKey,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Created, StoreError> {
+        self.store.create(key, record, ttl).await
+    }
+
+    async fn replace(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Replaced, StoreError> {
+        self.store.replace(key, expected, record, ttl).await
+    }
+
+    async fn touch(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        ttl: Duration,
+        prolongs: Option<Binding<'_>>,
+    ) -> Result<bool, StoreError> {
+        self.store.touch(key, expected, ttl, prolongs).await
+    }
+
+    async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
+        self.store.delete(key, user).await
+    }
+}
+
+#[tokio::test]
+async fn a_doubt_neither_ends_a_session_nor_keeps_it_beyond_its_limit_whatever_is_said_to_remain() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    for (said, kept) in [
+        (Duration::ZERO, MINUTE..=MINUTE),
+        (30 * DAY, DAY..=DAY),
+        (DAY / 2, DAY / 2..=DAY / 2),
+    ] {
+        let clock = Clock::manual(START);
+        let store = Misjudging {
+            store: MemoryStore::builder().clock(clock.clone()).build(),
+            remaining: Arc::default(),
+            key: Arc::default(),
+        };
+        let monitor = Monitor::default().stale_card(Response::RequireReauthentication);
+        let shop = shop_on(store.clone(), clock, Some(monitor));
+        let (mut device, mut copy) = copied(&shop).await;
+        shop.clock.advance(MINUTE);
+        *store.remaining.lock().unwrap() = Some(said);
+        assert_eq!(shop.user(&mut copy).await, None);
+        *store.remaining.lock().unwrap() = None;
+        let key = store.key.lock().unwrap().clone().unwrap();
+        match store.store.load(&key).await.unwrap() {
+            Loaded::Record { remaining, .. } => assert!(kept.contains(&remaining), "{remaining:?}"),
+            other => panic!("{other:?}"),
+        }
+        assert!(!shop.is_fresh(&mut device).await);
+    }
+}

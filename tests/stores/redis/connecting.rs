@@ -1,0 +1,156 @@
+//! Who is let in, to what, and what is said to those who are not.
+
+use super::*;
+use crate::fake_server::FakeServer;
+use crate::support::redis_server::RedisServer;
+use tower_keycard::store::{RedisConfig, RedisStoreError};
+
+async fn refused(config: impl Into<RedisConfig>) -> RedisStoreError {
+    let error = RedisStore::connect(config).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused, "{error}");
+    error
+}
+
+#[tokio::test]
+async fn the_password_opens_and_a_wrong_one_is_refused_without_being_repeated() {
+    let server = RedisServer::with_password("s3cret");
+    let store = RedisStore::connect(server.url()).await.unwrap();
+    created(&store, &key(1)).await;
+    let address = format!("redis://127.0.0.1:{}", server.port());
+    for config in [
+        RedisConfig::new(&address),
+        RedisConfig::new(&address).password("wr0ng"),
+        RedisConfig::new(&address)
+            .username("nobody")
+            .password("wr0ng"),
+    ] {
+        let error = refused(config.clone()).await;
+        let shown = format!("{error} {error:?}");
+        assert!(
+            shown.contains("127.0.0.1") && !shown.contains("wr0ng"),
+            "{shown}"
+        );
+        let lazy = RedisStore::lazy(config).unwrap();
+        assert_eq!(
+            lazy.load(&key(1)).await.unwrap_err().kind(),
+            StoreErrorKind::Refused
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_database_number_is_used_and_one_that_is_not_there_is_refused() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(format!("{}/3", server.url()))
+        .await
+        .unwrap();
+    created(&store, &key(1)).await;
+    assert_eq!(server.cli(&["-n", "3", "DBSIZE"]), "1");
+    assert_eq!(server.cli(&["DBSIZE"]), "0");
+    refused(format!("{}/4711", server.url())).await;
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_as_good_as_a_port() {
+    let server = RedisServer::with(&["--unixsocket", "{dir}/socket"]);
+    let path = server.directory().join("socket").display().to_string();
+    for url in [
+        format!("redis+unix://{path}?db=1"),
+        format!("unix://{path}?db=1"),
+    ] {
+        let store = RedisStore::connect(url).await.unwrap();
+        store.delete(&key(1), None).await.unwrap();
+    }
+    assert_eq!(server.cli(&["-n", "1", "DBSIZE"]), "1");
+    let error = RedisStore::connect("redis+unix:///nowhere/socket")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn no_server_is_unavailable_and_says_where_it_was_sought() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let error = RedisStore::connect(format!("redis://:s3cret@127.0.0.1:{port}"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    let shown = error.to_string();
+    assert!(shown.contains(&format!("127.0.0.1:{port}")), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_redis_that_is_too_old_is_told_its_version_and_what_is_needed() {
+    let oldest = FakeServer::before_hello("5.0.14").await;
+    let old = FakeServer::saying("redis", "6.0.20").await;
+    for (server, version) in [(&oldest, "5.0.14"), (&old, "6.0.20")] {
+        let config = RedisConfig::new(server.url()).password("s3cret");
+        let shown = refused(config.clone()).await.to_string();
+        let wanted = format!("needs Redis 6.2 or newer, or Valkey; this server says {version}");
+        assert!(shown.contains(&wanted), "{shown}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+
+        let store = RedisStore::lazy(config).unwrap();
+        let record = sample_record("{}");
+        for _ in 0..2 {
+            let errors = [
+                store.load(&key(1)).await.unwrap_err(),
+                store.create(&key(1), &record, LONG).await.unwrap_err(),
+                store.delete(&key(1), None).await.unwrap_err(),
+            ];
+            for error in errors {
+                assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_valkey_is_new_enough() {
+    let server = FakeServer::saying("valkey", "8.1.0").await;
+    RedisStore::connect(server.url()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_answers_nonsense_is_no_session_store() {
+    let server = FakeServer::start(|_| "HTTP/1.1 400 Bad Request\r\n\r\n".to_owned()).await;
+    let error = RedisStore::connect(server.url()).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+}
+
+#[test]
+fn a_lazy_store_is_made_without_a_runtime_and_without_a_server() {
+    let store = RedisStore::lazy("redis://:s3cret@127.0.0.1:1").unwrap();
+    assert!(!format!("{store:?}").contains("s3cret"));
+    let error = RedisStore::lazy("redis:/:s3cret@127.0.0.1").unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+}
+
+#[test]
+fn a_store_outlives_the_runtime_that_its_connection_was_made_on() {
+    let server = RedisServer::start();
+    let store = RedisStore::lazy(server.url()).unwrap();
+    for number in 0..3 {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (record, _) = support::eventually("the store is back", async || {
+                let record = sample_record("{}");
+                store
+                    .create(&key(number), &record, LONG)
+                    .await
+                    .ok()
+                    .map(|_| record)
+            })
+            .await;
+            assert!(loaded(&store, &key(number)).await.0.revision() == record.revision());
+        });
+    }
+}

@@ -1,0 +1,209 @@
+//! What the store says of a server that goes away, stands still, or comes back. What visitors get then is in `tests/failures/faults`.
+
+use std::time::Instant;
+
+use super::*;
+use crate::fake_server::{FakeServer, hello};
+use crate::support::eventually;
+use crate::support::redis_server::RedisServer;
+use tower_keycard::store::{RedisConfig, StoreError};
+
+/// What a call may take over its deadline, on a busy machine.
+const SLACK: Duration = Duration::from_millis(400);
+const DEADLINE: Duration = Duration::from_millis(200);
+
+fn config(url: impl Into<String>) -> RedisConfig {
+    RedisConfig::new(url).response_timeout(DEADLINE)
+}
+
+/// The error of each kind of call, none of which may take longer than its deadline.
+async fn failures(store: &RedisStore) -> Vec<(&'static str, StoreError)> {
+    let record = sample_record("{}");
+    let (key, revision) = (key(9), record.revision());
+    let mut errors = Vec::new();
+    macro_rules! fails {
+        ($name:literal, $call:expr) => {{
+            let start = Instant::now();
+            errors.push(($name, $call.await.unwrap_err()));
+            let taken = start.elapsed();
+            assert!(taken < DEADLINE + SLACK, "{} took {taken:?}", $name);
+        }};
+    }
+    fails!("load", store.load(&key));
+    fails!("create", store.create(&key, &record, LONG));
+    fails!("replace", store.replace(&key, revision, &record, LONG));
+    fails!("touch", store.touch(&key, revision, LONG, None));
+    fails!("delete", store.delete(&key, None));
+    errors
+}
+
+/// How long it takes until a call succeeds again.
+async fn recovery(store: &RedisStore) -> Duration {
+    let load = async || store.load(&key(1)).await.ok();
+    eventually("the store is back", load).await.1
+}
+
+#[tokio::test]
+async fn of_a_server_that_is_gone_it_is_known_that_nothing_was_sent_to_it() {
+    let mut server = RedisServer::start();
+    let store = RedisStore::connect(config(server.url())).await.unwrap();
+    created(&store, &key(1)).await;
+    server.kill();
+    for (name, error) in failures(&store).await {
+        // The first call may have been on its way; none of the others was.
+        assert!(
+            matches!(
+                error.kind(),
+                StoreErrorKind::Unavailable | StoreErrorKind::OutcomeUnknown
+            ),
+            "{name}: {error:?}"
+        );
+    }
+    for (name, error) in failures(&store).await {
+        assert_eq!(
+            error.kind(),
+            StoreErrorKind::Unavailable,
+            "{name}: {error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_under_load_is_found_within_a_second() {
+    let mut server = RedisServer::start();
+    let store = RedisStore::connect(config(server.url())).await.unwrap();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let callers: Vec<_> = (0..100)
+        .map(|number| {
+            let (store, stop) = (store.clone(), stop.clone());
+            tokio::spawn(async move {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let start = Instant::now();
+                    let _ = store.load(&key(number)).await;
+                    assert!(start.elapsed() < DEADLINE + SLACK);
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            })
+        })
+        .collect();
+    server.kill();
+    eventually("calls fail", async || store.load(&key(1)).await.err()).await;
+    server.restart();
+    let taken = recovery(&store).await;
+    assert!(taken < Duration::from_secs(1), "{taken:?}");
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for caller in callers {
+        caller.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_change_sent_to_a_server_that_stands_still_is_unknown_and_later_ones_are_not_sent() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(config(server.url())).await.unwrap();
+    created(&store, &key(1)).await;
+    server.pause();
+    let start = Instant::now();
+    let error = store
+        .create(&key(2), &sample_record("{}"), LONG)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::OutcomeUnknown, "{error:?}");
+    assert!(start.elapsed() >= DEADLINE, "{:?}", start.elapsed());
+    // The connection was let go; on a new one nothing is sent before the server has answered.
+    for (name, error) in failures(&store).await {
+        assert_eq!(
+            error.kind(),
+            StoreErrorKind::Unavailable,
+            "{name}: {error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn callers_less_patient_than_the_store_do_not_keep_a_dead_connection_in_use() {
+    let server = RedisServer::start();
+    // The store would wait for a minute; those who call it do not.
+    let patient = RedisConfig::new(server.url()).response_timeout(Duration::from_secs(60));
+    let store = RedisStore::connect(patient).await.unwrap();
+    created(&store, &key(1)).await;
+    let clients = || server.cli(&["INFO", "stats"]);
+    let before = received(&clients());
+    server.pause();
+    tokio::time::timeout(DEADLINE, store.load(&key(1)))
+        .await
+        .unwrap_err();
+    server.resume();
+    recovery(&store).await;
+    // The store's new one, and those of `redis-cli` to ask.
+    assert!(received(&clients()) >= before + 2);
+}
+
+fn received(info: &str) -> u64 {
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix("total_connections_received:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_listener_that_never_answers_costs_a_call_no_more_than_its_deadline() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let store = RedisStore::lazy(config(&url)).unwrap();
+    for (name, error) in failures(&store).await {
+        assert_eq!(
+            error.kind(),
+            StoreErrorKind::Unavailable,
+            "{name}: {error:?}"
+        );
+    }
+    let start = Instant::now();
+    let hasty = config(&url).connect_timeout(DEADLINE);
+    let error = RedisStore::connect(hasty).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(error.to_string().contains("does not answer"), "{error}");
+    assert!(start.elapsed() < DEADLINE + SLACK);
+}
+
+#[tokio::test]
+async fn many_calls_that_wait_for_a_connection_wait_for_one() {
+    let attempts = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = attempts.clone();
+    let server = FakeServer::start(move |command| match &command[0][..] {
+        "HELLO" => {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            hello("redis", "7.4.0")
+        }
+        "GET" => "_\r\n".to_owned(),
+        _ => "-ERR\r\n".to_owned(),
+    })
+    .await;
+    let store = RedisStore::lazy(server.url()).unwrap();
+    let calls: Vec<_> = (0..500)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move { store.load(&key(number)).await.unwrap() })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap();
+    }
+    // One to set the protocol, one to ask for the version.
+    assert_eq!(attempts.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn an_attempt_to_connect_goes_on_when_the_call_that_began_it_is_given_up() {
+    let server = RedisServer::start();
+    let store = RedisStore::lazy(RedisConfig::new(server.url())).unwrap();
+    server.pause();
+    tokio::time::timeout(Duration::from_millis(20), store.load(&key(1)))
+        .await
+        .unwrap_err();
+    server.resume();
+    // On the same attempt: one connection was made in all.
+    store.load(&key(1)).await.unwrap();
+    let clients = server.cli(&["CLIENT", "LIST", "TYPE", "normal"]);
+    assert_eq!(clients.lines().count(), 2, "{clients}");
+}

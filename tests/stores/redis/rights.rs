@@ -1,0 +1,134 @@
+//! What the user needs who is documented, and that it needs all of it.
+
+use std::error::Error;
+
+use super::*;
+use crate::support::redis_server::{RedisServer, documented_user};
+use tower_keycard::store::Binding;
+
+const NAMESPACE: &str = "__Host-id";
+
+#[tokio::test]
+async fn a_user_with_the_documented_rights_can_do_everything_in_its_prefix_and_nothing_outside() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(server.restricted()).await.unwrap();
+    everything(&server, &store).await.unwrap();
+    assert_eq!(server.denied(), "", "nothing was denied");
+
+    let config = server.restricted().prefix("other:");
+    let other = RedisStore::connect(config).await.unwrap();
+    let (record, login) = (sample_record("{}"), sample_login("alice", LONG));
+    let (at, revision) = (key(1), record.revision());
+    let denied = [
+        other.load(&at).await.unwrap_err(),
+        other.create(&at, &record, LONG).await.unwrap_err(),
+        other
+            .replace(&at, revision, &record, LONG)
+            .await
+            .unwrap_err(),
+        other.touch(&at, revision, LONG, None).await.unwrap_err(),
+        other.delete(&at, None).await.unwrap_err(),
+        other.create(&at, &login, LONG).await.unwrap_err(),
+        other.sessions_of(NAMESPACE, "alice").await.unwrap_err(),
+        other
+            .delete_user(NAMESPACE, "alice", None)
+            .await
+            .unwrap_err(),
+    ];
+    for error in denied {
+        assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");
+        assert!(!format!("{error:?}").contains(at.id().as_str()));
+    }
+}
+
+#[tokio::test]
+async fn each_of_the_documented_commands_is_needed() {
+    let words = documented_user().split(' ');
+    let rights: Vec<_> = words.filter_map(|word| word.strip_prefix('+')).collect();
+    assert!(rights.contains(&"evalsha"), "{rights:?}");
+    let server = RedisServer::start();
+    for right in rights {
+        server.cli(&["FLUSHALL"]);
+        server.cli(&["SCRIPT", "FLUSH"]);
+        server.cli(&["ACL", "LOG", "RESET"]);
+        let config = server.restricted();
+        server.cli(&["ACL", "SETUSER", "keycard", &format!("-{right}")]);
+        // A command that is missed where its answer does not matter is in the server's log all the same.
+        if let Ok(store) = RedisStore::connect(config).await {
+            let _ = everything(&server, &store).await;
+        }
+        assert!(
+            server.denied().lines().any(|line| line == right),
+            "nobody missed {right}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_ask_for_the_settings_has_its_sessions_all_the_same() {
+    let server = RedisServer::start();
+    let config = server.restricted();
+    server.cli(&["ACL", "SETUSER", "keycard", "-info"]);
+    let store = RedisStore::connect(config).await.unwrap();
+    everything(&server, &store).await.unwrap();
+    let error = store.check().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_database_is_chosen_with_one_right_more() {
+    let server = RedisServer::start();
+    let _ = server.restricted();
+    let config = RedisConfig::new(format!("{}/1", server.url()))
+        .username("keycard")
+        .password("password");
+    let error = RedisStore::connect(config.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused, "{error}");
+    server.cli(&["ACL", "SETUSER", "keycard", "+select"]);
+    let store = RedisStore::connect(config).await.unwrap();
+    created(&store, &key(1)).await;
+    assert_eq!(server.cli(&["-n", "1", "DBSIZE"]), "1");
+}
+
+/// Every call, and every way through each that the server sees another command in.
+async fn everything(server: &RedisServer, store: &RedisStore) -> Result<(), Box<dyn Error>> {
+    let record = sample_record("{}");
+    store.create(&key(1), &record, LONG).await?;
+    let next = sample_revision_of(&record, "{}");
+    let replaced = store.replace(&key(1), record.revision(), &next, LONG).await;
+    ensure("a replace", is_replaced(&replaced?))?;
+    let late = sample_revision_of(&record, "{}");
+    let replaced = store.replace(&key(1), record.revision(), &late, LONG).await;
+    let conflict = matches!(replaced?, Replaced::Conflict(Loaded::Record { .. }));
+    ensure("a conflict", conflict)?;
+    let touched = store.touch(&key(1), next.revision(), LONG, None).await;
+    ensure("a touch", touched?)?;
+    let loaded = store.load(&key(1)).await?;
+    ensure("a record", matches!(loaded, Loaded::Record { .. }))?;
+    for key in [key(2), key(3), key(4)] {
+        let login = sample_login("alice", LONG);
+        store.create(&key, &login, LONG).await?;
+        let (user, life) = ("alice", LONG);
+        let entry = Some(Binding { user, life });
+        let touched = store.touch(&key, login.revision(), LONG, entry).await;
+        ensure("a touch of a login", touched?)?;
+    }
+    store.delete(&key(2), Some("alice")).await?;
+    // An entry that is stale.
+    let (index, stale) = ("keycard:__Host-id:user=alice", key(9).id());
+    server.cli(&["ZADD", index, "9999999999999", stale.as_str()]);
+    let except = Some(key(3).id());
+    for count in [1, 0] {
+        store.sessions_of(NAMESPACE, "alice").await?;
+        let ended = store.delete_user(NAMESPACE, "alice", except).await?;
+        ensure("the other sessions' end", ended.len() == count)?;
+    }
+    let score = server.cli(&["ZSCORE", index, stale.as_str()]);
+    ensure("the stale entry's end", score.is_empty())?;
+    store.delete(&key(1), None).await?;
+    Ok(())
+}
+
+fn ensure(what: &str, so: bool) -> Result<(), Box<dyn Error>> {
+    if so { Ok(()) } else { Err(what.into()) }
+}

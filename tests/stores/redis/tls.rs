@@ -1,0 +1,202 @@
+//! `rediss://`, with an authority of the test's own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::redis_sentinel::Sentinel;
+
+use super::*;
+use crate::support::redis_server::RedisServer;
+use tower_keycard::store::RedisConfig;
+
+fn openssl(directory: &Path, args: &str) {
+    let output = Command::new("openssl")
+        .args(args.split(' '))
+        .current_dir(directory)
+        .output()
+        .unwrap_or_else(|error| {
+            panic!("cannot run openssl ({error}); install it: apt-get install openssl")
+        });
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "openssl {args}: {errors}");
+}
+
+/// An authority, and certificates of it: for a server of these names, and for a client.
+fn certificates(names: &str) -> PathBuf {
+    let directory = RedisServer::new_directory();
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(
+        &directory,
+        &format!("req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=test"),
+    );
+    openssl(
+        &directory,
+        &format!("req {key} -keyout server.key -out server.csr -subj /CN=localhost"),
+    );
+    std::fs::write(directory.join("names"), format!("subjectAltName={names}\n")).unwrap();
+    openssl(
+        &directory,
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.pem",
+    );
+    openssl(
+        &directory,
+        &format!("req {key} -keyout client.key -out client.csr -subj /CN=client"),
+    );
+    openssl(
+        &directory,
+        "x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out client.pem",
+    );
+    directory
+}
+
+/// The server's plain port is only there for the test to talk to it.
+struct TlsServer {
+    server: RedisServer,
+    port: u16,
+}
+
+impl TlsServer {
+    /// With the authority to trust, and with the client's certificate.
+    fn config(&self, url: &str) -> RedisConfig {
+        let file = |name| self.server.directory().join(name);
+        RedisConfig::new(url)
+            .tls_ca_file(file("ca.pem"))
+            .tls_client_cert_files(file("client.pem"), file("client.key"))
+    }
+}
+
+fn start() -> TlsServer {
+    start_with("DNS:localhost", &["--tls-auth-clients", "no"])
+}
+
+fn start_with(names: &str, args: &[&str]) -> TlsServer {
+    let directory = certificates(names);
+    for _ in 0..5 {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let port_text = port.to_string();
+        let mut all = vec![
+            "--tls-port",
+            &port_text,
+            "--tls-cert-file",
+            "{dir}/server.pem",
+            "--tls-key-file",
+            "{dir}/server.key",
+            "--tls-ca-cert-file",
+            "{dir}/ca.pem",
+        ];
+        all.extend(args);
+        let server = RedisServer::in_directory(&directory, &all);
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return TlsServer { server, port };
+        }
+    }
+    panic!("redis-server has no TLS port: it must be built with TLS, as Debian's is");
+}
+
+#[tokio::test]
+async fn a_server_with_a_certificate_of_the_named_authority_is_trusted() {
+    let tls = start();
+    let authority = tls.server.directory().join("ca.pem");
+    let url = format!("rediss://localhost:{}", tls.port);
+    let store = RedisStore::connect(RedisConfig::new(&url).tls_ca_file(&authority))
+        .await
+        .unwrap();
+    let record = created(&store, &key(1)).await;
+    assert_eq!(loaded(&store, &key(1)).await.0.encode(), record.encode());
+    assert_eq!(tls.server.cli(&["DBSIZE"]), "1");
+}
+
+#[tokio::test]
+async fn a_server_that_nobody_vouches_for_is_not_connected_to() {
+    let tls = start();
+    let authority = tls.server.directory().join("ca.pem");
+    let unknown_authority = RedisConfig::new(format!("rediss://localhost:{}", tls.port));
+    let other_name = RedisConfig::new(format!("rediss://127.0.0.1:{}", tls.port));
+    for config in [unknown_authority, other_name.tls_ca_file(authority)] {
+        let error = RedisStore::connect(config).await.unwrap_err();
+        assert!(error.to_string().contains("certificate"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_clients_certificate_is_shown_one() {
+    let tls = start_with("DNS:localhost", &["--tls-auth-clients", "yes"]);
+    let url = format!("rediss://localhost:{}", tls.port);
+    let store = RedisStore::connect(tls.config(&url)).await.unwrap();
+    created(&store, &key(1)).await;
+    assert_eq!(tls.server.cli(&["DBSIZE"]), "1");
+
+    let authority = tls.server.directory().join("ca.pem");
+    let nobody = RedisConfig::new(&url).tls_ca_file(authority);
+    let error = RedisStore::connect(nobody).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+}
+
+#[tokio::test]
+async fn every_node_of_a_cluster_is_connected_to_by_tls_with_a_clients_certificate() {
+    let bus = support::redis_server::free_port().to_string();
+    let args = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+    let tls = ["--tls-cluster", "yes", "--tls-auth-clients", "yes"];
+    let tls = start_with("DNS:localhost", &[args, tls].concat());
+    tls.server.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let ok = async || {
+        tls.server
+            .cli(&["CLUSTER", "INFO"])
+            .contains("state:ok")
+            .then_some(())
+    };
+    support::eventually("the cluster is up", ok).await;
+
+    let url = format!("rediss+cluster://localhost:{}", tls.port);
+    let store = RedisStore::connect(tls.config(&url)).await.unwrap();
+    for number in 0..10 {
+        created(&store, &key(number)).await;
+        loaded(&store, &key(number)).await;
+    }
+    assert_eq!(tls.server.cli(&["DBSIZE"]), "10");
+    let plain = RedisConfig::new(format!("redis+cluster://localhost:{}", tls.port));
+    RedisStore::connect(plain).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn sentinels_and_the_primary_they_name_are_connected_to_by_tls() {
+    let names = "DNS:localhost,IP:127.0.0.1";
+    let tls = start_with(names, &["--tls-auth-clients", "yes"]);
+    let directory = tls.server.directory().to_str().unwrap();
+    let sentinel = Sentinel::watching(tls.port, |port| {
+        format!(
+            "port 0\ntls-port {port}\ntls-replication yes\ntls-auth-clients yes\n\
+             tls-cert-file {directory}/server.pem\ntls-key-file {directory}/server.key\n\
+             tls-ca-cert-file {directory}/ca.pem\nsentinel monitor keycard 127.0.0.1 {} 1\n",
+            tls.port
+        )
+    });
+    let url = format!("rediss+sentinel://localhost:{}/keycard", sentinel.port());
+    let store = RedisStore::connect(tls.config(&url)).await.unwrap();
+    created(&store, &key(1)).await;
+    assert_eq!(tls.server.cli(&["DBSIZE"]), "1");
+}
+
+#[test]
+fn half_a_clients_certificate_or_none_where_the_file_says_so_is_refused() {
+    let directory = certificates("DNS:localhost");
+    let file = |name| directory.join(name);
+    let refused = |certificate, key| {
+        let config = RedisConfig::new("rediss://localhost");
+        let config = config.tls_client_cert_files(file(certificate), file(key));
+        RedisStore::lazy(config).unwrap_err().to_string()
+    };
+    assert!(refused("client.pem", "missing").contains("tls_client_key_file"));
+    assert!(refused("client.key", "client.key").contains("tls_client_cert_file"));
+    let problem = refused("client.pem", "client.pem");
+    assert!(problem.contains("no PEM private key"), "{problem}");
+    let json = r#"{"url": "rediss://h", "tls_client_key_file": "k"}"#;
+    let half: RedisConfig = serde_json::from_str(json).unwrap();
+    let problem = RedisStore::lazy(half).unwrap_err().to_string();
+    assert!(problem.contains("need each other"), "{problem}");
+    std::fs::remove_dir_all(directory).unwrap();
+}

@@ -1,6 +1,6 @@
-//! The shortest useful program: every visitor has a counter of their own.
+//! The shortest useful program: each visitor has a counter of their own.
 //!
-//! `cargo run --example counter`, then reload <http://127.0.0.1:3000>. Another port: `PORT=8080`.
+//! Run `cargo run --example counter`, then reload <http://127.0.0.1:3000>. To use another port, set `PORT=8080`.
 
 use std::error::Error;
 use std::io::Write;
@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 use tower_keycard::{MemoryStore, Session, SessionError, SessionLayer};
 
 async fn count(session: Session) -> Result<String, SessionError> {
-    let visits: u32 = session.update("visits", |n: Option<u32>| n.unwrap_or(0) + 1)?;
-    Ok(format!("visit {visits}\n"))
+    let count: u32 = session.update("count", |n: Option<u32>| n.unwrap_or(0) + 1)?;
+    Ok(format!("page view {count}\n"))
 }
 
 #[tokio::main]

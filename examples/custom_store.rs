@@ -1,4 +1,4 @@
-//! A session store of one's own, put through the contract's suite:
+//! A session store of your own, and a run of the suite that checks the store contract:
 //! `cargo run --example custom_store --features testing`
 
 use std::collections::HashMap;
@@ -6,23 +6,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
-use tower_keycard::store::conformance::{RealTime, Report, suite};
+use tower_keycard::store::testing::conformance::{RealTime, Report, suite};
 use tower_keycard::store::{
-    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
-    TOMBSTONE_LIFETIME,
+    Created, IndexEntry, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    TOMBSTONE_LIFETIME, Write,
 };
 
-/// Bytes, and until when they count. (In production, something has to free those that do not any more.)
+/// The bytes of a record, and when they expire. (In production, something has to free the expired ones.)
 type Map = HashMap<RecordKey, (Vec<u8>, Instant)>;
 #[derive(Clone, Default)]
 struct MapStore(Arc<Mutex<Map>>);
 
 #[rustfmt::skip]
-fn look(map: &Map, key: &RecordKey) -> Loaded {
+fn find(map: &Map, key: &RecordKey) -> Loaded {
     match map.get(key) {
         Some((bytes, until)) if *until > Instant::now() => match Record::decode(bytes.clone()) {
             _ if bytes == Record::TOMBSTONE => Loaded::Tombstone,
-            Ok(record) => Loaded::Record { record, remaining: until.duration_since(Instant::now()) },
+            Ok(record) => Loaded::Record { record, remaining: until.duration_since(Instant::now()), stale: false },
             Err(error) => Loaded::Unreadable(error),
         },
         _ => Loaded::Absent,
@@ -30,35 +30,35 @@ fn look(map: &Map, key: &RecordKey) -> Loaded {
 }
 
 fn put(map: &mut Map, key: &RecordKey, bytes: Vec<u8>, ttl: Duration) {
-    let years = Duration::from_secs(10 * 365 * 24 * 60 * 60); // A TTL may be larger than any time.
+    let years = Duration::from_secs(10 * 365 * 24 * 60 * 60); // A TTL may be too large to add to a time.
     map.insert(key.clone(), (bytes, Instant::now() + ttl.min(years)));
 }
 
-#[rustfmt::skip] // A signature is a line.
+#[rustfmt::skip] // Each signature on one line.
 impl SessionStore for MapStore {
     fn prefix(&self) -> &str { "map:" }
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        Ok(look(&*self.0.lock().await, key))
+        Ok(find(&*self.0.lock().await, key))
     }
-    async fn create(&self, key: &RecordKey, record: &Record, ttl: Duration) -> Result<Created, StoreError> {
+    async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
         let mut map = self.0.lock().await;
-        let Loaded::Absent = look(&map, key) else { return Ok(Created::Exists) };
-        put(&mut map, key, record.encode(), ttl);
+        let Loaded::Absent = find(&map, key) else { return Ok(Created::Exists) };
+        put(&mut map, key, write.record.encode(), write.ttl);
         Ok(Created::Created)
     }
-    async fn replace(&self, key: &RecordKey, expected: Revision, record: &Record, ttl: Duration) -> Result<Replaced, StoreError> {
+    async fn replace(&self, key: &RecordKey, expected: Revision, write: &Write<'_>) -> Result<Replaced, StoreError> {
         let mut map = self.0.lock().await;
-        match look(&map, key) {
-            // It was sent twice, and arrived the first time.
-            Loaded::Record { record: kept, .. } if kept.includes(record.revision()) => {}
-            Loaded::Record { record: kept, .. } if kept.revision() == expected => put(&mut map, key, record.encode(), ttl),
+        match find(&map, key) {
+            // The call was sent twice, and the first one arrived.
+            Loaded::Record { record, .. } if record.includes(write.record.revision()) => {}
+            Loaded::Record { record, .. } if record.revision() == expected => put(&mut map, key, write.record.encode(), write.ttl),
             other => return Ok(Replaced::Conflict(other)),
         }
         Ok(Replaced::Replaced)
     }
-    async fn touch(&self, key: &RecordKey, expected: Revision, ttl: Duration, _: Option<Binding<'_>>) -> Result<bool, StoreError> {
+    async fn touch(&self, key: &RecordKey, expected: Revision, ttl: Duration, _: Option<IndexEntry<'_>>) -> Result<bool, StoreError> {
         let mut map = self.0.lock().await;
-        let Loaded::Record { record, .. } = look(&map, key) else { return Ok(false) };
+        let Loaded::Record { record, .. } = find(&map, key) else { return Ok(false) };
         let found = record.revision() == expected;
         if found { put(&mut map, key, record.encode(), ttl) }
         Ok(found)

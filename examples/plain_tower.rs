@@ -1,6 +1,7 @@
-//! Sessions without axum: a Tower service behind hyper.
+//! Sessions without axum: a Tower service on hyper.
 //!
-//! `cargo run --example plain_tower --no-default-features`, then reload <http://127.0.0.1:3000>. Another port: `PORT=8080`.
+//! Run `cargo run --example plain_tower --no-default-features`, then reload <http://127.0.0.1:3000>. To use another port, set
+//! `PORT=8080`.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -20,15 +21,15 @@ use tower_keycard::{MemoryStore, Session, SessionLayer};
 async fn count(request: Request<Incoming>) -> Result<String, Box<dyn Error + Send + Sync>> {
     let (parts, _body) = request.into_parts();
     let session: Session = Session::load(&parts.extensions).await?;
-    let visits = session.update("visits", |n: Option<u32>| n.unwrap_or(0) + 1)?;
-    Ok(format!("visit {visits}\n"))
+    let count = session.update("count", |n: Option<u32>| n.unwrap_or(0) + 1)?;
+    Ok(format!("page view {count}\n"))
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn respond(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::default();
     match count(request).await {
         Ok(text) => *response.body_mut() = Full::from(text),
-        // What went wrong is nothing the client should read.
+        // The client must not see the details of an error.
         Err(_) => *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE,
     }
     Ok(response)
@@ -38,7 +39,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
 async fn main() -> Result<(), Box<dyn Error>> {
     let service = ServiceBuilder::new()
         .layer(SessionLayer::new(MemoryStore::new()))
-        .service_fn(answer);
+        .service_fn(respond);
 
     let port: u16 = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;

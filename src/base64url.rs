@@ -1,9 +1,10 @@
-//! base64url without padding (RFC 4648, section 5), of bytes by the three: no spare bits, so every text is of one value only.
+//! base64url without padding (RFC 4648, section 5), for lengths divisible by three: there are no spare bits, so every text
+//! stands for one value only.
 
 /// RFC 4648, section 5.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// For each byte, whether it is one of them.
+/// For each byte, whether it is in the alphabet.
 static IN_ALPHABET: [bool; 256] = {
     let mut known = [false; 256];
     let mut at = 0;
@@ -14,14 +15,14 @@ static IN_ALPHABET: [bool; 256] = {
     known
 };
 
-/// Whether all of it is of the alphabet.
+/// Whether all bytes are in the alphabet.
 pub(crate) fn is_base64url(bytes: &[u8]) -> bool {
-    // To the end, whatever is found on the way, which is faster than to look for a way out at each byte.
+    // Without an early return: reading to the end is faster than a branch at each byte.
     let known = |all, byte: &u8| all & IN_ALPHABET[usize::from(*byte)];
     bytes.iter().fold(true, known)
 }
 
-/// Writes every three bytes as four characters.
+/// Encodes each three bytes as four characters.
 pub(crate) fn encode(bytes: &[u8], text: &mut [u8]) {
     debug_assert_eq!(bytes.len() / 3 * 4, text.len());
     let (threes, fours) = (bytes.as_chunks().0, text.as_chunks_mut().0);
@@ -32,7 +33,7 @@ pub(crate) fn encode(bytes: &[u8], text: &mut [u8]) {
     }
 }
 
-/// Reads every four characters as three bytes; `None` if the text is not of exactly that length and alphabet.
+/// Decodes each four characters to three bytes. `None` if the text does not have exactly this length and alphabet.
 pub(crate) fn decode(text: &[u8], bytes: &mut [u8]) -> Option<()> {
     if !text.len().is_multiple_of(4) || text.len() / 4 * 3 != bytes.len() {
         return None;

@@ -1,20 +1,16 @@
-//! Who sent a request, as far as the application says so.
+//! What the application knows of the client that sent a request.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use http::request::Parts;
-use sha2::{Digest, Sha256};
+use crate::digest::digest;
 
-use crate::event;
-use crate::monitor::Browser;
-
-/// What is known of the client that sent a request: shown in events, and in a user's list of devices.
+/// What is known of the client that sent a request. Events and a user's list of devices show it.
 ///
-/// The layer looks at no address and no header by itself: behind a proxy only the application knows which of them to
-/// believe. It says so by [`SessionLayerBuilder::client`](crate::SessionLayerBuilder::client).
+/// The layer reads no address and no header by itself: behind a proxy, only the application knows which of them it can
+/// trust. Give the layer a function that returns them:
+/// [`SessionLayerBuilder::client`](crate::middleware::SessionLayerBuilder::client).
 ///
 /// ```
 /// use std::net::IpAddr;
@@ -38,90 +34,92 @@ pub struct ClientFacts {
 }
 
 impl ClientFacts {
-    /// How long a description may be, in bytes. What is beyond is cut.
+    /// The largest length of a description, in bytes. A longer description is cut.
     pub const MAX_DESCRIPTION: usize = 200;
 
-    /// Nothing is known.
+    /// Facts of a client of which nothing is known.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Where the request came from: the visitor's own address, not that of a proxy.
+    /// Sets the address from which the request came: the client's own, not that of a proxy.
     #[must_use]
     pub fn with_address(mut self, address: impl Into<Option<IpAddr>>) -> Self {
         self.address = address.into();
         self
     }
 
-    /// What a user knows the client by, such as "Firefox on Linux". It may come from a header: control characters and what
-    /// reverses the direction of text are left out, and it is cut at [`MAX_DESCRIPTION`](Self::MAX_DESCRIPTION) bytes.
-    /// Escape it in HTML as any text of a stranger.
+    /// Sets a description by which the user recognizes the client, such as "Firefox on Linux".
+    ///
+    /// The description may come from a header. Control characters and characters that reverse the direction of text are left
+    /// out, and it is cut at [`MAX_DESCRIPTION`](Self::MAX_DESCRIPTION) bytes. Escape it in HTML, like any untrusted text.
     #[must_use]
     pub fn with_description(mut self, description: impl AsRef<str>) -> Self {
-        let text = presentable(description.as_ref());
+        let text = sanitized(description.as_ref());
         self.description = (!text.is_empty()).then(|| text.into());
         self
     }
 
-    /// What is to stay the same for as long as a session lives.
+    /// Sets the fingerprint, which should stay the same for as long as a session lives.
     #[must_use]
     pub fn with_fingerprint(mut self, fingerprint: ClientFingerprint) -> Self {
         self.fingerprint = Some(fingerprint);
         self
     }
 
-    /// Where the request came from.
+    /// The address from which the request came.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.address
     }
 
-    /// What a user knows the client by.
+    /// The description by which the user recognizes the client.
     #[must_use]
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
     }
 
-    /// The description, as a record keeps it.
+    /// The description, as a record stores it.
     pub(crate) fn shared_description(&self) -> Option<Arc<str>> {
         self.description.clone()
     }
 
-    /// What is to stay the same for as long as a session lives.
+    /// The fingerprint, which should stay the same for as long as a session lives.
     #[must_use]
     pub fn fingerprint(&self) -> Option<&ClientFingerprint> {
         self.fingerprint.as_ref()
     }
 }
 
-/// `text` as one line of plain text that is not too long.
-fn presentable(text: &str) -> String {
+/// Returns `text` as one line of plain text, at most [`ClientFacts::MAX_DESCRIPTION`] bytes long.
+fn sanitized(text: &str) -> String {
     let mut line = String::new();
-    for shown in text.trim().chars().filter(|c| !disguises(*c)) {
-        if line.len() + shown.len_utf8() > ClientFacts::MAX_DESCRIPTION {
+    for c in text.trim().chars().filter(|c| !is_unsafe_to_show(*c)) {
+        if line.len() + c.len_utf8() > ClientFacts::MAX_DESCRIPTION {
             break;
         }
-        line.push(shown);
+        line.push(c);
     }
     line.truncate(line.trim_end().len());
     line
 }
 
-/// Whether a character ends a line, or makes text look like another: control characters, line and paragraph separators,
-/// and what reverses the direction of text (Unicode Standard Annex 9, section 2).
-fn disguises(c: char) -> bool {
+/// Whether a character ends a line, or makes text look like other text: control characters, line and paragraph separators,
+/// and characters that reverse the direction of text (Unicode Standard Annex 9, section 2).
+fn is_unsafe_to_show(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// What is to stay the same from one request of a session to the next, if the same client sends them: the network it is in,
-/// the family of its browser. What belongs to it is the application's choice.
+/// The properties of a client that stay the same from one request of a session to the next, such as its network and the
+/// family of its browser. You choose which properties belong to it.
 ///
-/// A hash of its parts, which are not kept. Two are the same if their parts are, in the same order.
+/// A fingerprint is a hash of its parts. The parts themselves are not stored. Two fingerprints are equal if their parts are
+/// equal and in the same order.
 ///
 /// ```
-/// use tower_keycard::ClientFingerprint;
+/// use tower_keycard::monitor::ClientFingerprint;
 ///
 /// let home = ClientFingerprint::new(["192.0.2.0/24", "firefox"]);
 /// assert_eq!(home, ClientFingerprint::new(["192.0.2.0/24", "firefox"]));
@@ -131,17 +129,9 @@ fn disguises(c: char) -> bool {
 pub struct ClientFingerprint([u8; 32]);
 
 impl ClientFingerprint {
-    /// The fingerprint that these parts make.
+    /// The fingerprint of these parts.
     pub fn new(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(b"tower-keycard client");
-        for part in parts {
-            let part = part.as_ref();
-            // With its length, so that no two lists of parts read the same.
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        Self(hash.finalize().into())
+        Self(digest("tower-keycard client", parts))
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {
@@ -149,41 +139,10 @@ impl ClientFingerprint {
     }
 }
 
-/// Shows nothing: whoever knows what the parts may be can find out by trying.
+/// Shows nothing: a reader who knows the possible parts could find the right ones by trying them.
 impl fmt::Debug for ClientFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ClientFingerprint").finish_non_exhaustive()
-    }
-}
-
-/// The application's function that says who sent a request.
-#[derive(Clone)]
-pub(crate) struct Recognition(Arc<dyn Fn(&Parts) -> ClientFacts + Send + Sync>);
-
-impl Recognition {
-    pub(crate) fn new(recognise: impl Fn(&Parts) -> ClientFacts + Send + Sync + 'static) -> Self {
-        Self(Arc::new(recognise))
-    }
-
-    /// Who it is where the application does not say, and a monitor asks: by the `User-Agent` alone, since only the application
-    /// knows whose address it sees.
-    pub(crate) fn by_browser() -> Self {
-        Self::new(|request| {
-            let browser = Browser::of(&request.headers).to_string();
-            let fingerprint = ClientFingerprint::new([&browser]);
-            ClientFacts::new()
-                .with_description(browser)
-                .with_fingerprint(fingerprint)
-        })
-    }
-
-    /// What the application says of the request; nothing where it panics, which is no fault of the request.
-    pub(crate) fn facts(&self, request: &Parts) -> Option<Arc<ClientFacts>> {
-        let facts = catch_unwind(AssertUnwindSafe(|| Arc::new((self.0)(request)))).ok();
-        if facts.is_none() {
-            event::hook_panicked("client");
-        }
-        facts
     }
 }
 
@@ -218,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_tells_its_parts_apart_and_shows_none() {
+    fn a_fingerprint_distinguishes_its_parts_and_shows_none() {
         let of = |parts: &[&str]| ClientFingerprint::new(parts);
         assert_eq!(of(&["ab", "c"]), of(&["ab", "c"]));
         for other in [
@@ -231,5 +190,18 @@ mod tests {
             assert_ne!(of(&["ab", "c"]), of(other));
         }
         assert_eq!(format!("{:?}", of(&["192.0.2.0"])), "ClientFingerprint(..)");
+    }
+
+    /// Records keep it, hashed once more: a change would make every client look like another one.
+    #[test]
+    fn a_fingerprint_is_sha_256_over_length_prefixed_parts() {
+        let fingerprint = ClientFingerprint::new(["192.0.2.0/24", "firefox"]);
+        // By Python's `hashlib`: the purpose and each part, each after its length in eight bytes.
+        let expected: [u8; 32] = [
+            0x53, 0x5a, 0x0d, 0xba, 0x77, 0x8a, 0xc9, 0x36, 0x72, 0x86, 0xe3, 0x20, 0x00, 0x4b,
+            0x2b, 0x99, 0xdc, 0x97, 0x8d, 0x62, 0xbe, 0x0f, 0x26, 0x71, 0x0f, 0x0d, 0x30, 0xb0,
+            0xf8, 0x9d, 0x18, 0x2d,
+        ];
+        assert_eq!(fingerprint.as_bytes(), &expected);
     }
 }

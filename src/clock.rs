@@ -1,4 +1,4 @@
-//! Time as an input: what the clock says, and a point on it.
+//! The current time as an input: clocks and timestamps.
 
 use std::fmt;
 use std::num::NonZero;
@@ -7,18 +7,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A point in time: whole milliseconds since the Unix epoch.
 ///
-/// Differences saturate, so that a clock that steps back never panics and never yields a negative age.
+/// Differences saturate: if a clock steps back, nothing panics and no age is negative.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(
-    /// One more than the milliseconds, so that an `Option` of it takes no more room.
+    /// One more than the milliseconds, so that an `Option` of it takes no extra space.
     NonZero<u64>,
 );
 
 impl Timestamp {
-    /// The largest time a record can hold (48 bits of milliseconds: the year 10889).
+    /// The latest time that a record can store (48 bits of milliseconds: the year 10889).
     pub const MAX: Self = Self::from_millis(u64::MAX);
 
-    /// A time from milliseconds since the Unix epoch, capped at [`Timestamp::MAX`].
+    /// The time that is this many milliseconds after the Unix epoch, capped at [`Timestamp::MAX`].
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         let longest = (1 << 48) - 1;
@@ -26,19 +26,19 @@ impl Timestamp {
         Self(NonZero::<u64>::MIN.saturating_add(millis))
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// The milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0.get() - 1
     }
 
-    /// How long ago `earlier` was; zero if it is not earlier.
+    /// The duration from `earlier` to this time. Zero if `earlier` is not earlier.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.as_millis().saturating_sub(earlier.as_millis()))
     }
 
-    /// This time and `duration` later, capped at [`Timestamp::MAX`].
+    /// The time that is `duration` later, capped at [`Timestamp::MAX`].
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let millis = duration.as_secs().saturating_mul(1000);
@@ -48,7 +48,7 @@ impl Timestamp {
 }
 
 impl Timestamp {
-    /// This time and `duration` earlier, at the Unix epoch at the earliest.
+    /// The time that is `duration` earlier, but not before the Unix epoch.
     pub(crate) fn minus(self, duration: Duration) -> Self {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Self::from_millis(self.as_millis().saturating_sub(millis))
@@ -74,7 +74,13 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// Where the time comes from: the system's clock, or one that a test moves by hand.
+/// How far apart the clocks of the application's servers may be. The absolute limit is a time by such a clock. So a server
+/// with a slow clock may keep a session a little longer than the server that indexed it expected.
+pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
+
+/// The source of the time: the system's clock, or a clock that a test moves by hand.
+///
+/// Give it to the layer with [`SessionLayerBuilder::clock`](crate::middleware::SessionLayerBuilder::clock).
 #[derive(Clone, Default)]
 pub struct Clock(Source);
 
@@ -94,13 +100,13 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock of the application's own. It is asked often, also while a session is locked: it must be quick, and touch none.
+    /// A clock of your own. It is read often, also while a session is locked: it must be fast, and it must not use a session.
     pub fn from_fn(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Source::Function(Arc::new(now)))
     }
 
-    /// A clock that stands still at `start`, a [`Timestamp`] or a [`SystemTime`], until [`advance`](Clock::advance) moves it;
-    /// clones share it.
+    /// A clock for tests. It stands still at `start`, a [`Timestamp`] or a [`SystemTime`], until you call
+    /// [`advance`](Clock::advance) or [`set`](Clock::set). Clones share the time.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn manual(start: impl Into<Timestamp>) -> Self {
@@ -110,13 +116,13 @@ impl Clock {
         ))))
     }
 
-    /// Moves a [`manual`](Clock::manual) clock forward, for all its clones; any other clock stays as it is.
+    /// Moves a [`manual`](Clock::manual) clock and all its clones forward. Does nothing to any other clock.
     #[cfg(any(test, feature = "testing"))]
     pub fn advance(&self, by: Duration) {
         self.set(self.now().plus(by));
     }
 
-    /// Sets a [`manual`](Clock::manual) clock, for all its clones; any other clock stays as it is.
+    /// Sets a [`manual`](Clock::manual) clock and all its clones. Does nothing to any other clock.
     #[cfg(any(test, feature = "testing"))]
     pub fn set(&self, to: impl Into<Timestamp>) {
         if let Source::Manual(now) = &self.0 {
@@ -124,7 +130,7 @@ impl Clock {
         }
     }
 
-    /// What the clock says now.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {

@@ -1,36 +1,37 @@
-//! What can go wrong, as the application sees it and as the client is told.
+//! Errors, as the application receives them and as the client sees them.
 
-use std::any::type_name;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::session::Main;
+use crate::random::RandomError;
 use crate::store::StoreError;
 
-/// A session could not do what it was asked.
+/// An operation on a session failed.
 ///
-/// `Display` is safe to log: it names keys that the application chose, and neither the store, nor a token, nor a value. The
-/// cause is in [`source`](std::error::Error::source). As a response (feature `axum`) it says the status, and
-/// besides only where a [login or a proof](crate::Required) is wanted that it is. What is answered with 500, for it is the
-/// application's mistake, is in the log (feature `tracing`).
+/// `Display` is safe to log: it names keys that the application chose, but neither the store, nor a token, nor a value. The
+/// cause is in [`source`](std::error::Error::source).
+///
+/// With the feature `axum`, the error is also a response: a status without a body. Only if a
+/// [login or a re-authentication](crate::middleware::Required) is required, the body says so. The status is 500 for a
+/// mistake of the application, which is also logged (feature `tracing`).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// The value under this key is not of the type asked for. It is still there, and the session still works.
+    /// The value under this key does not have the requested type. It is still there, and the session still works.
     Decode {
         /// The key.
         key: String,
-        /// What `serde_json` says.
+        /// The error of `serde_json`.
         source: Arc<serde_json::Error>,
     },
     /// The value for this key could not be written as JSON.
     Encode {
         /// The key.
         key: String,
-        /// What `serde_json` says.
+        /// The error of `serde_json`.
         source: Arc<serde_json::Error>,
     },
-    /// With this value the session's data would be larger than the layer's `max_data_size`. Nothing was changed.
+    /// With this value, the session's data would be larger than the layer's `max_data_size`. Nothing was changed.
     TooLarge {
         /// The limit, in bytes of JSON.
         limit: usize,
@@ -40,33 +41,33 @@ pub enum SessionError {
         /// The key.
         key: String,
     },
-    /// Keys that begin with `_keycard.` belong to this crate.
+    /// Keys that begin with `_keycard.` are reserved for this crate.
     ReservedKey {
         /// The key.
         key: String,
     },
-    /// A user's id is empty or longer than 255 bytes, or not of the type that [`user_as`](crate::Session::user_as) was asked
-    /// for.
+    /// A user's id is empty or longer than 255 bytes, or it does not have the type that
+    /// [`user_as`](crate::Session::user_as) requests.
     InvalidUser,
-    /// The response has begun: write after [`reload`](crate::Session::reload), and end with
-    /// [`save`](crate::Session::save).
+    /// The response has begun. Call [`reload`](crate::Session::reload) before you write, and [`save`](crate::Session::save)
+    /// at the end.
     Sealed,
-    /// The response has begun, and this would need a new cookie.
+    /// The response has begun, and this operation needs a new cookie.
     HeadSent,
-    /// A save of this session is under way: await it before writing on.
+    /// A save of this session is in progress. Await it before you write again.
     Saving,
     /// The session belongs to no user.
     NotLoggedIn,
-    /// A form came without a token of this session: see [`verify_csrf`](crate::Session::verify_csrf).
+    /// A form came without a CSRF token of this session: see [`verify_csrf`](crate::Session::verify_csrf).
     InvalidCsrfToken,
-    /// The user has as many sessions as the layer's `max_sessions_per_user` allows: nothing was changed.
+    /// The user has as many sessions as the layer's `max_sessions_per_user` allows. Nothing was changed.
     TooManySessions,
-    /// The user proved who they are too long ago for what they are about to do: ask them again, then
+    /// The user's last authentication is too old for this operation. Let the user authenticate again, then call
     /// [`reauthenticate`](crate::Session::reauthenticate).
     NotFresh,
-    /// Another request rotated or ended the session meanwhile: what this request changed is dropped.
+    /// Another request has rotated or ended the session. The changes of this request are dropped.
     Interrupted,
-    /// The request carries two different session cookies, one of them planted: nothing is stored for it.
+    /// The request carries two different session cookies, one of them planted. Nothing is stored for this request.
     Ambiguous,
     /// The store failed, or did not answer in time.
     Store(StoreError),
@@ -80,7 +81,7 @@ impl fmt::Display for SessionError {
             Self::Decode { key, .. } => {
                 write!(
                     f,
-                    "the session's value under {key:?} is not of the type asked for"
+                    "the session's value under {key:?} does not have the requested type"
                 )
             }
             Self::Encode { key, .. } => {
@@ -100,18 +101,16 @@ impl fmt::Display for SessionError {
             }
             Self::ReservedKey { key } => write!(f, "the session key {key:?} is reserved"),
             Self::InvalidUser => {
-                f.write_str("a user's id has 1 to 255 bytes, and is of the type asked for")
+                f.write_str("a user's id must have 1 to 255 bytes and the requested type")
             }
             Self::Sealed => f.write_str("the response has begun: reload the session to write"),
             Self::HeadSent => f.write_str("the response has begun: no new cookie can be set"),
-            Self::Saving => f.write_str("a save of the session is under way"),
-            Self::InvalidCsrfToken => f.write_str("the form carries no token of this session"),
-            Self::NotFresh => f.write_str("the user is to prove once more who they are"),
+            Self::Saving => f.write_str("a save of the session is in progress"),
+            Self::InvalidCsrfToken => f.write_str("the form carries no CSRF token of this session"),
+            Self::NotFresh => f.write_str("the user must authenticate again"),
             Self::TooManySessions => f.write_str("the user has too many sessions"),
             Self::NotLoggedIn => f.write_str("the session belongs to no user"),
-            Self::Interrupted => {
-                f.write_str("another request rotated or ended the session meanwhile")
-            }
+            Self::Interrupted => f.write_str("another request has rotated or ended the session"),
             Self::Ambiguous => f.write_str("the request carries two different session cookies"),
             Self::Store(error) => error.fmt(f),
             Self::NoRandomness => f.write_str("the system's random number generator failed"),
@@ -135,28 +134,40 @@ impl From<StoreError> for SessionError {
     }
 }
 
-/// A request's session could not be had at all.
+impl From<RandomError> for SessionError {
+    fn from(_: RandomError) -> Self {
+        Self::NoRandomness
+    }
+}
+
+/// The session of a request is not available.
+///
+/// [`Session::load`](crate::Session::load) returns it, and so does the extractor [`Session`](crate::Session) (feature `axum`).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SessionRejection {
-    /// No [`SessionLayer`](crate::SessionLayer) with this marker stands around the service: 500, and a line in the log.
+    /// There is no [`SessionLayer`](crate::SessionLayer) with this marker around the service. The response is 500, and the
+    /// error is logged.
     MissingLayer {
-        /// The marker's type, such as `tower_keycard::Main`.
-        marker: &'static str,
+        /// The name of the marker's type, such as `shop::Admin`. `None` if the missing layer has no marker.
+        marker: Option<&'static str>,
     },
-    /// The store failed, or did not answer in time: 503, and the client may try again.
+    /// The store failed, or did not answer in time. The response is 503, and the client may try again.
     Store(StoreError),
 }
 
 impl fmt::Display for SessionRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MissingLayer { marker } if *marker == type_name::<Main>() => f.write_str(
-                "no session layer is around this service: add `.layer(SessionLayer::new(store))`, in axum after the routes",
+            Self::MissingLayer { marker: None } => f.write_str(
+                "there is no session layer around this service: add `.layer(SessionLayer::new(store))`, in axum after the \
+                 routes",
             ),
-            Self::MissingLayer { marker } => write!(
+            Self::MissingLayer {
+                marker: Some(marker),
+            } => write!(
                 f,
-                "no session layer marked `{marker}` is around this service: \
+                "there is no session layer marked `{marker}` around this service: \
                  add one that is built with `.marked`, in axum after the routes"
             ),
             Self::Store(error) => error.fmt(f),
@@ -184,11 +195,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_layer_is_told_with_the_builder_that_makes_it() {
+    fn the_error_for_a_missing_layer_names_the_builder_that_makes_it() {
         let text = |marker| SessionRejection::MissingLayer { marker }.to_string();
-        let main = text(type_name::<Main>());
+        let main = text(None);
         assert!(main.contains("SessionLayer::new(store)"), "{main}");
-        let marked = text("shop::Admin");
+        let marked = text(Some("shop::Admin"));
         assert!(marked.contains("marked `shop::Admin`"), "{marked}");
         assert!(marked.contains("`.marked`"), "{marked}");
     }

@@ -1,25 +1,25 @@
-//! Where input from outside enters, each with what must hold of every input: for `fuzz/` and `tests/security/fuzz_corpus.rs`.
+//! The places where untrusted input enters, each with the properties that every input must have: for `fuzz/` and
+//! `tests/security/fuzz_corpus.rs`.
 //!
-//! No part of the API: nothing here is promised from one version to the next.
+//! This module is not part of the API: it may change in any version.
 
 use std::time::Duration;
 
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
-use crate::card::Card;
 use crate::clock::Timestamp;
 use crate::config::SessionConfig;
 use crate::cookie::{CookieTemplate, Presented, read, read_lines};
-use crate::data;
-use crate::lifetime::Lifetime;
+use crate::lifecycle::{Lifetime, Lookup};
+use crate::record::data;
 use crate::record::{DecodeError, Record};
+use crate::record::{SessionId, Token, VerifierHash, VerifierHasher};
 use crate::store::Loaded;
-use crate::token::{SessionId, Token, VerifierHash, VerifierHasher};
 
-/// The name that [`cookie`] and [`accepts_cookie`] look for.
+/// The cookie's name that [`cookie`] and [`accepts_cookie`] look for.
 pub const COOKIE_NAME: &str = "__Host-id";
 
-/// The header's lines, which a fuzzer writes with line feeds between them, since no header holds one.
+/// The header's lines. A fuzzer separates them by line feeds, because no header contains one.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|byte| *byte == b'\n')
 }
@@ -30,23 +30,24 @@ fn text(token: &Token) -> Vec<u8> {
     text
 }
 
-/// Whether these `Cookie` lines hold exactly one token, as the layer reads them.
+/// Whether these `Cookie` lines contain exactly one token, as the layer reads them.
 #[must_use]
 pub fn accepts_cookie(bytes: &[u8]) -> bool {
     matches!(
         read_lines(lines(bytes), COOKIE_NAME.as_bytes()),
-        Presented::Card(_)
+        Presented::Token(_)
     )
 }
 
-/// Reads `Cookie` lines, and compares with a reader that follows RFC 6265bis word for word and cares for nothing else.
+/// Reads `Cookie` lines, and compares the result with that of a reference reader, which follows RFC 6265bis word for word
+/// and does nothing else.
 ///
 /// # Panics
 ///
-/// If the two differ.
+/// Panics if the two differ.
 pub fn cookie(bytes: &[u8]) {
     let found = read_lines(lines(bytes), COOKIE_NAME.as_bytes());
-    let expected = naively_read(bytes);
+    let expected = read_by_reference(bytes);
     compare(&found, &expected);
 
     let mut headers = HeaderMap::new();
@@ -59,14 +60,16 @@ pub fn cookie(bytes: &[u8]) {
     compare(&read(&headers, COOKIE_NAME), &expected);
 }
 
-/// The different tokens that stand under our name, and whether anything else does.
-struct Naive {
+/// The result of the reference reader.
+struct Expected {
+    /// The different tokens under the cookie's name.
     tokens: Vec<Vec<u8>>,
+    /// Whether there is any other value under that name.
     malformed: bool,
 }
 
-fn naively_read(bytes: &[u8]) -> Naive {
-    let mut naive = Naive {
+fn read_by_reference(bytes: &[u8]) -> Expected {
+    let mut expected = Expected {
         tokens: Vec::new(),
         malformed: false,
     };
@@ -91,29 +94,30 @@ fn naively_read(bytes: &[u8]) -> Naive {
             }
             let value = stripped(value);
             if value.len() != 44 || !value.iter().all(|byte| alphabet.contains(byte)) {
-                naive.malformed = true;
-            } else if !naive.tokens.contains(&value) {
-                naive.tokens.push(value);
+                expected.malformed = true;
+            } else if !expected.tokens.contains(&value) {
+                expected.tokens.push(value);
             }
         }
     }
-    naive
+    expected
 }
 
-fn compare(found: &Presented, expected: &Naive) {
+fn compare(found: &Presented, expected: &Expected) {
     match (found, expected.tokens.as_slice()) {
         (Presented::Nothing { malformed }, []) => assert_eq!(*malformed, expected.malformed),
-        (Presented::Card(token), [only]) => assert_eq!(text(token), *only),
+        (Presented::Token(token), [only]) => assert_eq!(text(token), *only),
         (Presented::Conflicting, [_, _, ..]) => {}
-        (found, tokens) => panic!("read {found:?}, where {} tokens are", tokens.len()),
+        (found, tokens) => panic!("read {found:?}, but there are {} tokens", tokens.len()),
     }
 }
 
-/// Reads a token: what is accepted is 44 characters of base64url, is written back to the byte, and is not printed.
+/// Parses a token. An accepted token is 44 characters of base64url, is written back byte for byte, and does not print its
+/// secret.
 ///
 /// # Panics
 ///
-/// If that does not hold.
+/// Panics if that is not true.
 pub fn token(bytes: &[u8]) {
     let well_formed = bytes.len() == Token::LEN
         && bytes
@@ -136,19 +140,20 @@ pub fn token(bytes: &[u8]) {
     assert!(selector.contains(&*secret) || !printed.contains(&*secret));
 }
 
-/// Decodes a record: what is accepted is written back to the byte, fits its limits, and opens to its own verifier alone.
+/// Decodes a record. An accepted record is written back byte for byte, is within its limits, and opens only with its own
+/// verifier.
 ///
 /// # Panics
 ///
-/// If that does not hold.
+/// Panics if that is not true.
 pub fn record(bytes: &[u8]) {
     let record = match Record::decode(bytes.to_vec()) {
         Ok(record) => record,
-        Err(why) => {
+        Err(error) => {
             assert_eq!(
-                why == DecodeError::TooLarge,
+                error == DecodeError::TooLarge,
                 bytes.len() > Record::MAX_LEN,
-                "{why}"
+                "{error}"
             );
             return;
         }
@@ -162,17 +167,18 @@ pub fn record(bytes: &[u8]) {
 
     let mut before = None;
     for (key, value) in record.data().pairs() {
-        assert!(before < Some(key), "keys are sorted, each once");
+        assert!(before < Some(key), "keys are sorted and distinct");
         before = Some(key);
         assert_eq!(record.data().get(key), Some(value));
         let _ = data::key_name(key);
     }
-    judged(&record);
+    check_lookup(&record);
     let printed = format!("{record:?}");
     assert!(printed.len() < 200, "{printed}");
 }
 
-fn judged(record: &Record) {
+/// Evaluates a record at several times, with the right verifier and with a wrong one.
+fn check_lookup(record: &Record) {
     let config = SessionConfig::default();
     let token = Token::parse(&[b'A'; Token::LEN]).expect("a token");
     let header = record.header();
@@ -180,33 +186,34 @@ fn judged(record: &Record) {
         let lifetime = Lifetime::new(&config, header, now);
         let left = lifetime.time_to_live();
         assert!(left >= Duration::from_millis(1));
-        let limits = config.limits(header.terms.remember);
+        let limits = config.limits(header.login.remember);
         assert!(limits.absolute.is_some_and(|limit| left <= limit));
         assert!(lifetime.ends_in() <= left);
         let unused = lifetime.unused_for(left);
         assert!(unused <= Duration::from_secs(1), "{unused:?}");
         let _ = (lifetime.max_age(), lifetime.touch_is_due(left));
 
-        for proof in [header.verifier, VerifierHash([0; 32])] {
+        for verifier_hash in [header.verifier, VerifierHash([0; 32])] {
             let loaded = Loaded::Record {
                 record: record.clone(),
                 remaining: left,
+                stale: false,
             };
-            let (card, _) = Card::judge(&token, proof, loaded, &config, now);
-            let opens = header.verifier.same_as(&proof) && !lifetime.is_over();
-            assert_eq!(card.held().is_some(), opens);
+            let (lookup, _) = Lookup::evaluate(&token, verifier_hash, loaded, &config, now);
+            let opens = header.verifier.same_as(&verifier_hash) && !lifetime.is_over();
+            assert_eq!(lookup.open().is_some(), opens);
         }
     }
 }
 
-/// Takes a configuration from text: what is valid is read back as it was written, and makes a cookie that is one line with
+/// Reads a configuration from text. A valid configuration is read back as it was written, and its cookie is one line with
 /// each attribute once.
 ///
-/// `parse` and `write` are those of the file's format, which this crate does not choose.
+/// `parse` and `write` belong to the file's format, which this crate does not choose.
 ///
 /// # Panics
 ///
-/// If that does not hold.
+/// Panics if that is not true.
 pub fn config<E>(
     source: &str,
     parse: impl Fn(&str) -> Option<SessionConfig>,
@@ -230,7 +237,7 @@ pub fn config<E>(
     let template = CookieTemplate::new(&config);
     let token = Token::parse(&[b'A'; Token::LEN]).expect("a token");
     let hour = Duration::from_secs(3_600);
-    let begins = |value: &[u8]| [template.name().as_bytes(), b"=", value].concat();
+    let pair = |value: &[u8]| [template.name().as_bytes(), b"=", value].concat();
     for (line, value) in [
         (template.set(&token, None), &[b'A'; Token::LEN][..]),
         (
@@ -244,7 +251,7 @@ pub fn config<E>(
         assert!(line.len() <= 4_096);
         assert!(line.iter().all(|byte| (0x20..0x7f).contains(byte)));
         let mut attributes = line.split(|byte| *byte == b';');
-        assert_eq!(attributes.next(), Some(&*begins(value)));
+        assert_eq!(attributes.next(), Some(&*pair(value)));
         let mut names: Vec<_> = attributes
             .map(|attribute| {
                 let end = attribute.iter().position(|byte| *byte == b'=');

@@ -1,9 +1,9 @@
-//! Randomness as an input: a generator per thread, seeded by the operating system, whose failure is an error and never a weak
-//! token.
+//! Randomness as an input: one generator per thread, seeded by the operating system. A failure of the system is an error, and
+//! never leads to a weak token.
 //!
-//! The system is asked for a seed and not for every token, which would take longer than everything else that a request does.
-//! A seed serves one process, so that none that forks hands out what another hands out too, and for a few draws, so that
-//! little can be foretold, or told afterwards, by somebody who reads it out of the memory. With its last draw it is wiped.
+//! The system provides a seed and not every token, because that would take longer than everything else that a request does.
+//! A seed serves only one process, so two processes never draw the same after a fork. And it serves only a few draws, so an
+//! attacker who reads it from memory can predict or reconstruct little. It is wiped with its last draw.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -12,10 +12,10 @@ use rand::rngs::{ChaCha12Rng, SysRng};
 use rand::{Rng, SeedableRng, TryRng};
 use zeroize::Zeroizing;
 
-/// How many draws one seed is good for.
-const DRAWS: u8 = 64;
+/// The number of draws for which one seed is used.
+const DRAWS_PER_SEED: u8 = 64;
 
-/// Where randomness comes from.
+/// The source of random bytes.
 #[derive(Clone, Default)]
 pub(crate) enum Random {
     #[default]
@@ -62,23 +62,23 @@ thread_local! {
 fn draw(bytes: &mut [u8]) -> Result<(), RandomError> {
     let drawn = GENERATOR.try_with(|generator| {
         let mut generator = generator.borrow_mut();
-        generator.fill(bytes, std::process::id(), ask_the_system)
+        generator.fill(bytes, std::process::id(), fill_from_system)
     });
-    // A thread that ends has none any more.
-    drawn.unwrap_or_else(|_gone| ask_the_system(bytes))
+    // The generator of a thread that ends may be dropped already.
+    drawn.unwrap_or_else(|_dropped| fill_from_system(bytes))
 }
 
-fn ask_the_system(bytes: &mut [u8]) -> Result<(), RandomError> {
+fn fill_from_system(bytes: &mut [u8]) -> Result<(), RandomError> {
     SysRng.try_fill_bytes(bytes).map_err(|_| RandomError)
 }
 
-/// One thread's generator, which has a seed while that is good for something.
+/// One thread's generator. It has a seed as long as the seed has draws left.
 #[derive(Default)]
-struct Generator(Option<Seeded>);
+struct Generator(Option<SeededRng>);
 
-struct Seeded {
+struct SeededRng {
     /// Wiped when dropped.
-    numbers: ChaCha12Rng,
+    rng: ChaCha12Rng,
     process: u32,
     draws_left: u8,
 }
@@ -93,12 +93,12 @@ impl Generator {
         let seeded = match &mut self.0 {
             Some(seeded) if seeded.process == process => seeded,
             unusable => {
-                // Gone before the system is asked, which may fail.
+                // Dropped first, because the system may fail.
                 *unusable = None;
-                unusable.insert(Seeded::by(system, process)?)
+                unusable.insert(SeededRng::new(system, process)?)
             }
         };
-        seeded.numbers.fill_bytes(bytes);
+        seeded.rng.fill_bytes(bytes);
         seeded.draws_left -= 1;
         if seeded.draws_left == 0 {
             self.0 = None;
@@ -107,17 +107,17 @@ impl Generator {
     }
 }
 
-impl Seeded {
-    fn by(
+impl SeededRng {
+    fn new(
         system: impl FnOnce(&mut [u8]) -> Result<(), RandomError>,
         process: u32,
     ) -> Result<Self, RandomError> {
         let mut seed = Zeroizing::new([0; 32]);
         system(seed.as_mut_slice())?;
         Ok(Self {
-            numbers: ChaCha12Rng::from_seed(*seed),
+            rng: ChaCha12Rng::from_seed(*seed),
             process,
-            draws_left: DRAWS,
+            draws_left: DRAWS_PER_SEED,
         })
     }
 }
@@ -130,34 +130,36 @@ mod tests {
 
     use super::*;
 
-    /// A system that gives other bytes each time, and counts.
+    /// Counts its calls, and gives different bytes each time.
     #[derive(Default)]
-    struct System(Cell<u8>);
+    struct FakeSystem {
+        calls: Cell<u8>,
+    }
 
-    impl System {
-        fn ask(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
-            self.0.set(self.0.get() + 1);
-            bytes.fill(self.0.get());
+    impl FakeSystem {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
+            self.calls.set(self.calls.get() + 1);
+            bytes.fill(self.calls.get());
             Ok(())
         }
     }
 
-    fn drawn(generator: &mut Generator, process: u32, system: &System) -> [u8; 16] {
+    fn drawn(generator: &mut Generator, process: u32, system: &FakeSystem) -> [u8; 16] {
         let mut bytes = [0; 16];
-        let filled = generator.fill(&mut bytes, process, |seed| system.ask(seed));
+        let filled = generator.fill(&mut bytes, process, |seed| system.fill(seed));
         filled.unwrap();
         bytes
     }
 
     #[test]
     fn a_seed_serves_so_many_draws_and_no_more() {
-        let (mut generator, system) = (Generator::default(), System::default());
-        let draws = 3 * usize::from(DRAWS);
+        let (mut generator, system) = (Generator::default(), FakeSystem::default());
+        let draws = 3 * usize::from(DRAWS_PER_SEED);
         let all: HashSet<_> = (0..draws)
             .map(|_| drawn(&mut generator, 1, &system))
             .collect();
         assert_eq!(all.len(), draws);
-        assert_eq!(system.0.get(), 3);
+        assert_eq!(system.calls.get(), 3);
         assert!(generator.0.is_none());
     }
 
@@ -165,21 +167,21 @@ mod tests {
     fn a_process_that_forked_draws_what_the_other_does_not() {
         let (mut parent, mut child) = (Generator::default(), Generator::default());
         for process in [&mut parent, &mut child] {
-            drawn(process, 1, &System::default());
+            drawn(process, 1, &FakeSystem::default());
         }
-        // They are one and the same by now.
-        let system = System::default();
-        system.0.set(1);
-        let told: Vec<_> = (0..9).map(|_| drawn(&mut parent, 1, &system)).collect();
-        assert_eq!(system.0.get(), 1);
-        let others: Vec<_> = (0..9).map(|_| drawn(&mut child, 2, &system)).collect();
-        assert_eq!(system.0.get(), 2);
-        assert!(others.iter().all(|other| !told.contains(other)));
+        // Both generators are now in the same state, as after a fork.
+        let system = FakeSystem::default();
+        system.calls.set(1);
+        let by_parent: Vec<_> = (0..9).map(|_| drawn(&mut parent, 1, &system)).collect();
+        assert_eq!(system.calls.get(), 1);
+        let by_child: Vec<_> = (0..9).map(|_| drawn(&mut child, 2, &system)).collect();
+        assert_eq!(system.calls.get(), 2);
+        assert!(by_child.iter().all(|bytes| !by_parent.contains(bytes)));
     }
 
     #[test]
     fn a_system_that_fails_is_an_error_each_time_until_it_answers() {
-        let (mut generator, system) = (Generator::default(), System::default());
+        let (mut generator, system) = (Generator::default(), FakeSystem::default());
         let fails = |generator: &mut Generator, process| {
             let mut bytes = [0; 16];
             let failed = generator.fill(&mut bytes, process, |seed| {
@@ -192,9 +194,9 @@ mod tests {
         fails(&mut generator, 1);
         fails(&mut generator, 1);
         let first = drawn(&mut generator, 1, &system);
-        // Neither a seed that is used up nor another process's serves on.
+        // Neither the seed of another process nor a used-up seed is used again.
         fails(&mut generator, 2);
-        for _ in 0..DRAWS {
+        for _ in 0..DRAWS_PER_SEED {
             assert_ne!(drawn(&mut generator, 1, &system), first);
         }
         fails(&mut generator, 1);
@@ -236,7 +238,7 @@ mod tests {
 
         let (sender, drawn) = std::sync::mpsc::channel();
         thread::spawn(move || {
-            // In whichever order they are dropped, one of them is after the generator.
+            // Whatever the order in which they are dropped, one of them is dropped after the generator.
             BEFORE.set(Some(AtTheEnd(sender.clone())));
             Random::System.fill(&mut [0; 16]).unwrap();
             AFTER.set(Some(AtTheEnd(sender)));

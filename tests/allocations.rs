@@ -45,12 +45,12 @@ async fn write(request: Request<()>) -> Answer {
 
 async fn rotate(request: Request<()>) -> Answer {
     let session = Session::load(request.extensions()).await.unwrap();
-    session.cycle_id().unwrap();
+    session.rotate_token().unwrap();
     Ok(Response::new(()))
 }
 
 /// A layer with one session in its store, and the cookie that opens it.
-fn desk() -> (SessionLayer, String) {
+fn client() -> (SessionLayer, String) {
     let layer = SessionLayer::new(MemoryStore::new());
     let mut service = layer.layer(service_fn(async |request: Request<()>| {
         let session = Session::load(request.extensions()).await.unwrap();
@@ -101,7 +101,7 @@ fn floor(cookie: Option<&str>) -> u64 {
 
 #[test]
 fn an_untouched_request_costs_one_allocation_with_or_without_a_cookie() {
-    let (layer, cookie) = desk();
+    let (layer, cookie) = client();
     for cookie in [None, Some(&*cookie)] {
         assert_eq!(
             cost(layer.layer(service_fn(untouched)), cookie),
@@ -115,17 +115,17 @@ const FIRST_HEADER: u64 = 2;
 
 #[test]
 fn a_read_from_memory_costs_no_more_than_that_and_copies_no_record() {
-    let (layer, cookie) = desk();
+    let (layer, cookie) = client();
     let read = cost(layer.layer(service_fn(read)), Some(&cookie));
     assert_eq!(read, floor(Some(&cookie)) + 1 + FIRST_HEADER);
 }
 
 #[test]
 fn a_write_and_a_rotation_stay_within_their_budgets() {
-    let (layer, cookie) = desk();
+    let (layer, cookie) = client();
     let above = cost(layer.layer(service_fn(write)), Some(&cookie)) - floor(Some(&cookie));
     assert!(above <= 10 + FIRST_HEADER, "a write: {above}");
-    let (layer, cookie) = desk();
+    let (layer, cookie) = client();
     let mut service = layer.layer(service_fn(rotate));
     let request = request(Some(&cookie));
     let above =

@@ -1,4 +1,4 @@
-//! Allocations and allocated bytes per request, above what the same framework takes without sessions.
+//! Allocations and allocated bytes per request, above those of the same framework without sessions.
 
 use std::error::Error;
 use std::process::Command;
@@ -34,7 +34,7 @@ pub fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Box<dyn 
     Ok(figures)
 }
 
-/// How often a request allocates, and how many bytes.
+/// The allocations and the allocated bytes of a request.
 fn per_request(
     subject: &Subject,
     work: Work,
@@ -44,7 +44,7 @@ fn per_request(
     count(&["request", subject.name, &work, &times, &server.url()])
 }
 
-/// What the program that counts prints.
+/// Runs the program that counts, and returns the figures that it prints.
 pub fn count(arguments: &[&str]) -> Result<Vec<f64>, Box<dyn Error>> {
     let counter = std::env::current_exe()?.with_file_name("count-allocations");
     let output = Command::new(&counter)

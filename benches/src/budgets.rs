@@ -1,4 +1,4 @@
-//! What this crate may cost: its figures as they were last written down, which it may exceed by 3 %.
+//! The budgets of this crate: its figures as last written, which it may exceed by 3 %.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -8,16 +8,16 @@ use std::path::PathBuf;
 use crate::figures::Table;
 
 const ABOUT: &str = "\
-# What a request costs, as it was measured. Written by
+# The measured cost of a request. Written by
 #
 #   scripts/bench check --write
 #
-# and held by the same command without `--write`, which fails where a figure is exceeded by more than 3 %.
-# The compiler is the one that .ci/run names: another one counts other instructions.
+# and checked by the same command without `--write`, which fails if a figure is exceeded by more than 3 %.
+# Use the compiler that .ci/run names: with another one the counts of instructions differ.
 ";
 
-/// How much more than its budget a figure may be. Counts are whole numbers, mostly; ids are random, and so are the places
-/// that they get in a table.
+/// The factor by which a figure may exceed its budget. Counts are mostly the same in each run; ids are random, and so are their
+/// positions in a hash table.
 const TOLERANCE: f64 = 1.03;
 
 pub type Budgets = BTreeMap<String, Table>;
@@ -35,7 +35,7 @@ pub fn write(measured: &Budgets) -> Result<(), Box<dyn Error>> {
     )?)
 }
 
-/// What is above its budget, or has none, or is budgeted and was not measured.
+/// The figures that are above their budget, have no budget, or have a budget and were not measured.
 pub fn exceeded(measured: &Budgets) -> Result<Vec<String>, Box<dyn Error>> {
     let budgets: Budgets = toml::from_str(&fs::read_to_string(path())?)?;
     Ok([above(measured, &budgets), unmeasured(measured, &budgets)].concat())
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn three_percent_more_are_within_a_budget_and_four_are_not() {
+    fn a_figure_may_exceed_its_budget_by_three_percent_and_not_by_four() {
         assert_eq!(above(&of(1029.0), &of(1000.0)), [""; 0]);
         assert_eq!(
             above(&of(1040.0), &of(1000.0)),
@@ -102,12 +102,12 @@ mod tests {
     }
 
     #[test]
-    fn one_more_of_what_should_not_be_there_is_too_many() {
+    fn a_budget_of_zero_allows_nothing() {
         assert_eq!(above(&of(1.0), &of(0.0)).len(), 1);
     }
 
     #[test]
-    fn what_has_no_budget_or_was_not_measured_is_told() {
+    fn a_figure_without_a_budget_and_a_budget_without_a_figure_are_reported() {
         assert_eq!(above(&of(1.0), &Budgets::new()).len(), 1);
         assert_eq!(unmeasured(&Budgets::new(), &of(1.0)).len(), 1);
         assert_eq!(unmeasured(&of(2.0), &of(1.0)).len(), 0);

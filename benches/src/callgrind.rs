@@ -1,4 +1,4 @@
-//! [callgrind](https://valgrind.org/docs/manual/cl-manual.html): a process of its own does the work, and is counted.
+//! Runs the work in a separate process under [callgrind](https://valgrind.org/docs/manual/cl-manual.html).
 
 use std::error::Error;
 use std::process::{Command, Output};
@@ -6,13 +6,13 @@ use std::process::{Command, Output};
 use crate::subject::{Place, Subject};
 use crate::work::Work;
 
-/// Those that need no server: another process's work is not counted.
+/// The subjects that need no server: callgrind does not count the work of another process.
 pub fn countable(subjects: &[Subject]) -> impl Iterator<Item = &Subject> {
-    let alone = |subject: &&Subject| subject.place != Place::Redis;
-    subjects.iter().filter(alone)
+    let needs_no_server = |subject: &&Subject| subject.place != Place::Redis;
+    subjects.iter().filter(needs_no_server)
 }
 
-/// Has the work done so many times; returns what valgrind said.
+/// Does the work this many times, and returns the output of valgrind.
 pub fn count(
     subject: &Subject,
     work: Work,

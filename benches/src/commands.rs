@@ -1,4 +1,4 @@
-//! What a request asks of a Redis server: commands, round trips, and the bytes of a session.
+//! The load of a request on a Redis server: commands, round trips, and the bytes of a session.
 
 use std::error::Error;
 
@@ -11,7 +11,7 @@ use crate::work::Work;
 
 const TIMES: u64 = 50;
 
-/// Everything that is the same on every machine.
+/// Measures the figures that are the same on every machine.
 pub async fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Box<dyn Error>> {
     let mut figures = Figures {
         conditions: conditions::with(&["redis-server"]),
@@ -38,7 +38,7 @@ async fn count(subject: &Subject, work: Work, server: &RedisServer, figures: &mu
     let proxy = Proxy::to(server.port()).await;
     let app = subject.open(Setting::new(work, proxy.url())).await;
     let mut visitor = subject.visitor(&app, work).await;
-    // The server learns the scripts.
+    // Loads the scripts into the server.
     visitor.work(2).await;
     let mut monitor = server.monitor();
     monitor.commands();
@@ -46,7 +46,7 @@ async fn count(subject: &Subject, work: Work, server: &RedisServer, figures: &mu
     visitor.work(TIMES).await;
     let round_trips = f64::from(proxy.round_trips());
     let commands = monitor.commands();
-    // What a script calls is part of the script.
+    // The calls of a script are part of the script.
     let sent: Vec<_> = commands.iter().filter(|words| words[0] != "lua").collect();
     let per_request = |count: f64| count / TIMES as f64;
     figures.record(
@@ -61,7 +61,7 @@ async fn count(subject: &Subject, work: Work, server: &RedisServer, figures: &mu
         .iter()
         .take(length)
         .map(|words| words[0].to_uppercase());
-    figures.tell(
+    figures.record_words(
         "commands",
         subject.name,
         work,
@@ -69,7 +69,7 @@ async fn count(subject: &Subject, work: Work, server: &RedisServer, figures: &mu
     );
 }
 
-/// The bytes that a new session takes on the server, with its key and everything that belongs to it.
+/// The bytes of a new session on the server, with all its keys.
 async fn stored(subject: &Subject, server: &RedisServer) -> Result<f64, Box<dyn Error>> {
     server.cli(&["FLUSHALL"]);
     let app = subject.open(Setting::new(Work::W4, server.url())).await;

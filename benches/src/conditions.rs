@@ -1,9 +1,9 @@
-//! On what something was measured.
+//! The conditions of a measurement.
 
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// The compiler, the processor, and these programs' versions.
+/// The compiler, the processor, the system, and the versions of these programs.
 pub fn with(programs: &[&str]) -> BTreeMap<String, String> {
     let mut conditions = BTreeMap::from([
         ("rustc".to_owned(), first_line("rustc", &["--version"])),

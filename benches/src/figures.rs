@@ -1,4 +1,4 @@
-//! What was measured, and how it is kept: as JSON, one file per part, so that a part can be measured again on its own.
+//! The figures of a measurement, stored as JSON with one file per part, so that a part can be measured again on its own.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,17 +14,17 @@ pub type Table = BTreeMap<String, BTreeMap<String, f64>>;
 /// The figures of one part.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Figures {
-    /// On what they were measured: the versions of the programs, the machine.
+    /// The conditions of the measurement: the versions of the programs, the machine.
     pub conditions: BTreeMap<String, String>,
-    /// By what was measured.
+    /// The tables, by what they measure.
     pub tables: BTreeMap<String, Table>,
-    /// The same, where it is words.
+    /// The tables that contain words instead of figures.
     #[serde(default)]
     pub words: BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>,
 }
 
 impl Figures {
-    /// Those of an earlier run; none if there was no run.
+    /// Loads the figures of an earlier run; there are none if there was no run.
     pub fn load(part: &str) -> io::Result<Self> {
         match fs::read(path(part)) {
             Ok(json) => Ok(serde_json::from_slice(&json)?),
@@ -33,7 +33,7 @@ impl Figures {
         }
     }
 
-    /// Writes them over those of earlier runs; subjects that were not measured this time keep what they had.
+    /// Stores the figures over those of earlier runs. A subject that was not measured this time keeps its old figures.
     pub fn save(&self, part: &str) -> io::Result<()> {
         let mut all = Self::load(part)?;
         all.conditions.extend(self.conditions.clone());
@@ -60,7 +60,7 @@ impl Figures {
         row.insert(column.to_string(), figure);
     }
 
-    pub fn tell(&mut self, table: &str, subject: &str, column: impl ToString, words: &str) {
+    pub fn record_words(&mut self, table: &str, subject: &str, column: impl ToString, words: &str) {
         let table = self.words.entry(table.to_owned()).or_default();
         let row = table.entry(subject.to_owned()).or_default();
         row.insert(column.to_string(), words.to_owned());
@@ -71,7 +71,7 @@ impl Figures {
         row.get(&column.to_string()).copied()
     }
 
-    /// A table in Markdown, its subjects in their order.
+    /// A table in Markdown, with the subjects in their order.
     pub fn markdown(&self, table: &str, decimals: usize) -> String {
         let Some(table) = self.tables.get(table) else {
             return String::new();
@@ -93,7 +93,7 @@ impl Figures {
     }
 }
 
-/// With so many decimals; what is next to nothing has no sign.
+/// A figure with this many decimals. A figure that rounds to zero has no sign.
 pub fn rounded(figure: f64, decimals: usize) -> String {
     let text = format!("{figure:.decimals$}");
     let digits = text.trim_start_matches('-');
@@ -103,7 +103,7 @@ pub fn rounded(figure: f64, decimals: usize) -> String {
     digits.to_owned()
 }
 
-/// In the order of the subjects; others after them.
+/// The rows in the order of the subjects; other rows follow.
 pub fn ordered(table: &Table) -> Vec<(&String, &BTreeMap<String, f64>)> {
     let place = |name: &str| Subject::ALL.iter().position(|subject| subject.name == name);
     let mut rows: Vec<_> = table.iter().collect();
@@ -113,7 +113,7 @@ pub fn ordered(table: &Table) -> Vec<(&String, &BTreeMap<String, f64>)> {
 
 fn columns(table: &Table) -> Vec<String> {
     let mut columns: Vec<String> = table.values().flat_map(BTreeMap::keys).cloned().collect();
-    // Numbers by their size, all else by the alphabet.
+    // Numbers by their value, all else in alphabetical order.
     columns.sort_by_key(|column| (column.parse::<u64>().unwrap_or(0), column.clone()));
     columns.dedup();
     columns
@@ -129,7 +129,7 @@ mod tests {
     use super::{Figures, rounded};
 
     #[test]
-    fn what_is_next_to_nothing_has_no_sign() {
+    fn a_figure_that_rounds_to_zero_has_no_sign() {
         assert_eq!(rounded(-0.001, 2), "0.00");
         assert_eq!(rounded(-0.01, 2), "-0.01");
         assert_eq!(rounded(-0.4, 0), "0");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_has_the_subjects_in_their_order_and_a_dash_where_nothing_was_measured() {
+    fn a_table_has_the_subjects_in_their_order_and_a_dash_for_a_missing_figure() {
         let mut figures = Figures::default();
         figures.record("time", "keycard-memory", "10000", 1.25);
         figures.record("time", "axum", "1000", 2.0);

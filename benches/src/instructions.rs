@@ -1,8 +1,8 @@
 //! Instructions per request, counted by [callgrind](https://valgrind.org/docs/manual/cl-manual.html).
 //!
-//! A process does the work a few times and another does it many times: the difference, divided, is one request, with axum
-//! and the driver, and without anything that is done once. Only what the process itself executes is counted, and not the
-//! kernel. Valgrind's processor has no SHA instructions: a real one executes fewer.
+//! One process does the work a few times, and another does it many times. The difference, divided, is one request, including
+//! axum and the driver, and without work that is done once. Only the process is counted, not the kernel.
+//! The processor that valgrind emulates has no SHA instructions: a real one executes fewer instructions.
 
 use std::error::Error;
 
@@ -14,7 +14,7 @@ use crate::{callgrind, conditions};
 const FEW: u64 = 500;
 const MANY: u64 = 2500;
 
-/// Per request.
+/// The instructions per request.
 pub fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Box<dyn Error>> {
     let mut figures = Figures {
         conditions: conditions::with(&["valgrind"]),
@@ -44,7 +44,7 @@ fn collected(subject: &Subject, work: Work, times: u64) -> Result<f64, Box<dyn E
     count.ok_or_else(|| format!("callgrind counted nothing:\n{report}").into())
 }
 
-/// What is counted: the work, done so many times.
+/// Does the work this many times: this is what callgrind counts.
 pub async fn work(subject: &Subject, work: Work, times: u64) {
     let app = subject.open(Setting::new(work, "")).await;
     subject.visitor(&app, work).await.work(times).await;

@@ -1,4 +1,4 @@
-//! What sessions cost: this crate beside its peers and beside what one would write by hand, at the same work.
+//! Measures what sessions cost: this crate, its peers and hand-written code do the same work.
 
 pub mod allocations;
 pub mod budgets;

@@ -1,4 +1,4 @@
-//! The command line: each part of the comparison on its own, and all of it as a page.
+//! The command line: measures each part of the comparison, or all of it, and writes the pages.
 
 use std::error::Error;
 
@@ -11,8 +11,8 @@ use keycard_benches::{
     throughput, time,
 };
 
-/// Measures what sessions cost, beside others and beside what one would write by hand. Each part keeps its figures in
-/// benches/results, and those of subjects that it leaves out.
+/// Measures what sessions cost, compared with other crates and with hand-written code. Each part stores its figures in
+/// benches/results, and keeps the old figures of the subjects that it leaves out.
 #[derive(Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -22,39 +22,39 @@ struct Cli {
 #[derive(Subcommand)]
 enum Part {
     /// Instructions per request, counted by callgrind.
-    Instructions(Who),
-    /// Where they go, by crate and module: this crate's, and those of a layer that does nothing.
-    Profile(Who),
+    Instructions(Selection),
+    /// Instructions by crate and module, for this crate and for a layer that does nothing.
+    Profile(Selection),
     /// Allocations and allocated bytes per request, above those without sessions.
-    Allocations(Who),
+    Allocations(Selection),
     /// Nanoseconds per request, and as a multiple of those without sessions.
-    Time(Who),
+    Time(Selection),
     /// Commands and round trips per request, and the bytes of a session, on a Redis server.
-    Commands(Who),
-    /// Requests per second over one connection to a Redis server, as a part of what is reached by hand.
-    Throughput(Who),
-    /// Requests per second over TCP; W2 and W4 unless others are given. All connections bring the same session.
-    Tcp(Who),
-    /// Bytes of a session in memory, and whether an expired one is freed.
+    Commands(Selection),
+    /// Requests per second over one connection to a Redis server, as a fraction of the hand-written code.
+    Throughput(Selection),
+    /// Requests per second over TCP; W2 and W4 by default. All connections send the cookie of the same session.
+    Tcp(Selection),
+    /// Bytes of a session in memory, and whether the memory of an expired session is freed.
     Stored {
         #[command(flatten)]
-        who: Who,
+        selection: Selection,
         #[arg(long, default_value_t = stored::SESSIONS)]
         sessions: u64,
     },
-    /// With more threads, and with ever more sessions.
+    /// Throughput with more threads, and latency with more sessions.
     Scaling {
         #[command(flatten)]
-        who: Who,
+        selection: Selection,
         #[arg(long, default_value_t = 2)]
         threads: usize,
-        /// How many sessions this crate keeps in memory at most, as a power of ten.
+        /// The largest number of sessions that this crate stores in memory, as a power of ten.
         #[arg(long, default_value_t = 7)]
         ours: u32,
-        /// How many the others do.
+        /// The largest number of sessions that the other subjects store in memory, as a power of ten.
         #[arg(long, default_value_t = 6)]
         others: u32,
-        /// How many are kept in Redis.
+        /// The largest number of sessions in Redis, as a power of ten.
         #[arg(long, default_value_t = 6)]
         redis: u32,
     },
@@ -62,13 +62,13 @@ enum Part {
     Report,
     /// Measures everything, and writes the report.
     All,
-    /// Whether this crate costs no more than it did when its budgets were written: what is the same on every machine.
+    /// Checks that this crate stays within its budgets, for the figures that are the same on every machine.
     Check {
-        /// Writes the budgets, for a change that makes it cheaper, or is worth its price.
+        /// Writes the budgets instead, after a change that makes the crate cheaper or is worth its cost.
         #[arg(long)]
         write: bool,
     },
-    /// Does a work so many times, for whoever counts what it costs.
+    /// Does the work this many times, in a process that callgrind counts.
     #[command(hide = true)]
     Work {
         #[arg(value_parser = Subject::named)]
@@ -77,7 +77,7 @@ enum Part {
         work: Work,
         times: u64,
     },
-    /// Serves over TCP, for whoever measures it.
+    /// Serves over TCP, in a process that `tcp` measures.
     #[command(hide = true)]
     Serve {
         #[arg(value_parser = Subject::named)]
@@ -89,16 +89,16 @@ enum Part {
 }
 
 #[derive(Args, Default)]
-struct Who {
-    /// Only these; everybody unless given.
+struct Selection {
+    /// Only these subjects; all by default.
     #[arg(long, value_parser = Subject::named)]
     subject: Vec<Subject>,
-    /// Only these; all unless given.
+    /// Only these kinds of work; all by default.
     #[arg(long, ignore_case = true)]
     work: Vec<Work>,
 }
 
-impl Who {
+impl Selection {
     fn subjects(&self) -> &[Subject] {
         self.subjects_or(Subject::ALL)
     }
@@ -122,52 +122,51 @@ impl Who {
     }
 }
 
-type Outcome = Result<(), Box<dyn Error>>;
-
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Outcome {
+async fn main() -> Result<(), Box<dyn Error>> {
     run(Cli::parse().part).await
 }
 
-async fn run(part: Part) -> Outcome {
+async fn run(part: Part) -> Result<(), Box<dyn Error>> {
     match part {
-        Part::Instructions(who) => {
-            let figures = instructions::measure(who.subjects(), who.works())?;
-            done("instructions", &figures)
+        Part::Instructions(selection) => {
+            let figures = instructions::measure(selection.subjects(), selection.works())?;
+            print_and_save("instructions", &figures)
         }
-        Part::Profile(who) => {
+        Part::Profile(selection) => {
             let ours = [
                 Subject::named("extension-layer")?,
                 Subject::named("keycard-memory")?,
             ];
-            let subjects = who.subjects_or(&ours);
-            done("profile", &profile::measure(subjects, who.works())?)
+            let subjects = selection.subjects_or(&ours);
+            print_and_save("profile", &profile::measure(subjects, selection.works())?)
         }
-        Part::Allocations(who) => {
-            let figures = allocations::measure(who.subjects(), who.works())?;
-            done("allocations", &figures)
+        Part::Allocations(selection) => {
+            let figures = allocations::measure(selection.subjects(), selection.works())?;
+            print_and_save("allocations", &figures)
         }
-        Part::Time(who) => {
-            let figures = time::measure(who.subjects(), who.works()).await;
-            done("time", &figures)
+        Part::Time(selection) => {
+            let figures = time::measure(selection.subjects(), selection.works()).await;
+            print_and_save("time", &figures)
         }
-        Part::Commands(who) => {
-            let figures = commands::measure(who.subjects(), who.works()).await?;
-            done("commands", &figures)
+        Part::Commands(selection) => {
+            let figures = commands::measure(selection.subjects(), selection.works()).await?;
+            print_and_save("commands", &figures)
         }
-        Part::Throughput(who) => {
-            let figures = throughput::measure(who.subjects(), who.works()).await?;
-            done("throughput", &figures)
+        Part::Throughput(selection) => {
+            let figures = throughput::measure(selection.subjects(), selection.works()).await?;
+            print_and_save("throughput", &figures)
         }
-        Part::Tcp(who) => {
-            let works = who.works_or(&[Work::W2, Work::W4]);
-            done("tcp", &tcp::measure(who.subjects(), works)?)
+        Part::Tcp(selection) => {
+            let works = selection.works_or(&[Work::W2, Work::W4]);
+            print_and_save("tcp", &tcp::measure(selection.subjects(), works)?)
         }
-        Part::Stored { who, sessions } => {
-            done("stored", &stored::measure(who.subjects(), sessions)?)
-        }
+        Part::Stored {
+            selection,
+            sessions,
+        } => print_and_save("stored", &stored::measure(selection.subjects(), sessions)?),
         Part::Scaling {
-            who,
+            selection,
             threads,
             ours,
             others,
@@ -179,8 +178,8 @@ async fn run(part: Part) -> Outcome {
                 others,
                 redis,
             };
-            let figures = scaling::measure(who.subjects(), &limits).await?;
-            done("scaling", &figures)
+            let figures = scaling::measure(selection.subjects(), &limits).await?;
+            print_and_save("scaling", &figures)
         }
         Part::Report => report::write(),
         Part::All => all().await,
@@ -201,15 +200,15 @@ async fn run(part: Part) -> Outcome {
     }
 }
 
-fn done(part: &str, figures: &Figures) -> Outcome {
+fn print_and_save(part: &str, figures: &Figures) -> Result<(), Box<dyn Error>> {
     for table in figures.tables.keys() {
         println!("{table}\n\n{}", figures.markdown(table, 2));
     }
     Ok(figures.save(part)?)
 }
 
-/// Each part as a process of its own, so that none leaves the next one a heap that has been used.
-async fn all() -> Outcome {
+/// Runs each part in a process of its own, so that it starts with an unused heap.
+async fn all() -> Result<(), Box<dyn Error>> {
     let parts = [
         "instructions",
         "profile",
@@ -236,7 +235,7 @@ async fn all() -> Outcome {
     Ok(())
 }
 
-async fn check(write: bool) -> Outcome {
+async fn check(write: bool) -> Result<(), Box<dyn Error>> {
     let ours = Subject::ALL.iter().filter(|subject| subject.is_ours());
     let ours: Vec<_> = ours.copied().collect();
     let works = Work::value_variants();

@@ -1,11 +1,11 @@
-//! The plot: one group of bars for each work, one bar for each subject, in colours that can be read on white and on black.
+//! The plot: a group of bars for each kind of work, a bar for each subject, in colours that are legible on white and on black.
 
 use std::fmt::Write as _;
 
 use crate::figures::{Figures, ordered};
 use crate::work::Work;
 
-/// One part of the plot.
+/// A part of the plot.
 #[derive(Clone, Copy)]
 pub struct Panel<'a> {
     pub title: &'a str,
@@ -13,7 +13,7 @@ pub struct Panel<'a> {
     pub table: &'a str,
     pub works: &'a [Work],
     pub subjects: &'a [&'a str],
-    /// Where a line is drawn: what the figures are multiples of.
+    /// The figure at which a line is drawn, if the figures are multiples of it.
     pub one: Option<f64>,
     pub decimals: usize,
 }
@@ -28,7 +28,7 @@ const GAP: f64 = 14.0;
 
 pub fn svg(panels: &[Panel<'_>]) -> String {
     let (mut body, mut top) = (String::new(), 10.0);
-    // What was not measured has no panel.
+    // A table that was not measured has no panel.
     let measured = |panel: &&Panel<'_>| panel.figures.tables.contains_key(panel.table);
     for panel in panels.iter().filter(measured) {
         top = panel.draw(&mut body, top) + 24.0;
@@ -43,7 +43,7 @@ pub fn svg(panels: &[Panel<'_>]) -> String {
 }
 
 impl Panel<'_> {
-    /// Returns where the next one may begin.
+    /// Draws the panel, and returns the top of the next one.
     fn draw(&self, svg: &mut String, top: f64) -> f64 {
         let most = self.most();
         let scale = (WIDTH - LABELS - 60.0) / most;
@@ -94,7 +94,7 @@ impl Panel<'_> {
         let mut x = 0.0;
         let mut y = top;
         for (place, name) in self.subjects.iter().enumerate() {
-            // Ours is bold, and so wider.
+            // The name of this crate is bold, and so wider.
             let letter = if name.starts_with("keycard") {
                 7.2
             } else {
@@ -157,7 +157,7 @@ mod tests {
     use crate::work::Work;
 
     #[test]
-    fn who_was_not_measured_has_no_bar() {
+    fn a_subject_without_figures_has_no_bar() {
         let mut figures = Figures::default();
         figures.record("ratio", "keycard-memory", Work::W1, 1.5);
         let panel = Panel {
@@ -171,7 +171,7 @@ mod tests {
         };
         let plot = svg(&[panel]);
         assert!(plot.contains(">1.50</text>"));
-        // Two in the legend, one bar.
+        // Two for the legend and one for the bar.
         assert_eq!(plot.matches("<rect").count(), 3);
     }
 }

@@ -1,7 +1,7 @@
-//! Where the instructions of a request go, counted by callgrind: by crate, and for this crate by module.
+//! The instructions of a request, counted by callgrind: by crate, and for this crate by module.
 //!
-//! A line of source counts for the crate that it stands in, wherever the compiler inlined it. What stands in the standard
-//! library counts for the function that it was inlined into. Needs line tables, with which `scripts/bench` builds.
+//! A line of source counts for the crate that contains it, even if the compiler inlined it elsewhere. A line of the standard
+//! library counts for the function that it was inlined into. Line tables are required; `scripts/bench` builds with them.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -13,7 +13,7 @@ use crate::work::Work;
 use crate::{callgrind, conditions};
 
 const TIMES: u64 = 1000;
-/// What is less than this in every work is summed up.
+/// Parts with fewer instructions than this in every kind of work are combined.
 const SMALL: f64 = 60.0;
 const REST: &str = "all else";
 
@@ -31,11 +31,11 @@ pub fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Box<dyn 
             }
         }
     }
-    figures.tables.values_mut().for_each(sum_up);
+    figures.tables.values_mut().for_each(combine_small);
     Ok(figures)
 }
 
-/// What callgrind wrote of the work alone, without what is done once.
+/// The report of callgrind about the work alone, without the setup.
 fn collected(subject: &Subject, work: Work) -> Result<String, Box<dyn Error>> {
     let file = tempfile()?;
     let out = format!("--callgrind-out-file={}", file.display());
@@ -56,7 +56,7 @@ fn tempfile() -> std::io::Result<std::path::PathBuf> {
     Ok(std::env::temp_dir().join(name))
 }
 
-/// Sums up a report: <https://valgrind.org/docs/manual/cl-format.html>.
+/// Adds up the instructions of a report by part: <https://valgrind.org/docs/manual/cl-format.html>.
 fn by_part(report: &str) -> BTreeMap<String, f64> {
     let mut parts = BTreeMap::new();
     let (mut function, mut own, mut inlined) = ("", "", "");
@@ -66,7 +66,7 @@ fn by_part(report: &str) -> BTreeMap<String, f64> {
             Some(("fl", file)) => (own, inlined) = (file, file),
             Some(("fi" | "fe", file)) => inlined = file,
             Some(("fn", name)) => function = name,
-            // The line after it counts what the callee did.
+            // The next line counts the instructions of the callee.
             Some(("calls", _)) => _ = lines.next(),
             _ => {
                 let mut numbers = line.split(' ').map(str::parse::<u64>);
@@ -79,9 +79,9 @@ fn by_part(report: &str) -> BTreeMap<String, f64> {
     parts
 }
 
-/// Whose an instruction is.
+/// The part that an instruction belongs to.
 fn part(function: &str, own: &str, inlined: &str) -> String {
-    let of_libc = [
+    let libc_functions = [
         (
             "allocator",
             &["malloc", "free", "calloc", "realloc", "memalign", "__rustc"][..],
@@ -93,44 +93,46 @@ fn part(function: &str, own: &str, inlined: &str) -> String {
         ("clock", &["clock_gettime"]),
     ];
     if !function.contains("::") || function.starts_with("__rustc") {
-        for (part, names) in of_libc {
+        for (part, names) in libc_functions {
             if names.iter().any(|name| function.contains(name)) {
                 return part.to_owned();
             }
         }
     }
-    let of_file = [inlined, own].into_iter().find_map(of_file);
-    of_file.unwrap_or_else(|| {
+    let by_file = [inlined, own].into_iter().find_map(part_of_file);
+    by_file.unwrap_or_else(|| {
         let name = function.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
         let mut paths = name.filter_map(|path| path.split_once("::"));
         let named = paths.find(|(name, _)| !matches!(*name, "core" | "alloc" | "std" | ""));
         match named {
-            Some(("tower_keycard", path)) => ours(path.split("::").next().unwrap_or_default()),
-            Some((name, _)) => of_crate(&name.replace('_', "-")),
+            Some(("tower_keycard", path)) => {
+                part_of_module(path.split("::").next().unwrap_or_default())
+            }
+            Some((name, _)) => part_of_crate(&name.replace('_', "-")),
             None => REST.to_owned(),
         }
     })
 }
 
-fn of_file(file: &str) -> Option<String> {
+fn part_of_file(file: &str) -> Option<String> {
     if let Some((_, path)) = file.split_once("/registry/src/") {
         let (name, _version) = path.split('/').nth(1)?.rsplit_once('-')?;
-        return Some(of_crate(name));
+        return Some(part_of_crate(name));
     }
     if file.contains("benches/src/") {
-        return Some(of_crate("keycard-benches"));
+        return Some(part_of_crate("keycard-benches"));
     }
     let (before, path) = file.rsplit_once("src/")?;
     let here =
         before.is_empty() || Some(before) == env!("CARGO_MANIFEST_DIR").strip_suffix("benches");
-    here.then(|| ours(path.split(['/', '.']).next().unwrap_or_default()))
+    here.then(|| part_of_module(path.split(['/', '.']).next().unwrap_or_default()))
 }
 
-fn ours(module: &str) -> String {
+fn part_of_module(module: &str) -> String {
     format!("tower-keycard: {module}")
 }
 
-fn of_crate(name: &str) -> String {
+fn part_of_crate(name: &str) -> String {
     match name {
         "keycard-benches" => "the driver",
         "axum" | "axum-core" | "tower" | "tower-layer" | "tower-service" | "matchit"
@@ -145,7 +147,7 @@ fn of_crate(name: &str) -> String {
     .to_owned()
 }
 
-fn sum_up(table: &mut BTreeMap<String, BTreeMap<String, f64>>) {
+fn combine_small(table: &mut BTreeMap<String, BTreeMap<String, f64>>) {
     let mut rest: BTreeMap<String, f64> = table.remove(REST).unwrap_or_default();
     table.retain(|_, row| {
         let small = row.values().all(|count| *count < SMALL);
@@ -181,12 +183,12 @@ fl=./malloc/malloc.c
 fn=_int_malloc
 1 900
 fl=/rustc/59/library/core/src/ptr/mod.rs
-fn=core::ptr::drop_in_place<tower_keycard::visit::Visit>
+fn=core::ptr::drop_in_place<tower_keycard::lifecycle::request_session::RequestSession>
 4 30
 ";
 
     #[test]
-    fn each_instruction_counts_once_for_whoever_wrote_it() {
+    fn each_instruction_counts_once_for_the_crate_of_its_source() {
         let parts = by_part(REPORT);
         let parts: Vec<_> = parts
             .iter()
@@ -195,30 +197,30 @@ fn=core::ptr::drop_in_place<tower_keycard::visit::Visit>
         let expected = [
             ("allocator", 900.0),
             ("http", 14.0),
-            ("tower-keycard: visit", 30.0),
+            ("tower-keycard: lifecycle", 30.0),
         ];
         assert_eq!(parts, expected);
     }
 
     #[test]
-    fn this_crate_is_told_by_its_modules() {
-        let here = env!("CARGO_MANIFEST_DIR").replace("benches", "src/store/memory.rs");
+    fn this_crate_is_split_by_module() {
+        let here = env!("CARGO_MANIFEST_DIR").replace("benches", "src/store/memory/mod.rs");
         assert_eq!(part("x", &here, &here), "tower-keycard: store");
         assert_eq!(
-            part("x", "src/visit.rs", "src/visit.rs"),
-            "tower-keycard: visit"
+            part("x", "src/lifecycle/lookup.rs", "src/lifecycle/lookup.rs"),
+            "tower-keycard: lifecycle"
         );
         assert_eq!(part("x", "benches/src/visitor.rs", ""), "the driver");
     }
 
     #[test]
-    fn what_is_small_everywhere_is_summed_up() {
+    fn parts_that_are_small_in_every_work_are_combined() {
         let mut figures = Figures::default();
         for (part, count) in [("http", 100.0), ("a", 1.0), ("b", 2.0)] {
             figures.record("t", part, Work::W1, count);
         }
         let table = figures.tables.get_mut("t").unwrap();
-        sum_up(table);
+        combine_small(table);
         assert_eq!(table[REST]["W1"], 3.0);
         assert_eq!(table.len(), 2);
     }

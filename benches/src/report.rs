@@ -1,7 +1,7 @@
-//! The comparison as pages: what was measured last of each part.
+//! Writes the pages of the comparison, from the last figures of each part.
 
 mod pages;
-mod reached;
+mod targets;
 
 use std::error::Error;
 use std::fs;
@@ -12,6 +12,7 @@ use crate::plot::{Panel, svg};
 use crate::work::Work;
 
 /// The figures of all parts.
+#[derive(Default)]
 pub struct Results {
     pub instructions: Figures,
     pub profile: Figures,
@@ -76,7 +77,7 @@ const PEERS: &[&str] = &[
     "actix-session",
 ];
 
-/// Those of the peers, as they are locked.
+/// The versions of the peers, from `Cargo.lock`.
 fn versions() -> Result<String, Box<dyn Error>> {
     #[derive(serde::Deserialize)]
     struct Lock {
@@ -109,7 +110,7 @@ fn plot(results: &Results) -> String {
         decimals: 0,
     };
     let time = Panel {
-        title: "In memory: time per request, as a multiple of axum's without sessions (less is better)",
+        title: "In memory: time per request, as a multiple of axum without sessions (less is better)",
         figures: &results.time,
         table: "ratio",
         subjects: MEMORY,
@@ -118,7 +119,7 @@ fn plot(results: &Results) -> String {
         ..instructions
     };
     let throughput = Panel {
-        title: "In Redis: requests per second, as a part of what one reaches by hand (more is better)",
+        title: "In Redis: requests per second, as a fraction of the hand-written code (more is better)",
         figures: &results.throughput,
         table: "of the floor",
         works: &works[1..],

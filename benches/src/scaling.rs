@@ -1,4 +1,4 @@
-//! Whether it stays as fast: with more threads, and with more sessions.
+//! How the speed changes with more threads and with more sessions.
 
 use std::error::Error;
 use std::sync::Barrier;
@@ -11,22 +11,22 @@ use crate::figures::Figures;
 use crate::server::RedisServer;
 use crate::statistics::median;
 use crate::subject::{Place, Setting, Subject};
-use crate::throughput::Crowd;
+use crate::throughput::Visitors;
 use crate::visitor::{App, Visitor};
 use crate::work::Work;
 
 const BLOCKS: usize = 7;
 const REQUESTS: u64 = 40_000;
-/// How many of the sessions are visited.
-const VISITED: u64 = 1000;
+/// The number of sessions that are read.
+const READ: u64 = 1000;
 
 pub struct Limits {
     pub threads: usize,
-    /// Up to ten to the power of this many sessions are kept in memory by this crate …
+    /// The largest number of sessions that this crate stores in memory, as a power of ten.
     pub ours: u32,
-    /// … by the others …
+    /// The largest number of sessions that the other subjects store in memory, as a power of ten.
     pub others: u32,
-    /// … and in Redis.
+    /// The largest number of sessions in Redis, as a power of ten.
     pub redis: u32,
 }
 
@@ -53,7 +53,7 @@ pub async fn measure(subjects: &[Subject], limits: &Limits) -> Result<Figures, B
     Ok(figures)
 }
 
-/// Requests per second of several threads that share one store, each with a session of its own.
+/// The speedup of several threads that share one store, each with its own session.
 async fn threads(
     subject: &Subject,
     most: usize,
@@ -83,7 +83,7 @@ async fn router(subject: &Subject, work: Work) -> Result<Router, Box<dyn Error>>
     match subject.open(Setting::new(work, "")).await {
         App::Axum(router) => Ok(router),
         #[cfg(feature = "peers")]
-        App::Actix(_) => Err("nobody keeps sessions in the memory of actix-web".into()),
+        App::Actix(_) => Err("no subject stores sessions in the memory of actix-web".into()),
     }
 }
 
@@ -111,29 +111,29 @@ fn together(subject: &Subject, app: &Router, work: Work, threads: usize) -> f64 
     })
 }
 
-/// Nanoseconds of a read, and of a creation, when so many sessions are stored.
+/// Nanoseconds of a read and of a creation, by the number of stored sessions.
 async fn in_memory(subject: &Subject, most: u32, figures: &mut Figures) {
     let app = subject.open(Setting::new(Work::W2, "")).await;
     let mut stored = 0;
     for power in 3..=most {
         let goal = 10_u64.pow(power);
-        let mut visited = Vec::new();
+        let mut readers = Vec::new();
         let (mut created, mut creating) = (0, Duration::ZERO);
-        let each = ((goal - stored) / VISITED).max(1);
+        let each = ((goal - stored) / READ).max(1);
         while stored < goal {
             let begin = Instant::now();
             let visitor = subject.visitor(&app, Work::W2).await;
-            // The last tenth: with about as many sessions stored.
+            // Times the last tenth, when nearly all sessions are stored.
             if stored >= goal - goal / 10 {
                 creating += begin.elapsed();
                 created += 1;
             }
             if stored.is_multiple_of(each) {
-                visited.push(visitor);
+                readers.push(visitor);
             }
             stored += 1;
         }
-        let read = read(&mut visited).await;
+        let read = read(&mut readers).await;
         let create = creating.as_nanos() as f64 / f64::from(created);
         eprintln!("{} 10^{power}: {read:.0} ns, {create:.0} ns", subject.name);
         figures.record("stored, read", subject.name, goal, read);
@@ -141,21 +141,21 @@ async fn in_memory(subject: &Subject, most: u32, figures: &mut Figures) {
     }
 }
 
-/// Nanoseconds of one read, in the order in which nobody has a session near the last one's.
+/// Nanoseconds of a read. Consecutive reads use sessions that are far apart in memory.
 async fn read(visitors: &mut [Visitor]) -> f64 {
     let count = visitors.len();
     let mut blocks = Vec::new();
     for _ in 0..BLOCKS {
         let begin = Instant::now();
-        for turn in 0..10 * count {
-            visitors[turn * 617 % count].work(1).await;
+        for step in 0..10 * count {
+            visitors[step * 617 % count].work(1).await;
         }
         blocks.push(begin.elapsed().as_nanos() as f64 / (10 * count) as f64);
     }
     median(blocks)
 }
 
-/// Reads per second over one connection, when so many sessions are stored.
+/// Reads per second over one connection, by the number of stored sessions.
 async fn in_redis(
     subject: &Subject,
     most: u32,
@@ -166,15 +166,15 @@ async fn in_redis(
         return Ok(());
     }
     let app = subject.open(Setting::new(Work::W2, server.url())).await;
-    let mut crowd = Crowd::arrive(subject, &app, Work::W2).await;
-    let times = crowd.block(Duration::from_millis(150)).await;
+    let mut visitors = Visitors::start(subject, &app, Work::W2).await;
+    let times = visitors.block(Duration::from_millis(150)).await;
     let mut copies = Copies::of(&server).await?;
     for power in 3..=most {
         let goal = 10_u64.pow(power);
         copies.fill(goal).await?;
         let mut blocks = Vec::new();
         for _ in 0..BLOCKS {
-            blocks.push(crowd.work(times).await);
+            blocks.push(visitors.work(times).await);
         }
         let per_second = median(blocks);
         eprintln!("{} 10^{power}: {per_second:.0} requests/s", subject.name);
@@ -188,7 +188,7 @@ async fn in_redis(
     Ok(())
 }
 
-/// Sessions that nobody visits: copies of one that somebody does, under other keys.
+/// Sessions that are stored and not read: copies of one session under other keys.
 struct Copies {
     connection: redis::aio::MultiplexedConnection,
     key: String,
@@ -226,7 +226,7 @@ impl Copies {
             let mut pipe = redis::pipe();
             for _ in 0..(goal - self.stored).min(10_000) {
                 self.stored += 1;
-                // As long as the original, for the most part.
+                // Mostly as long as the original key.
                 let mut copy = self.key.clone();
                 let number = format!("{:08}", self.stored);
                 copy.truncate(copy.len().saturating_sub(number.len()));

@@ -1,4 +1,4 @@
-//! What a session in memory takes, and whether it is given back once it has expired.
+//! The memory of a session, and whether it is freed after the session has expired.
 
 use std::error::Error;
 
@@ -7,9 +7,9 @@ use crate::conditions;
 use crate::figures::Figures;
 use crate::subject::{Place, Subject};
 
-/// So many sessions are kept.
+/// The number of sessions in memory.
 pub const SESSIONS: u64 = 1_000_000;
-/// So many expire, before as many others come.
+/// The number of sessions that expire before as many others are created.
 pub const EXPIRING: u64 = 100_000;
 
 pub fn measure(subjects: &[Subject], sessions: u64) -> Result<Figures, Box<dyn Error>> {
@@ -30,7 +30,7 @@ pub fn measure(subjects: &[Subject], sessions: u64) -> Result<Figures, Box<dyn E
     Ok(figures)
 }
 
-/// Of each of so many sessions.
+/// The bytes of each session, with this many sessions.
 pub fn bytes(subject: &Subject, sessions: u64) -> Result<f64, Box<dyn Error>> {
     Ok(count(&["stored", subject.name, &sessions.to_string()])?[0])
 }

@@ -1,4 +1,4 @@
-//! Requests per second over TCP: a server process with one thread, and [wrk](https://github.com/wg/wrk) with 64 connections.
+//! Requests per second over TCP, from a server process with one thread to [wrk](https://github.com/wg/wrk).
 
 use std::error::Error;
 use std::io::{BufRead as _, BufReader};
@@ -15,8 +15,10 @@ use crate::visitor::App;
 use crate::work::Work;
 
 const ROUNDS: usize = 5;
+/// The connections of wrk.
+pub const CONNECTIONS: u32 = 64;
 
-/// Of those whose server is axum's: actix-web brings one of its own.
+/// Measures the subjects that axum serves. actix-web has a server of its own.
 pub fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Box<dyn Error>> {
     let mut figures = Figures {
         conditions: conditions::with(&["redis-server", "wrk"]),
@@ -82,10 +84,10 @@ impl Server {
         })
     }
 
-    /// Requests per second, in one second.
+    /// The requests per second, measured for one second.
     fn load(&self) -> Result<f64, Box<dyn Error>> {
         let mut command = Command::new("wrk");
-        command.args(["-t1", "-c64", "-d1s"]);
+        command.args(["-t1", &format!("-c{CONNECTIONS}"), "-d1s"]);
         if let Some(cookie) = &self.cookie {
             command.args(["-H", &format!("Cookie: {cookie}")]);
         }
@@ -107,13 +109,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It ends with its input, too.
+        // The process also ends when its input is closed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What such a process does: it prints its port and a visitor's cookie, and serves.
+/// The work of such a process: prints its port and the cookie of a session, and serves.
 pub async fn serve(subject: &Subject, work: Work, redis: String) -> Result<(), Box<dyn Error>> {
     let app = subject.open(Setting::new(work, redis)).await;
     let visitor = subject.visitor(&app, work).await;
@@ -133,7 +135,7 @@ pub async fn serve(subject: &Subject, work: Work, redis: String) -> Result<(), B
             }
         }
         #[cfg(feature = "peers")]
-        App::Actix(_) => return Err("it brings a server of its own".into()),
+        App::Actix(_) => return Err("actix-web has a server of its own".into()),
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Requests per second of 64 tasks that share one connection to a Redis server, as a part of what one would reach by hand,
-//! and the server's own work meanwhile: its processor time and its network.
+//! Requests per second of tasks that share one connection to a Redis server, as a fraction of the hand-written code, and the
+//! load on the server meanwhile: its processor time and its network traffic.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -16,17 +16,17 @@ use crate::work::Work;
 
 pub const TASKS: usize = 64;
 const FLOOR: &str = "redis-by-hand";
-const BLOCKS: usize = 9;
+pub const BLOCKS: usize = 9;
 const BLOCK: Duration = Duration::from_millis(120);
 
-/// All visitors of one application, at the same time.
-pub struct Crowd {
+/// Concurrent visitors of one application.
+pub struct Visitors {
     visitors: Vec<Visitor>,
     pub requests: u64,
 }
 
-impl Crowd {
-    pub async fn arrive(subject: &Subject, app: &App, work: Work) -> Self {
+impl Visitors {
+    pub async fn start(subject: &Subject, app: &App, work: Work) -> Self {
         let mut visitors = Vec::new();
         for _ in 0..TASKS {
             visitors.push(subject.visitor(app, work).await);
@@ -37,7 +37,7 @@ impl Crowd {
         }
     }
 
-    /// Does the work, each visitor so many times; returns the requests per second.
+    /// Does the work this many times for each visitor, and returns the requests per second.
     pub async fn work(&mut self, times: u64) -> f64 {
         let start = Instant::now();
         let local = LocalSet::new();
@@ -55,7 +55,7 @@ impl Crowd {
         requests as f64 / start.elapsed().as_secs_f64()
     }
 
-    /// How many times take as long as a block.
+    /// How often each visitor can do the work in the duration of a block.
     pub async fn block(&mut self, block: Duration) -> u64 {
         let mut times = 4;
         loop {
@@ -72,13 +72,13 @@ impl Crowd {
 struct Run {
     subject: Subject,
     server: RedisServer,
-    crowd: Crowd,
+    visitors: Visitors,
     times: u64,
     per_second: Vec<f64>,
     usage: Usage,
 }
 
-/// What a server has used since it was started.
+/// The processor time and network traffic of a server since its start.
 #[derive(Clone, Copy, Default)]
 struct Usage {
     microseconds: f64,
@@ -101,19 +101,19 @@ impl Usage {
     }
 }
 
-/// Of those that keep their sessions in Redis: each has a server, so that one's work is told from another's.
+/// Measures the subjects that store sessions in Redis. Each has a server of its own, so that each load is measured alone.
 pub async fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Box<dyn Error>> {
     let mut figures = Figures {
         conditions: conditions::with(&["redis-server"]),
         ..Figures::default()
     };
-    for &work in works.iter().filter(|work| work.asks()) {
+    for &work in works.iter().filter(|work| work.uses_session()) {
         let mut runs = runs(subjects, work).await?;
         for first in 0..BLOCKS {
             let count = runs.len();
             for next in 0..count {
                 let run = &mut runs[(first + next) % count];
-                run.per_second.push(run.crowd.work(run.times).await);
+                run.per_second.push(run.visitors.work(run.times).await);
             }
         }
         let floor = runs.iter().find(|run| run.subject.name == FLOOR);
@@ -126,7 +126,7 @@ pub async fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Bo
             figures.record("requests per second", name, work, per_second);
             figures.record("of the floor", name, work, ratio);
             let usage = Usage::of(&run.server);
-            let requests = run.crowd.requests as f64;
+            let requests = run.visitors.requests as f64;
             let microseconds = usage.microseconds - run.usage.microseconds;
             figures.record("server microseconds", name, work, microseconds / requests);
             let bytes = usage.bytes - run.usage.bytes;
@@ -136,7 +136,7 @@ pub async fn measure(subjects: &[Subject], works: &[Work]) -> Result<Figures, Bo
     Ok(figures)
 }
 
-/// Everybody, and the floor.
+/// The runs of these subjects and of the floor.
 async fn runs(subjects: &[Subject], work: Work) -> Result<Vec<Run>, Box<dyn Error>> {
     let wanted = |one: &&Subject| {
         let named = subjects.iter().any(|subject| subject.name == one.name);
@@ -149,14 +149,14 @@ async fn runs(subjects: &[Subject], work: Work) -> Result<Vec<Run>, Box<dyn Erro
             continue;
         }
         let app = subject.open(Setting::new(work, server.url())).await;
-        let mut crowd = Crowd::arrive(subject, &app, work).await;
-        let times = crowd.block(BLOCK).await;
-        crowd.requests = 0;
+        let mut visitors = Visitors::start(subject, &app, work).await;
+        let times = visitors.block(BLOCK).await;
+        visitors.requests = 0;
         runs.push(Run {
             subject: *subject,
             usage: Usage::of(&server),
             server,
-            crowd,
+            visitors,
             times,
             per_second: Vec::new(),
         });

@@ -1,7 +1,7 @@
-//! Time per request, in this process: in nanoseconds, and as a multiple of what the same framework takes without sessions.
+//! Time per request, in this process: in nanoseconds, and as a multiple of the time of the same framework without sessions.
 //!
-//! Everybody does a block of requests, then everybody does the next, so that whatever else the machine does meets all of
-//! them. It is reported, and nowhere asserted.
+//! The subjects alternate in blocks of requests, so that other load on the machine affects all of them. No test depends on
+//! these figures.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::work::Work;
 const BLOCKS: usize = 41;
 const BLOCK: Duration = Duration::from_millis(6);
 
-/// Of those that need no server.
+/// Measures the subjects that need no server.
 pub async fn measure(subjects: &[Subject], works: &[Work]) -> Figures {
     let mut figures = Figures {
         conditions: conditions::with(&[]),
@@ -46,7 +46,7 @@ pub async fn measure(subjects: &[Subject], works: &[Work]) -> Figures {
             let bare = subjects
                 .iter()
                 .position(|other| other.name == subject.bare)
-                .expect("it was added");
+                .expect("`with_bare` added it");
             let ratio = median_ratio(nanoseconds, &runs[bare].2);
             let nanoseconds = median(nanoseconds.clone());
             eprintln!("{} {work}: {nanoseconds:.0} ns, × {ratio:.2}", subject.name);
@@ -57,7 +57,7 @@ pub async fn measure(subjects: &[Subject], works: &[Work]) -> Figures {
     figures
 }
 
-/// These, and what they are compared with.
+/// These subjects, and the subjects that they are compared with.
 fn with_bare(subjects: &[Subject]) -> Vec<Subject> {
     let wanted = |one: &&Subject| {
         subjects
@@ -67,7 +67,7 @@ fn with_bare(subjects: &[Subject]) -> Vec<Subject> {
     Subject::ALL.iter().filter(wanted).copied().collect()
 }
 
-/// How many requests take as long as a block, once everything is warm.
+/// How many requests take as long as a block, after a warm-up.
 async fn block(visitor: &mut Visitor) -> u64 {
     let mut times = 64;
     loop {

@@ -1,4 +1,4 @@
-//! One visitor of an application: sends it one request after the other, in this process.
+//! A visitor of an application: sends one request after the other, in this process.
 
 use axum::Router;
 use axum::body::Body;
@@ -14,7 +14,7 @@ use crate::work::{COOKIE as COOKIE_NAME, Work};
 /// An application that does one kind of work.
 #[derive(Clone, Debug)]
 pub enum App {
-    /// `/seed` creates a session, `/work` does the work.
+    /// `/seed` creates a session, and `/work` does the work.
     Axum(Router),
     #[cfg(feature = "peers")]
     Actix(ActixApp),
@@ -25,20 +25,20 @@ pub struct Visitor {
     app: App,
     work: Work,
     cookie: Option<HeaderValue>,
-    /// Whether the work's response sets a cookie, as it should where there is a session.
+    /// Whether each response to the work must set a cookie.
     must_set: bool,
 }
 
 impl Visitor {
-    /// A visitor who has the session, and the cookie, that the work begins with.
-    pub async fn arrive(app: &App, work: Work, has_session: bool) -> Self {
+    /// A visitor with the session and the cookie that the work needs.
+    pub async fn start(app: &App, work: Work, has_session: bool) -> Self {
         let mut visitor = Self {
             app: app.clone(),
             work,
             cookie: None,
             must_set: has_session && work.sets_cookie(),
         };
-        if work.brings_cookie() {
+        if work.sends_cookie() {
             let set = visitor.send("/seed").await;
             visitor.cookie = set.as_ref().map(pair);
             assert!(visitor.cookie.is_some(), "a new session's cookie");
@@ -46,7 +46,7 @@ impl Visitor {
         visitor
     }
 
-    /// Does the work so many times.
+    /// Does the work this many times.
     pub async fn work(&mut self, times: u64) {
         for _ in 0..times {
             let set = self.send("/work").await;
@@ -59,17 +59,17 @@ impl Visitor {
         }
     }
 
-    /// The cookie that it would send next.
+    /// The cookie of the next request.
     pub fn cookie(&self) -> Option<&HeaderValue> {
         self.cookie.as_ref()
     }
 
-    /// Whether it sends the cookie that it was last sent.
+    /// Whether each request sends the cookie of the response before it.
     pub fn follows(&self) -> bool {
         self.must_set && self.work == Work::W5
     }
 
-    /// Sends a request; returns the cookie that its response sets, with all its attributes.
+    /// Sends a request, and returns the cookie that its response sets, with all its attributes.
     async fn send(&self, path: &'static str) -> Option<HeaderValue> {
         match &self.app {
             App::Axum(router) => {
@@ -81,9 +81,9 @@ impl Visitor {
                 let response = router.clone().oneshot(request).await;
                 let mut response = response.unwrap_or_else(|never| match never {});
                 assert_eq!(response.status(), StatusCode::OK);
-                // axum_session sends another one beside it, in either order.
+                // axum_session sets another cookie too, in either order.
                 match response.headers_mut().entry(SET_COOKIE) {
-                    Entry::Occupied(set) => set.remove_entry_mult().1.find(is_card),
+                    Entry::Occupied(set) => set.remove_entry_mult().1.find(is_session_cookie),
                     Entry::Vacant(_) => None,
                 }
             }
@@ -93,11 +93,11 @@ impl Visitor {
     }
 }
 
-fn is_card(set: &HeaderValue) -> bool {
+fn is_session_cookie(set: &HeaderValue) -> bool {
     set.as_bytes().starts_with(COOKIE_NAME.as_bytes())
 }
 
-/// What a browser sends of the cookie it was sent.
+/// The part of a `Set-Cookie` value that a browser sends back.
 pub fn pair(set: &HeaderValue) -> HeaderValue {
     let attributes = set.as_bytes().iter().position(|&byte| byte == b';');
     let pair = &set.as_bytes()[..attributes.unwrap_or(set.len())];

@@ -1,4 +1,4 @@
-//! What is done: the same for everybody.
+//! The kinds of work, which are the same for every subject.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use clap::ValueEnum;
 /// What one request does to its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Work {
-    /// No cookie, and nobody asks for the session.
+    /// No cookie, and the handler does not ask for the session.
     W0,
-    /// A valid cookie, and nobody asks for the session.
+    /// A valid cookie, and the handler does not ask for the session.
     W1,
     /// One key is read.
     W2,
-    /// A counter is read, and written one higher.
+    /// A counter is read, incremented and written.
     W3,
-    /// A session is created: every request comes without a cookie.
+    /// A session is created: the request has no cookie.
     W4,
-    /// The session's id is rotated; the next request comes with the new cookie.
+    /// The session's id is rotated; the next request has the new cookie.
     W5,
     /// One key is read while the idle limit slides, with default settings.
     W6,
-    /// One key is read, the idle limit moves with every request, and the cookie is sent again each time.
+    /// One key is read, the idle limit slides with every request, and every response sets the cookie.
     W7,
 }
 
@@ -37,8 +37,8 @@ impl Work {
         Self::W7,
     ];
 
-    /// Whether requests come with a cookie.
-    pub fn brings_cookie(self) -> bool {
+    /// Whether requests have a cookie.
+    pub fn sends_cookie(self) -> bool {
         !matches!(self, Self::W0 | Self::W4)
     }
 
@@ -47,13 +47,13 @@ impl Work {
         matches!(self, Self::W4 | Self::W5 | Self::W7)
     }
 
-    /// Whether the idle limit slides. A crate that has no way to slide it seldom does so with every request.
+    /// Whether the idle limit slides. A crate that cannot slide it at intervals slides it with every request.
     pub fn slides(self) -> bool {
         matches!(self, Self::W6 | Self::W7)
     }
 
-    /// Whether the session is looked at.
-    pub fn asks(self) -> bool {
+    /// Whether the handler uses the session.
+    pub fn uses_session(self) -> bool {
         !matches!(self, Self::W0 | Self::W1)
     }
 
@@ -77,15 +77,15 @@ impl fmt::Display for Work {
     }
 }
 
-/// What a session holds: a user, …
+/// The session's data: a user id.
 pub const USER_ID: u64 = 42;
-/// … a name of 20 characters …
+/// The session's data: a name.
 pub const NAME: &str = "Ada Lovelace, London";
-/// … and a token of 32.
+/// The session's data: a CSRF token.
 pub const CSRF: &str = "0123456789abcdef0123456789abcdef";
 
-/// What every cookie is called.
+/// The name of the session cookie of every subject.
 pub const COOKIE: &str = "__Host-id";
 
-/// How long a session lives without being used: this crate's default.
+/// The idle limit of every subject: this crate's default.
 pub const IDLE: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);

@@ -1,4 +1,4 @@
-//! Names and password hashes: what an application has in its database. Here it is this process's memory.
+//! Names and password hashes, as an application has them in its database. Here they are in this process's memory.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,16 +9,16 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use tokio::sync::Semaphore;
 
-/// Verified when nobody has that name, so that an unknown name takes as long as a wrong password.
-static NOBODY: LazyLock<Option<String>> = LazyLock::new(|| hash("nobody has this password"));
+/// Verified if there is no such account, so that an unknown name takes as long as a wrong password.
+static DUMMY_HASH: LazyLock<Option<String>> = LazyLock::new(|| hash("nobody has this password"));
 
-/// Everybody who signed up. Nobody is ever deleted, so a name is one person's for good, and fit to be the user's id.
+/// All accounts. An account is never deleted, so a name belongs to one person for good and can be the user's id.
 #[derive(Clone)]
 pub(crate) struct Accounts {
     /// Password hashes, by name.
     hashes: Arc<Mutex<HashMap<String, String>>>,
-    /// Each hash takes 19 MiB for its time: a flood of logins has to wait in line for them.
-    turns: Arc<Semaphore>,
+    /// Limits how many hashes run at the same time, because each takes 19 MiB. A flood of logins waits here.
+    hashing: Arc<Semaphore>,
 }
 
 impl Default for Accounts {
@@ -26,61 +26,64 @@ impl Default for Accounts {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             hashes: Arc::default(),
-            turns: Arc::new(Semaphore::new(cores)),
+            hashing: Arc::new(Semaphore::new(cores)),
         }
     }
 }
 
-/// Why somebody cannot sign up, or change their password.
+/// The reason for which a sign-up or a change of the password is refused.
 #[derive(Clone, Copy)]
 pub(crate) enum Refusal {
-    Name,
-    Taken,
-    Password,
-    Meanwhile,
+    InvalidName,
+    NameTaken,
+    InvalidPassword,
+    PasswordChanged,
     Busy,
 }
 
 impl Refusal {
+    /// The text for the user.
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Self::Name => "A name has 3 to 32 lower-case letters and digits.",
-            Self::Taken => "Somebody else has this name already.",
-            // ASVS 5.0, 6.2.1; long ones are welcome, within what the form may send.
-            Self::Password => "A password has 8 to 128 characters.",
-            Self::Meanwhile => "Your password was just changed elsewhere. Please log in again.",
+            Self::InvalidName => "A name has 3 to 32 lower-case letters and digits.",
+            Self::NameTaken => "This name is already taken.",
+            // ASVS 5.0, 6.2.1. Long passwords are fine, as far as the form can send them.
+            Self::InvalidPassword => "A password has 8 to 128 characters.",
+            Self::PasswordChanged => {
+                "Your password was just changed elsewhere. Please log in again."
+            }
             Self::Busy => "We are busy. Please try again.",
         }
     }
 }
 
 impl Accounts {
-    /// Opens an account, and returns the hash of its password.
-    pub(crate) async fn open(&self, name: &str, password: String) -> Result<String, Refusal> {
+    /// Creates an account. Returns the hash of its password.
+    pub(crate) async fn create(&self, name: &str, password: String) -> Result<String, Refusal> {
         let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         if !(3..=32).contains(&name.len()) || !name.chars().all(is_name) {
-            return Err(Refusal::Name);
+            return Err(Refusal::InvalidName);
         }
         let hash = self.hash(password).await?;
         match self.hashes().entry(name.to_owned()) {
-            Entry::Occupied(_) => Err(Refusal::Taken),
+            Entry::Occupied(_) => Err(Refusal::NameTaken),
             Entry::Vacant(free) => Ok(free.insert(hash).clone()),
         }
     }
 
-    /// The hash of this user's password, if there is such a user.
+    /// The hash of the user's password. `None` if there is no such user.
     pub(crate) fn hash_of(&self, name: &str) -> Option<String> {
         self.hashes().get(name).cloned()
     }
 
-    /// The hash of this user's password, if this is it.
+    /// Verifies the user's password. Returns its hash, or `None` if the name or the password is wrong.
     pub(crate) async fn verify(&self, name: &str, password: String) -> Option<String> {
         let known = self.hash_of(name);
-        let fits = self
-            .slowly({
+        let verified = self
+            .run_hashing({
                 let known = known.clone();
                 move || {
-                    let hash = known.or_else(|| NOBODY.clone())?;
+                    let hash = known.or_else(|| DUMMY_HASH.clone())?;
                     let hash = PasswordHash::new(&hash).ok()?;
                     Argon2::default()
                         .verify_password(password.as_bytes(), &hash)
@@ -88,11 +91,11 @@ impl Accounts {
                 }
             })
             .await;
-        known.filter(|_| fits.is_some())
+        known.filter(|_| verified.is_some())
     }
 
-    /// Gives a user another password in place of the one with this hash, and returns its hash. While it was made, somebody else
-    /// may have changed the password, and logged everybody out: whoever was allowed this before is not any more.
+    /// Changes the user's password if its hash is still `from`. Returns the new hash. While the new hash was computed, another
+    /// request may have changed the password and ended all sessions. Then this request is not allowed any more.
     pub(crate) async fn change(
         &self,
         name: &str,
@@ -105,25 +108,25 @@ impl Accounts {
                 present.clone_from(&hash);
                 Ok(hash)
             }
-            _ => Err(Refusal::Meanwhile),
+            _ => Err(Refusal::PasswordChanged),
         }
     }
 
     async fn hash(&self, password: String) -> Result<String, Refusal> {
         if !(8..=128).contains(&password.chars().count()) {
-            return Err(Refusal::Password);
+            return Err(Refusal::InvalidPassword);
         }
-        let hash = self.slowly(move || hash(&password)).await;
+        let hash = self.run_hashing(move || hash(&password)).await;
         hash.ok_or(Refusal::Busy)
     }
 
-    /// Hashing a password is meant to be slow, and would hold up every other request of this thread. The permit goes along: it
-    /// counts hashes, not clients that still wait for one.
-    async fn slowly<T: Send + 'static>(
+    /// Runs `work` on a thread for blocking work, because a password hash is slow on purpose and would block all other requests
+    /// of this thread. The permit moves along: it counts running hashes, not clients that wait for one.
+    async fn run_hashing<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Option<T> + Send + 'static,
     ) -> Option<T> {
-        let permit = self.turns.clone().acquire_owned().await.ok()?;
+        let permit = self.hashing.clone().acquire_owned().await.ok()?;
         let done = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work()

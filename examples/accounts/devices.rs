@@ -1,4 +1,4 @@
-//! Where you are logged in, and ending that.
+//! The page "where you are logged in": lists the user's sessions, and ends them.
 
 use axum::Form;
 use axum::response::{Redirect, Response};
@@ -28,16 +28,16 @@ pub(crate) async fn page(member: Member) -> Result<Response, SessionError> {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Which {
+pub(crate) struct DeviceForm {
     session: SessionId,
 }
 
 pub(crate) async fn end(
     member: Member,
-    Form(which): Form<Which>,
+    Form(form): Form<DeviceForm>,
 ) -> Result<Redirect, SessionError> {
-    // Only a session of this very user is ended, whatever id the form sends.
-    let (level, text) = match member.session.end_session(which.session).await? {
+    // It ends only a session of this user, even if the form sends another id.
+    let (level, text) = match member.session.end_session(form.session).await? {
         true => (FlashLevel::Success, "That device is logged out."),
         false => (FlashLevel::Info, "That device was logged out already."),
     };

@@ -1,4 +1,4 @@
-//! Sign up, log in, log out.
+//! Sign-up, login and logout.
 
 use axum::Form;
 use axum::extract::{Query, State};
@@ -15,27 +15,27 @@ use crate::page::{Frame, LoginPage, SignUpPage, render};
 pub(crate) struct Credentials {
     name: String,
     password: String,
-    /// A check box is sent when it is checked.
+    /// A browser sends a check box only if it is checked.
     remember: Option<String>,
-    /// Where the visitor wanted to go when they were asked to log in.
+    /// The page that the visitor wanted before the redirect to the login page.
     #[serde(default)]
     next: SafeNext,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Way {
+pub(crate) struct NextQuery {
     #[serde(default)]
     pub(crate) next: SafeNext,
 }
 
 pub(crate) async fn page(
     session: Session,
-    Query(way): Query<Way>,
+    Query(query): Query<NextQuery>,
 ) -> Result<Response, SessionError> {
     Ok(render(&LoginPage {
         frame: Frame::of(&session)?,
         name: "",
-        next: &way.next,
+        next: &query.next,
         error: None,
     }))
 }
@@ -75,7 +75,7 @@ pub(crate) async fn sign_up(
     session: Session,
     Form(form): Form<Credentials>,
 ) -> Result<Response, SessionError> {
-    match accounts.open(&form.name, form.password).await {
+    match accounts.create(&form.name, form.password).await {
         Ok(hash) => {
             session.login(Login::new(&form.name).stamp(hash).remember(false))?;
             session.flash(FlashLevel::Success, format!("Welcome, {}.", form.name))?;
@@ -94,7 +94,7 @@ pub(crate) async fn sign_up(
 
 pub(crate) async fn log_out(session: Session) -> Result<Redirect, SessionError> {
     session.logout()?;
-    // After the logout: this is for the visitor who is left, in a session of their own.
+    // After the logout, so that the message is in the new session.
     session.flash(FlashLevel::Info, "You are logged out.")?;
     Ok(Redirect::to("/login"))
 }

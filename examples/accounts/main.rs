@@ -1,5 +1,5 @@
-//! A site with accounts, as one knows them: sign up, log in, see where you are logged in and end that, change the password,
-//! read what happened to the account.
+//! A site with accounts: sign up, log in, see where you are logged in, log other devices out, change the password, and read
+//! the security log of the account.
 //!
 //! ```text
 //! cargo run --example accounts
@@ -8,20 +8,20 @@
 //!
 //! Then open <http://127.0.0.1:3000> in two browsers. `--help` lists the options.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `main.rs` | the sessions' configuration, the routes, what stands around them |
-//! | `member.rs` | who is logged in, as an argument of handlers |
-//! | `login.rs` | sign up, log in with "remember me", log out |
-//! | `devices.rs` | where you are logged in, and ending that |
-//! | `password.rs` | change the password, and confirm it before what is sensitive |
-//! | `security_log.rs` | what happened to the account |
-//! | `client.rs` | what a device is called, and recognised by |
-//! | `accounts.rs` | names and password hashes: your application's database |
+//! | `main.rs` | the configuration of the sessions, the routes, and the layers |
+//! | `member.rs` | an extractor for the logged-in user |
+//! | `login.rs` | sign-up, login with "remember me", logout |
+//! | `devices.rs` | the list of devices, and logging them out |
+//! | `password.rs` | changing the password, and confirming it before sensitive actions |
+//! | `security_log.rs` | the security log of an account |
+//! | `client.rs` | the description and the fingerprint of a client |
+//! | `accounts.rs` | names and password hashes, in place of your database |
 //! | `page.rs`, `templates/` | the pages |
 //!
-//! What a real site has besides: a limit on how often a password is tried, by name and by address, in front of `/login`,
-//! `/sign-up` and `/confirm`. Here a flood of tries waits in line for the hashing, and so do people.
+//! A real site also needs a limit on how often a password can be tried, by name and by address, in front of `/login`,
+//! `/sign-up` and `/confirm`. Here a flood of attempts fills the queue for hashing, and people wait behind it.
 
 mod accounts;
 mod client;
@@ -52,14 +52,14 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_keycard::monitor::Monitor;
 use tower_keycard::{
     AnyStore, ConfigError, LoginRedirectLayer, MemoryStore, RequireFreshLayer, RequireLoginLayer,
-    SessionLayer,
+    SessionConfig, SessionLayer,
 };
 
 use self::accounts::Accounts;
 use self::options::Options;
 use self::security_log::SecurityLog;
 
-/// What handlers work with, beside the session.
+/// The state of the handlers.
 #[derive(Clone, FromRef)]
 struct Site {
     accounts: Accounts,
@@ -80,11 +80,14 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let log = SecurityLog::default();
     let sessions = SessionLayer::builder(open(&options.store).await?)
-        .idle(options.idle)
-        .absolute(options.absolute)
-        .clear_site_data(true)
-        .client(client::recognise)
-        // Whose session suddenly comes from elsewhere has to type the password before anything sensitive.
+        .config(
+            SessionConfig::new()
+                .idle(options.idle)
+                .absolute(options.absolute)
+                .clear_site_data(true),
+        )
+        .client(client::identify)
+        // If a session suddenly comes from another client, the password is asked for before sensitive actions.
         .monitor(Monitor::default())
         .observer(log.clone())
         .failure_response(page::failure)
@@ -99,12 +102,12 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     writeln!(std::io::stdout(), "listening on http://{address}")?;
 
     let app = app(site, options.fresh)?.layer(sessions.clone());
-    let app = protected(app).into_make_service_with_connect_info::<SocketAddr>();
+    let app = with_outer_layers(app).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app)
-        .with_graceful_shutdown(options::asked_to_stop())
+        .with_graceful_shutdown(options::shutdown_signal())
         .await?;
 
-    // A client that hung up does not take its write with it: let the last ones reach the store.
+    // A write goes on when its client hangs up: let the last ones reach the store.
     sessions.drain().await;
     Ok(())
 }
@@ -121,9 +124,9 @@ async fn open(store: &str) -> Result<AnyStore, Box<dyn Error>> {
     }
 }
 
-/// The routes, by whom they are for.
+/// The routes: public ones, those for members, and sensitive ones.
 fn app(site: Site, fresh: Duration) -> Result<Router, ConfigError> {
-    let everybody = Router::new()
+    let public = Router::new()
         .route("/sign-up", get(login::sign_up_page).post(login::sign_up))
         .route("/login", get(login::page).post(login::log_in));
     let members = Router::new()
@@ -135,13 +138,13 @@ fn app(site: Site, fresh: Duration) -> Result<Router, ConfigError> {
         .route("/log", get(security_log::page))
         .route("/logout", post(login::log_out))
         .route_layer(RequireLoginLayer::new());
-    // What a thief of the session would do first asks for the password again: to take the account, or to keep its owner out.
+    // A thief of the session could take over the account by these routes, or lock its owner out. So they need the password.
     let sensitive = Router::new()
         .route("/devices/end", post(devices::end))
         .route("/devices/end-others", post(devices::end_others))
         .route("/password", get(password::page).post(password::change))
         .route_layer(RequireFreshLayer::new(fresh));
-    Ok(everybody
+    Ok(public
         .merge(members)
         .merge(sensitive)
         .layer(LoginRedirectLayer::new("/login")?.reauthenticate_at("/confirm")?)
@@ -149,14 +152,14 @@ fn app(site: Site, fresh: Duration) -> Result<Router, ConfigError> {
         .layer(DefaultBodyLimit::max(4096)))
 }
 
-/// What stands outside of the sessions, and what needs none.
-fn protected(app: Router) -> Router {
+/// Adds the layers outside of the sessions, and the routes that need no session.
+fn with_outer_layers(app: Router) -> Router {
     let csrf = CsrfLayer::new().with_rejection_response(|_: ProtectionError| {
-        let why = "This request came from another site.\n";
-        (StatusCode::FORBIDDEN, why).into_response()
+        let text = "This request came from another site.\n";
+        (StatusCode::FORBIDDEN, text).into_response()
     });
     app.route("/style.css", get(page::style))
         .route("/health", get(async || "ok\n"))
         .layer(csrf)
-        .layer(map_response(page::secured))
+        .layer(map_response(page::with_security_headers))
 }

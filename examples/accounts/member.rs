@@ -1,16 +1,17 @@
-//! Who is logged in, as an argument of handlers.
+//! The extractor for the logged-in user.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 
-use tower_keycard::{ExtractRejection, RequireLogin, Session, SessionError};
+use tower_keycard::middleware::ExtractRejection;
+use tower_keycard::{RequireLogin, Session, SessionError};
 
 use crate::accounts::Accounts;
 
 /// A user with an account, and their session.
 pub(crate) struct Member {
     pub(crate) name: String,
-    /// Of the password that the session rests on.
+    /// The hash of their password, which the session's stamp matches.
     pub(crate) hash: String,
     pub(crate) session: Session,
 }
@@ -26,7 +27,7 @@ where
         let RequireLogin { user, session, .. } =
             RequireLogin::from_request_parts(parts, state).await?;
         let hash = Accounts::from_ref(state).hash_of(&user);
-        // Whoever logged in with a password that was changed since is out, and so is whose account is gone.
+        // A login with a password that was changed since ends here, and so does one whose account is gone.
         let hash = hash.ok_or(SessionError::NotLoggedIn)?;
         session.check_stamp(&hash)?;
         Ok(Self {

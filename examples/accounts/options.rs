@@ -1,4 +1,4 @@
-//! What can be said on the command line, and how the server is told to stop.
+//! The options of the command line, and the signal to stop.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use clap::Parser;
 /// A site with accounts on sessions of `tower-keycard`.
 #[derive(Debug, Parser)]
 pub(crate) struct Options {
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 takes a free port
     #[arg(
         long,
         env = "KEYCARD_LISTEN",
@@ -16,8 +16,8 @@ pub(crate) struct Options {
     )]
     pub(crate) listen: String,
 
-    /// Where sessions are kept: `memory`, or the URL of a Redis: redis://[user:password@]host[:port][/db]. Accounts and the
-    /// security log are in this process's memory in any case
+    /// Where sessions are kept: `memory`, or the URL of a Redis server: redis://[user:password@]host[:port][/db]. Accounts and
+    /// the security log are always in this process's memory
     #[arg(
         long,
         env = "KEYCARD_STORE",
@@ -27,26 +27,26 @@ pub(crate) struct Options {
     )]
     pub(crate) store: String,
 
-    /// A session that is not used for so long ends, unless it is remembered
+    /// Idle limit: a session ends after this time without a request, unless it is remembered
     #[arg(long, env = "KEYCARD_IDLE", value_name = "TIME", default_value = "30m", value_parser = humantime::parse_duration)]
     pub(crate) idle: Duration,
 
-    /// A session ends so long after the login, used or not, unless it is remembered
+    /// Absolute limit: a session ends this long after the login, even if it is used, unless it is remembered
     #[arg(long, env = "KEYCARD_ABSOLUTE", value_name = "TIME", default_value = "8h", value_parser = humantime::parse_duration)]
     pub(crate) absolute: Duration,
 
-    /// For so long after the password was typed it is not asked for again
+    /// How long after the password was typed it is not asked for again
     #[arg(long, env = "KEYCARD_FRESH", value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
     pub(crate) fresh: Duration,
 }
 
 /// Resolves on ctrl-c, and on the SIGTERM of a service manager or `docker stop`.
-pub(crate) async fn asked_to_stop() {
+pub(crate) async fn shutdown_signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
         let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-            return; // no way to stop cleanly later: better to stop now than to lose writes then
+            return; // without the signal a clean stop is impossible: stop now, before writes can be lost
         };
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}

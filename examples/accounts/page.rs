@@ -1,4 +1,4 @@
-//! The pages: what their templates are given, and the headers they are sent with.
+//! The pages: the data of their templates, and their headers.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,9 +6,11 @@ use askama::Template;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
-use tower_keycard::{Failure, Flash, SafeNext, Session, SessionError, SessionId};
+use tower_keycard::middleware::Failure;
+use tower_keycard::session::Flash;
+use tower_keycard::{SafeNext, Session, SessionError, SessionId};
 
-/// What every page has around its content.
+/// The frame around the content of every page.
 #[derive(Default)]
 pub(crate) struct Frame {
     user: Option<String>,
@@ -16,7 +18,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Takes the messages that wait for a page: to be called when there is one.
+    /// The frame for this session. It takes the flash messages, so call it only for a page that is shown.
     pub(crate) fn of(session: &Session) -> Result<Self, SessionError> {
         Ok(Self {
             user: session.user(),
@@ -94,7 +96,7 @@ struct FailurePage {
     text: &'static str,
 }
 
-/// A page as a response. It belongs to one visitor: after a logout the back button must not show it again.
+/// Renders a page. It is for one visitor, so it is not cached: after a logout the back button must not show it again.
 pub(crate) fn render(page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => ([(header::CACHE_CONTROL, "no-store")], Html(html)).into_response(),
@@ -102,7 +104,7 @@ pub(crate) fn render(page: &impl Template) -> Response {
     }
 }
 
-/// What a visitor is told when their session could not be stored.
+/// The page for a visitor whose session could not be stored.
 pub(crate) fn failure(failure: Failure) -> Response {
     let text = match failure {
         Failure::Interrupted => "You logged in or out in another tab meanwhile. Please try again.",
@@ -118,7 +120,7 @@ pub(crate) fn failure(failure: Failure) -> Response {
     (failure.status(), render(&FailurePage { frame, text })).into_response()
 }
 
-/// How long ago something was, as one would say it.
+/// How long ago something was, as text.
 pub(crate) fn ago(time: SystemTime) -> String {
     let seconds = time.elapsed().unwrap_or(Duration::ZERO).as_secs();
     let count = |number: u64, unit: &str| match number {
@@ -133,13 +135,13 @@ pub(crate) fn ago(time: SystemTime) -> String {
     }
 }
 
-/// Served from its own address, so that the content security policy need not allow inline styles.
+/// Served at its own address, so that the content security policy does not have to allow inline styles.
 pub(crate) async fn style() -> impl IntoResponse {
     let css = include_str!("style.css");
     ([(header::CONTENT_TYPE, "text/css")], css)
 }
 
-pub(crate) async fn secured(mut response: Response) -> Response {
+pub(crate) async fn with_security_headers(mut response: Response) -> Response {
     const HEADERS: [(HeaderName, HeaderValue); 4] = [
         (
             header::CONTENT_SECURITY_POLICY,
@@ -152,7 +154,7 @@ pub(crate) async fn secured(mut response: Response) -> Response {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ),
-        // Not `no-referrer`: it turns the `Origin` of our own forms into `null`.
+        // Not `no-referrer`: with it, the forms of this site would send `Origin: null`.
         (
             header::REFERRER_POLICY,
             HeaderValue::from_static("same-origin"),

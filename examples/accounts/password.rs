@@ -1,4 +1,4 @@
-//! Change the password, and confirm it before what is sensitive.
+//! Changing the password, and confirming it before sensitive actions.
 
 use axum::Form;
 use axum::extract::{Query, State};
@@ -9,12 +9,12 @@ use serde::Deserialize;
 use tower_keycard::{FlashLevel, SafeNext, SessionError};
 
 use crate::accounts::Accounts;
-use crate::login::Way;
+use crate::login::NextQuery;
 use crate::member::Member;
 use crate::page::{ConfirmPage, Frame, PasswordPage, render};
 
 #[derive(Deserialize)]
-pub(crate) struct Password {
+pub(crate) struct PasswordForm {
     password: String,
     #[serde(default)]
     next: SafeNext,
@@ -22,11 +22,11 @@ pub(crate) struct Password {
 
 pub(crate) async fn confirm_page(
     member: Member,
-    Query(way): Query<Way>,
+    Query(query): Query<NextQuery>,
 ) -> Result<Response, SessionError> {
     Ok(render(&ConfirmPage {
         frame: Frame::of(&member.session)?,
-        next: &way.next,
+        next: &query.next,
         error: None,
     }))
 }
@@ -34,7 +34,7 @@ pub(crate) async fn confirm_page(
 pub(crate) async fn confirm(
     State(accounts): State<Accounts>,
     member: Member,
-    Form(form): Form<Password>,
+    Form(form): Form<PasswordForm>,
 ) -> Result<Response, SessionError> {
     if accounts.verify(&member.name, form.password).await.is_none() {
         let page = ConfirmPage {
@@ -58,7 +58,7 @@ pub(crate) async fn page(member: Member) -> Result<Response, SessionError> {
 pub(crate) async fn change(
     State(accounts): State<Accounts>,
     member: Member,
-    Form(form): Form<Password>,
+    Form(form): Form<PasswordForm>,
 ) -> Result<Response, SessionError> {
     let changed = accounts.change(&member.name, &member.hash, form.password);
     let hash = match changed.await {
@@ -71,7 +71,7 @@ pub(crate) async fn change(
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, render(&page)).into_response());
         }
     };
-    // Whoever knew the old password is out, on every device but this.
+    // Logs out all other devices, also those of a thief who knew the old password.
     member.session.credential_changed(hash).await?;
     let text = "Your password is changed. All other devices are logged out.";
     member.session.flash(FlashLevel::Success, text)?;

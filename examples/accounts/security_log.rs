@@ -1,4 +1,4 @@
-//! What happened to an account: told by the session layer, shown to the user it happened to.
+//! The security log of an account: the session layer reports events, and the user of the account sees them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,19 +7,20 @@ use std::time::SystemTime;
 use axum::extract::State;
 use axum::response::Response;
 
+use tower_keycard::SessionError;
+use tower_keycard::event::SessionObserver;
 use tower_keycard::event::{
-    Creation, EventKind, Revocation, Rotation, SessionEvent, Signal, Staleness,
+    Creation, EventKind, Revocation, Rotation, SessionEvent, Signal, StaleReason,
 };
-use tower_keycard::{SessionError, SessionObserver};
 
 use crate::member::Member;
 use crate::page::{Frame, LogPage, LogRow, ago, render};
 
-/// How much of the past a user is shown.
-const ENTRIES: usize = 50;
+/// How many events a user sees at most.
+const MAX_ENTRIES: usize = 50;
 
-/// The newest events of each user, in this process's memory. An application that runs on several servers puts them into its
-/// database instead.
+/// The newest events of each user, in this process's memory. An application on several servers keeps them in its database
+/// instead.
 #[derive(Clone, Default)]
 pub(crate) struct SecurityLog(Arc<Mutex<HashMap<Arc<str>, VecDeque<Entry>>>>);
 
@@ -33,7 +34,7 @@ struct Entry {
 
 impl SessionObserver for SecurityLog {
     fn observe(&self, event: &SessionEvent) {
-        let (Some(user), Some((text, alarming))) = (&event.user, told(event.kind)) else {
+        let (Some(user), Some((text, alarming))) = (&event.user, describe(event.kind)) else {
             return;
         };
         let client = event.client.as_deref();
@@ -46,12 +47,12 @@ impl SessionObserver for SecurityLog {
             alarming,
             device: device.unwrap_or("Unknown device").to_owned(),
         });
-        entries.truncate(ENTRIES);
+        entries.truncate(MAX_ENTRIES);
     }
 }
 
-/// What a user is told of an event, and whether it is to worry them.
-fn told(kind: EventKind) -> Option<(&'static str, bool)> {
+/// The text of an event for the user, and whether it is alarming. `None` for events that the log does not show.
+fn describe(kind: EventKind) -> Option<(&'static str, bool)> {
     Some(match kind {
         EventKind::Created(Creation::Login) | EventKind::Rotated(Rotation::Login) => {
             ("Logged in", false)
@@ -63,11 +64,11 @@ fn told(kind: EventKind) -> Option<(&'static str, bool)> {
         }
         EventKind::Revoked(_) => ("Logged another device out", false),
         EventKind::Expired(_) => ("Came back after the login had expired", false),
-        // Within a minute this may be another tab, which had not heard of the new one yet.
-        EventKind::Stale(Staleness::Late) => {
+        // Within a minute this may be another tab that did not have the new token yet.
+        EventKind::Stale(StaleReason::Superseded) => {
             ("A login that had just been replaced was refused", false)
         }
-        EventKind::Stale(Staleness::Old) => {
+        EventKind::Stale(StaleReason::Old) => {
             ("An old copy of your login was used, and refused", true)
         }
         EventKind::Suspected {

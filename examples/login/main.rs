@@ -1,4 +1,4 @@
-//! A login page one can try: passwords, sessions in memory or in Redis, protection from cross-site
+//! A small login page: password hashes, sessions in memory or in Redis, protection from cross-site
 //! requests, a clean shutdown.
 //!
 //! ```text
@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
-use tower_keycard::{AnyStore, MemoryStore, Session, SessionError, SessionLayer};
+use tower_keycard::{AnyStore, MemoryStore, Session, SessionConfig, SessionError, SessionLayer};
 
 use self::page::Notice;
 use self::users::Users;
@@ -37,7 +37,7 @@ use self::users::Users;
 /// A login page on sessions of `tower-keycard`.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 takes a free port
     #[arg(
         long,
         env = "KEYCARD_LISTEN",
@@ -46,7 +46,7 @@ struct Options {
     )]
     listen: String,
 
-    /// Where sessions are kept: `memory`, or the URL of a Redis: redis://[user:password@]host[:port][/db]
+    /// Where sessions are kept: `memory`, or the URL of a Redis server: redis://[user:password@]host[:port][/db]
     #[arg(
         long,
         env = "KEYCARD_STORE",
@@ -56,15 +56,15 @@ struct Options {
     )]
     store: String,
 
-    /// A session that is not used for so long ends
+    /// Idle limit: a session ends after this time without a request
     #[arg(long, env = "KEYCARD_IDLE", value_name = "TIME", default_value = "30m", value_parser = humantime::parse_duration)]
     idle: Duration,
 
-    /// A session ends so long after the login, used or not
+    /// Absolute limit: a session ends this long after the login, even if it is used
     #[arg(long, env = "KEYCARD_ABSOLUTE", value_name = "TIME", default_value = "8h", value_parser = humantime::parse_duration)]
     absolute: Duration,
 
-    /// Every request counts as use of the session, also one that does not ask for it
+    /// Every request counts as use of the session, even if its handler does not ask for the session
     #[arg(long, env = "KEYCARD_SAVE_EVERY_REQUEST", value_parser = BoolishValueParser::new())]
     save_every_request: bool,
 }
@@ -82,9 +82,12 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let sessions = SessionLayer::builder(open(&options.store).await?)
-        .idle(options.idle)
-        .absolute(options.absolute)
-        .save_every_request(options.save_every_request)
+        .config(
+            SessionConfig::new()
+                .idle(options.idle)
+                .absolute(options.absolute)
+                .save_every_request(options.save_every_request),
+        )
         .build()?;
 
     let listener = TcpListener::bind(&options.listen).await?;
@@ -92,10 +95,10 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     writeln!(std::io::stdout(), "listening on http://{address}")?;
 
     axum::serve(listener, app(sessions.clone()))
-        .with_graceful_shutdown(asked_to_stop())
+        .with_graceful_shutdown(shutdown_signal())
         .await?;
 
-    // A client that hung up does not take its write with it: let the last ones reach the store.
+    // A write goes on when its client hangs up: let the last ones reach the store.
     sessions.drain().await;
     Ok(())
 }
@@ -121,8 +124,8 @@ fn app(sessions: SessionLayer) -> Router {
             .into_response()
     });
 
-    // The layer added last is the outermost one. A request from another site must not get as far as
-    // `login`, so the check of its origin stands outside the sessions.
+    // The layer added last is the outermost one. A request from another site must not reach `login`,
+    // so the check of its origin is outside of the sessions.
     Router::new()
         .route("/", get(home))
         .route("/login", post(login))
@@ -134,12 +137,12 @@ fn app(sessions: SessionLayer) -> Router {
         .layer(DefaultBodyLimit::max(4096))
         .layer(sessions)
         .layer(csrf)
-        .layer(map_response(secured))
+        .layer(map_response(with_security_headers))
 }
 
 async fn home(session: Session) -> Result<Response, SessionError> {
-    let visits = session.update("visits", |n: Option<u32>| n.unwrap_or(0) + 1)?;
-    Ok(show(&session, visits, Notice::None))
+    let pages_seen = session.update("pages_seen", |n: Option<u32>| n.unwrap_or(0) + 1)?;
+    Ok(show(&session, pages_seen, Notice::None))
 }
 
 #[derive(Deserialize)]
@@ -157,13 +160,13 @@ async fn login(
         .verify(&credentials.username, credentials.password)
         .await
     else {
-        let visits = session.get("visits")?.unwrap_or(0);
+        let pages_seen = session.get("pages_seen")?.unwrap_or(0);
         let notice = Notice::Refused {
             username: &credentials.username,
         };
-        return Ok((StatusCode::UNAUTHORIZED, show(&session, visits, notice)).into_response());
+        return Ok((StatusCode::UNAUTHORIZED, show(&session, pages_seen, notice)).into_response());
     };
-    // A new card, the old one is dead; what the visitor had in the session so far stays in it.
+    // The session gets a new token, and the old one is dead. The values in the session stay.
     session.login(user)?;
     Ok(Redirect::to("/").into_response())
 }
@@ -173,11 +176,11 @@ async fn logout(session: Session) -> Result<Redirect, SessionError> {
     Ok(Redirect::to("/"))
 }
 
-/// Only reads: a visitor without a session gets none here.
+/// Only reads the session, so a visitor without a session gets none here.
 async fn whoami(session: Session) -> Result<Json<Value>, SessionError> {
     Ok(Json(json!({
         "user": session.user(),
-        "visits": session.get::<u32>("visits")?.unwrap_or(0),
+        "pages_seen": session.get::<u32>("pages_seen")?.unwrap_or(0),
         "session": session.id(),
     })))
 }
@@ -186,16 +189,16 @@ async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/css")], page::STYLE)
 }
 
-fn show(session: &Session, visits: u32, notice: Notice<'_>) -> Response {
+fn show(session: &Session, pages_seen: u32, notice: Notice<'_>) -> Response {
     let html = match session.user() {
-        Some(user) => page::signed_in(&user, visits, session.id()),
-        None => page::sign_in(visits, notice),
+        Some(user) => page::signed_in(&user, pages_seen, session.id()),
+        None => page::sign_in(pages_seen, notice),
     };
-    // The page belongs to one visitor: after a logout the back button must not show it again.
+    // The page is for one visitor. After a logout the back button must not show it again.
     ([(header::CACHE_CONTROL, "no-store")], Html(html)).into_response()
 }
 
-async fn secured(mut response: Response) -> Response {
+async fn with_security_headers(mut response: Response) -> Response {
     const HEADERS: [(HeaderName, HeaderValue); 4] = [
         (
             header::CONTENT_SECURITY_POLICY,
@@ -208,7 +211,7 @@ async fn secured(mut response: Response) -> Response {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ),
-        // Not `no-referrer`: it turns the `Origin` of our own forms into `null`.
+        // Not `no-referrer`: with it, the forms of this site would send `Origin: null`.
         (
             header::REFERRER_POLICY,
             HeaderValue::from_static("same-origin"),
@@ -223,12 +226,12 @@ async fn secured(mut response: Response) -> Response {
 }
 
 /// Resolves on ctrl-c, and on the SIGTERM of a service manager or `docker stop`.
-async fn asked_to_stop() {
+async fn shutdown_signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
         let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-            return; // no way to stop cleanly later: better to stop now than to lose writes then
+            return; // without the signal a clean stop is impossible: stop now, before writes can be lost
         };
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}

@@ -1,19 +1,19 @@
-//! The two faces of the page. Everything that came from outside goes through [`escape`].
+//! The page in its two states: signed in or not. All text from outside goes through [`escape`].
 
 use std::fmt::{Display, Write};
 
 use tower_keycard::SessionId;
 
-/// Served from `/style.css`, so that the content security policy need not allow inline styles.
+/// Served at `/style.css`, so that the content security policy does not have to allow inline styles.
 pub(crate) const STYLE: &str = include_str!("style.css");
 
-/// What the page has to tell besides its usual content.
+/// A notice above the usual content of the page.
 pub(crate) enum Notice<'a> {
     None,
     Refused { username: &'a str },
 }
 
-pub(crate) fn sign_in(visits: u32, notice: Notice<'_>) -> String {
+pub(crate) fn sign_in(pages_seen: u32, notice: Notice<'_>) -> String {
     let (alert, username, invalid) = match notice {
         Notice::None => ("", "", ""),
         Notice::Refused { username } => (
@@ -33,33 +33,33 @@ pub(crate) fn sign_in(visits: u32, notice: Notice<'_>) -> String {
       <button type="submit">Sign in</button>
     </form>
     <p class="hint">Try <kbd>alice</kbd> with <kbd>wonderland</kbd>, or <kbd>bob</kbd> with <kbd>builder</kbd>.</p>
-    {visits}"#,
+    {counter}"#,
         username = escape(username),
-        visits = counted(visits),
+        counter = counter(pages_seen),
     );
     document("Sign in", &content)
 }
 
-pub(crate) fn signed_in(user: &str, visits: u32, session: Option<SessionId>) -> String {
+pub(crate) fn signed_in(user: &str, pages_seen: u32, session: Option<SessionId>) -> String {
     let session = session.map_or_else(
         || "none yet".to_owned(),
         |id| format!("<code>{}</code>", escape(&id.to_string())),
     );
     let content = format!(
         r#"<h1>Hello, <span id="user">{user}</span></h1>
-    {visits}
-    <p class="hint">Session: {session} — a public name, it opens nothing. The cookie that does is out of reach for scripts.</p>
+    {counter}
+    <p class="hint">Public id of the session: {session}. It opens nothing, and scripts cannot read the cookie that does.</p>
     <form method="post" action="/logout">
       <button type="submit">Sign out</button>
     </form>"#,
         user = escape(user),
-        visits = counted(visits),
+        counter = counter(pages_seen),
     );
     document("Signed in", &content)
 }
 
-fn counted(visits: u32) -> impl Display {
-    format!(r#"<p>Pages seen in this session: <strong id="visits">{visits}</strong></p>"#)
+fn counter(pages_seen: u32) -> impl Display {
+    format!(r#"<p>Pages seen in this session: <strong id="pages-seen">{pages_seen}</strong></p>"#)
 }
 
 fn document(title: &str, content: &str) -> String {
@@ -83,13 +83,13 @@ fn document(title: &str, content: &str) -> String {
     )
 }
 
-/// Text that is safe between tags and inside quoted attributes.
+/// Escapes text for a place between tags or inside a quoted attribute.
 fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '&' | '<' | '>' | '"' | '\'' => {
-                // Writing to a string does not fail.
+                // Writing to a string cannot fail.
                 let _ = write!(safe, "&#{};", u32::from(character));
             }
             _ => safe.push(character),

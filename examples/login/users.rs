@@ -1,4 +1,4 @@
-//! Who may log in: a table of names and password hashes, as an application's database would hold.
+//! The users: a table of names and password hashes, in place of an application's database.
 
 use std::sync::Arc;
 
@@ -18,33 +18,33 @@ const USERS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Checked when nobody has that name, so that an unknown user takes as long as a wrong password.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AzIUvWoyLEYUDrLWR0RAKQ$98qwvPKpVv4lOKLEde45JcWfbB/i+GzznGaIiPDOLbY";
+/// Verified if there is no such user, so that an unknown name takes as long as a wrong password.
+const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$AzIUvWoyLEYUDrLWR0RAKQ$98qwvPKpVv4lOKLEde45JcWfbB/i+GzznGaIiPDOLbY";
 
-/// The users of this demonstration.
+/// The users of this example.
 #[derive(Clone)]
 pub(crate) struct Users {
-    /// Each check takes 19 MiB for its time: a flood of logins has to wait in line for them.
-    checks: Arc<Semaphore>,
+    /// Limits how many hashes run at the same time, because each takes 19 MiB. A flood of logins waits here.
+    hashing: Arc<Semaphore>,
 }
 
 impl Users {
     pub(crate) fn demo() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            checks: Arc::new(Semaphore::new(cores)),
+            hashing: Arc::new(Semaphore::new(cores)),
         }
     }
 
-    /// The user of this name, if the password is theirs.
+    /// The user with this name, if the password is right.
     pub(crate) async fn verify(&self, name: &str, password: String) -> Option<&'static str> {
         let user = USERS.into_iter().find(|(known, _)| *known == name);
-        let hash = user.map_or(NOBODY, |(_, hash)| hash);
+        let hash = user.map_or(DUMMY_HASH, |(_, hash)| hash);
 
-        // Hashing a password is meant to be slow, and would hold up every other request of this
-        // thread. The permit goes along: it counts checks, not clients that still wait for one.
-        let permit = Arc::clone(&self.checks).acquire_owned().await.ok()?;
-        let fits = tokio::task::spawn_blocking(move || {
+        // A password hash is slow on purpose, and would block all other requests of this thread. The
+        // permit moves along: it counts running hashes, not clients that wait for one.
+        let permit = Arc::clone(&self.hashing).acquire_owned().await.ok()?;
+        let verified = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let Ok(hash) = PasswordHash::new(hash) else {
                 return false;
@@ -53,7 +53,7 @@ impl Users {
                 .verify_password(password.as_bytes(), &hash)
                 .is_ok()
         });
-        match (fits.await, user) {
+        match (verified.await, user) {
             (Ok(true), Some((name, _))) => Some(name),
             _ => None,
         }

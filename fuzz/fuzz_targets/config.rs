@@ -1,4 +1,4 @@
-//! Fuzzes what reads a configuration file.
+//! Fuzzes the parser of configuration files.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|text: &str| {

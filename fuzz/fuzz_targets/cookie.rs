@@ -1,4 +1,4 @@
-//! Fuzzes what reads the lines of `Cookie` headers.
+//! Fuzzes the parser of `Cookie` header lines.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tower_keycard::fuzzing::cookie(bytes));

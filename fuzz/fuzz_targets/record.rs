@@ -1,4 +1,4 @@
-//! Fuzzes what reads a record, as a store gave it back.
+//! Fuzzes the decoder of records from a store.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tower_keycard::fuzzing::record(bytes));

@@ -1,15 +1,16 @@
-//! What is legal but weak, as Django's `check --deploy` lists it.
+//! Lists settings that are legal but weak, as Django's `check --deploy` does.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::cookie::NamePrefix;
-use super::{SameSite, SessionConfig};
+use super::cookie::{NamePrefix, SameSite};
+use super::settings::SessionConfig;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A setting that works, and is weaker than it need be. From [`SessionConfig::check`], and from `RedisStore::check` of the
-/// server's settings.
+/// A setting that works, but is weaker than it needs to be.
+///
+/// [`SessionConfig::check`] returns those of a configuration, and `RedisStore::check` those of the server's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Weakness {
@@ -20,26 +21,46 @@ pub struct Weakness {
 }
 
 impl Weakness {
-    /// A name that stays the same from version to version, such as `keycard.W001`: what to list where a weakness is
-    /// accepted.
+    /// A weakness that your own store finds in the settings of its server.
+    ///
+    /// Choose an `id` that begins with a name of your own, and do not change it later. The methods of the same names say
+    /// what the other parts are. `reason` is a clause and `hint` an imperative, both without a full stop.
+    #[must_use]
+    pub const fn new(
+        id: &'static str,
+        option: &'static str,
+        reason: &'static str,
+        hint: &'static str,
+    ) -> Self {
+        Self {
+            id,
+            option,
+            reason,
+            hint,
+        }
+    }
+
+    /// A name that stays the same from version to version, such as `keycard.W001`. Use it to list the weaknesses that you
+    /// accept.
     #[must_use]
     pub fn id(&self) -> &'static str {
         self.id
     }
 
-    /// The option, as it stands in a file: `idle`, or `cookie.secure`; or, of a server, `maxmemory-policy`.
+    /// The name of the option in a file, such as `idle` or `cookie.secure`. For a server: the name of its setting, such as
+    /// `maxmemory-policy`.
     #[must_use]
     pub fn option(&self) -> &'static str {
         self.option
     }
 
-    /// Why it is weak.
+    /// The reason that the setting is weak.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         self.reason
     }
 
-    /// What to do.
+    /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         self.hint
@@ -57,9 +78,9 @@ impl fmt::Display for Weakness {
 }
 
 impl SessionConfig {
-    /// What is legal in this configuration, but weak: empty for the defaults.
+    /// The settings of this configuration that are legal but weak. The list is empty for the defaults.
     ///
-    /// To be called where the application starts, or in a test, as one runs `manage.py check --deploy` with Django:
+    /// Call it when the application starts, or in a test, as you would run `manage.py check --deploy` with Django:
     ///
     /// ```
     /// use tower_keycard::SessionConfig;
@@ -74,7 +95,8 @@ impl SessionConfig {
     #[must_use]
     pub fn check(&self) -> Vec<Weakness> {
         let cookie = &self.cookie;
-        let beyond = |limit: Duration| self.absolute.is_some_and(|absolute| absolute > limit);
+        let absolute_exceeds =
+            |limit: Duration| self.absolute.is_some_and(|absolute| absolute > limit);
         let remembered = self.remember_me;
         let weakly_named = match NamePrefix::of(&cookie.full_name()) {
             Some(NamePrefix::Host | NamePrefix::HostHttp) => false,
@@ -87,9 +109,9 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W001",
                     option: "cookie.secure",
-                    reason: "without Secure the cookie is sent over plain HTTP, where anybody on the way can read it \
-                             (ASVS 5.0, 3.3.1; RFC 6265bis, 4.1.2.5)",
-                    hint: "Turn it on; browsers take Secure cookies from http://localhost too",
+                    reason: "without Secure the cookie is sent over plain HTTP, where anyone on the network path can \
+                             read it (ASVS 5.0, 3.3.1; RFC 6265bis, 4.1.2.5)",
+                    hint: "Enable it; browsers accept Secure cookies from http://localhost too",
                 },
             ),
             (
@@ -99,7 +121,7 @@ impl SessionConfig {
                     option: "cookie.http_only",
                     reason: "without HttpOnly any script on the page can read the cookie (ASVS 5.0, 3.3.4; RFC \
                              6265bis, 4.1.2.6)",
-                    hint: "Turn it on; what a script needs to know, an endpoint can tell it",
+                    hint: "Enable it; if a script needs something of the session, let an endpoint return it",
                 },
             ),
             (
@@ -107,9 +129,9 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W003",
                     option: "cookie.same_site",
-                    reason: "with SameSite=None requests that another site forges carry the cookie (ASVS 5.0, 3.3.2; \
+                    reason: "with SameSite=None, requests that another site forges carry the cookie (ASVS 5.0, 3.3.2; \
                              RFC 6265bis, 4.1.2.7)",
-                    hint: "Use Lax or Strict, or see that every unsafe request's origin is checked",
+                    hint: "Use Lax or Strict, or make sure that the origin of every unsafe request is checked",
                 },
             ),
             (
@@ -117,9 +139,9 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W004",
                     option: "cookie.prefix",
-                    reason: "the cookie's name lacks the prefix that its attributes allow, so that it can be set by sibling \
-                             subdomains, or over plain HTTP (ASVS 5.0, 3.3.1 and 3.3.3; RFC 6265bis, 4.1.3)",
-                    hint: "Turn it on, and leave the prefix out of `cookie.name`",
+                    reason: "the cookie's name lacks the prefix that its attributes allow, so the cookie can be set by \
+                             sibling subdomains, or over plain HTTP (ASVS 5.0, 3.3.1 and 3.3.3; RFC 6265bis, 4.1.3)",
+                    hint: "Enable it, and leave the prefix out of `cookie.name`",
                 },
             ),
             (
@@ -127,8 +149,8 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W005",
                     option: "cookie.domain",
-                    reason: "with a domain every subdomain receives the cookie, and can set another in its place \
-                             (ASVS 5.0, 3.3.3; RFC 6265bis, 8.6)",
+                    reason: "with a domain, every subdomain receives the cookie and can replace it by another (ASVS \
+                             5.0, 3.3.3; RFC 6265bis, 8.6)",
                     hint: "Leave it out, unless several hosts must share their sessions",
                 },
             ),
@@ -137,9 +159,9 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W006",
                     option: "cookie.path",
-                    reason: "a path protects nothing, and takes from the cookie the `__Host-` prefix that would (ASVS \
-                             5.0, 3.3.3; RFC 6265bis, 4.1.2.4 and 8.5)",
-                    hint: "Use `/`, and tell the applications of one host apart by the cookie's name",
+                    reason: "a path protects nothing, and it rules out the `__Host-` prefix, which does protect the \
+                             cookie (ASVS 5.0, 3.3.3; RFC 6265bis, 4.1.2.4 and 8.5)",
+                    hint: "Use `/`, and give each application on the host another cookie name",
                 },
             ),
             (
@@ -147,13 +169,13 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W007",
                     option: "absolute",
-                    reason: "without an absolute limit a stolen card is good for as long as it is used (ASVS 5.0, \
+                    reason: "without an absolute limit, a stolen token works for as long as it is used (ASVS 5.0, \
                              7.3.2; NIST SP 800-63B-4, 2.1.3)",
                     hint: "Set one, 30 days at most",
                 },
             ),
             (
-                beyond(30 * DAY),
+                absolute_exceeds(30 * DAY),
                 Weakness {
                     id: "keycard.W008",
                     option: "absolute",
@@ -167,8 +189,8 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W009",
                     option: "idle",
-                    reason: "a card left behind works for more than a week (ASVS 5.0, 7.3.1)",
-                    hint: "Set 7 days or less, and as little as the users bear",
+                    reason: "a token that is left behind works for more than a week (ASVS 5.0, 7.3.1)",
+                    hint: "Set 7 days or less, and as little as your users accept",
                 },
             ),
             (
@@ -176,7 +198,7 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W010",
                     option: "idle",
-                    reason: "the idle limit is longer than the absolute one, and so never comes into force (ASVS 5.0, \
+                    reason: "the idle limit is longer than the absolute limit, so it never takes effect (ASVS 5.0, \
                              7.3.1)",
                     hint: "Set less than the absolute limit",
                 },
@@ -186,9 +208,9 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W011",
                     option: "max_data_size",
-                    reason: "a session's data is loaded with every request that uses it: at this size a few sessions \
-                             keep the store busy, and a flood of them fills it (ASVS 5.0, 15.2.2)",
-                    hint: "Set 256 KiB or less, and keep in the session what names the data",
+                    reason: "a session's data is loaded with every request that uses it: at this size, a few sessions \
+                             keep the store busy, and a flood of sessions fills it (ASVS 5.0, 15.2.2)",
+                    hint: "Set 256 KiB or less, and keep only a reference to the data in the session",
                 },
             ),
             (
@@ -196,7 +218,8 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W012",
                     option: "store_timeout",
-                    reason: "while the store is down, requests pile up for that long each (ASVS 5.0, 13.1.3)",
+                    reason: "while the store is down, each request waits for that long, and requests pile up (ASVS \
+                             5.0, 13.1.3)",
                     hint: "Set 10 seconds or less",
                 },
             ),
@@ -205,8 +228,8 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W013",
                     option: "remember_me.absolute",
-                    reason: "users should authenticate again after 30 days at most, also those who are remembered (ASVS 5.0, \
-                             7.3.2; NIST SP 800-63B-4, 2.1.3)",
+                    reason: "users should authenticate again after 30 days at most, even if they are remembered (ASVS \
+                             5.0, 7.3.2; NIST SP 800-63B-4, 2.1.3)",
                     hint: "Set 30 days or less",
                 },
             ),
@@ -215,8 +238,8 @@ impl SessionConfig {
                 Weakness {
                     id: "keycard.W014",
                     option: "remember_me.idle",
-                    reason: "the idle limit of logins that are remembered is longer than their absolute one, and so never \
-                             comes into force (ASVS 5.0, 7.3.1)",
+                    reason: "the idle limit of remembered logins is longer than their absolute limit, so it never takes \
+                             effect (ASVS 5.0, 7.3.1)",
                     hint: "Set less than the absolute limit",
                 },
             ),

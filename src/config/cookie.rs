@@ -2,20 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What other sites' requests carry the cookie. RFC 6265bis, section 4.1.2.7.
+/// Which requests from other sites carry the cookie. RFC 6265bis, section 4.1.2.7.
+///
+/// Set it with [`SessionConfig::same_site`](crate::SessionConfig::same_site).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SameSite {
-    /// None but following a link here: the default.
+    /// Only requests that follow a link to this site. This is the default.
     #[default]
     Lax,
-    /// None at all: who follows a link from elsewhere arrives without a session.
+    /// No requests. A user who follows a link from another site arrives without a session.
     Strict,
-    /// All of them, as a page needs that is embedded elsewhere. Every form then needs a defence against request forgery.
+    /// All requests. A page that is embedded in another site needs this. Every form then needs a defence against request
+    /// forgery.
     None,
 }
 
-/// The `[cookie]` table.
+/// The `[cookie]` table of a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct CookieConfig {
@@ -47,9 +50,9 @@ impl Default for CookieConfig {
 }
 
 impl CookieConfig {
-    /// The name as the browser sees it.
+    /// The cookie's name as the browser sees it.
     pub(super) fn full_name(&self) -> String {
-        // Browsers keep a partitioned and an unpartitioned cookie of one name side by side, and send both.
+        // Browsers keep a partitioned and an unpartitioned cookie of the same name, and send both.
         let name = match &self.name {
             Some(name) => name,
             None if self.partitioned => "idp",
@@ -67,8 +70,8 @@ impl CookieConfig {
     }
 }
 
-/// The beginnings of a name that make browsers insist on attributes. RFC 6265bis, section 4.1.3; the two with `Http` are
-/// younger, and mean what the other two do, for cookies that no script wrote.
+/// The prefixes of a name for which browsers require certain attributes. RFC 6265bis, section 4.1.3. The two with `Http` are
+/// newer. They mean the same as the other two, for cookies that no script wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NamePrefix {
     HostHttp,
@@ -78,10 +81,10 @@ pub(super) enum NamePrefix {
 }
 
 impl NamePrefix {
-    /// Longest first, since one begins with another.
+    /// The longest first, because one begins with another.
     const ALL: [Self; 4] = [Self::HostHttp, Self::Host, Self::Http, Self::Secure];
 
-    /// Which one a name begins with: browsers do not look at the case.
+    /// The prefix with which a name begins, if any. Browsers ignore its case.
     pub(super) fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|prefix| {
             name.get(..prefix.text().len())
@@ -98,8 +101,8 @@ impl NamePrefix {
         }
     }
 
-    /// What a browser wants to see before it takes a cookie of such a name.
-    pub(super) const fn demands(self) -> &'static str {
+    /// What browsers require of a cookie with such a name.
+    pub(super) const fn requirements(self) -> &'static str {
         match self {
             Self::HostHttp => "Secure, HttpOnly, the path / and no domain",
             Self::Host => "Secure, the path / and no domain",
@@ -108,6 +111,7 @@ impl NamePrefix {
         }
     }
 
+    /// Whether the cookie's attributes meet the requirements.
     pub(super) fn allows(self, cookie: &CookieConfig) -> bool {
         let host_only = cookie.path == "/" && cookie.domain.is_none();
         cookie.secure

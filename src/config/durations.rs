@@ -1,4 +1,4 @@
-//! Durations as people write them: `"30m"`, `"14d"`, `"1h 30m"`. A bare number is refused: of what?
+//! Durations as people write them: `"30m"`, `"14d"`, `"1h 30m"`. A number without a unit is refused.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,25 +8,25 @@ use serde::ser::Serializer;
 
 /// A duration.
 pub(super) mod plain {
-    use super::{Deserializer, Duration, Human, Serializer, Text};
+    use super::{Deserializer, Duration, DurationVisitor, HumanDuration, Serializer};
 
     pub(in crate::config) fn serialize<S: Serializer>(
         duration: &Duration,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&Human(*duration))
+        serializer.collect_str(&HumanDuration(*duration))
     }
 
     pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Duration, D::Error> {
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(DurationVisitor)
     }
 }
 
 /// A duration, or `"off"`.
 pub(super) mod or_off {
-    use super::{Deserializer, Duration, OFF, Serializer, TextOrOff, plain};
+    use super::{Deserializer, Duration, DurationOrOffVisitor, OFF, Serializer, plain};
 
     pub(in crate::config) fn serialize<S: Serializer>(
         duration: &Option<Duration>,
@@ -41,11 +41,11 @@ pub(super) mod or_off {
     pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
-        deserializer.deserialize_str(TextOrOff)
+        deserializer.deserialize_str(DurationOrOffVisitor)
     }
 }
 
-/// A duration, or nothing for the default.
+/// A duration, or no value for the default.
 pub(super) mod or_unset {
     use serde::Deserialize;
 
@@ -73,9 +73,9 @@ pub(super) mod or_unset {
 
 pub(super) const OFF: &str = "off";
 
-struct Text;
+struct DurationVisitor;
 
-impl Visitor<'_> for Text {
+impl Visitor<'_> for DurationVisitor {
     type Value = Duration;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,13 +95,13 @@ fn parse<E: Error>(text: &str, expected: &dyn Expected) -> Result<Duration, E> {
     })
 }
 
-struct TextOrOff;
+struct DurationOrOffVisitor;
 
-impl Visitor<'_> for TextOrOff {
+impl Visitor<'_> for DurationOrOffVisitor {
     type Value = Option<Duration>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Text.expecting(f)?;
+        DurationVisitor.expecting(f)?;
         f.write_str(", or \"off\"")
     }
 
@@ -114,10 +114,10 @@ impl Visitor<'_> for TextOrOff {
     }
 }
 
-/// `1d 12h`: exact, and in no unit larger than a day, whose length nobody has to look up.
-pub(super) struct Human(pub(super) Duration);
+/// Displays a duration as `1d 12h`: exactly, and in no unit larger than a day, since larger units have no obvious length.
+pub(super) struct HumanDuration(pub(super) Duration);
 
-impl fmt::Display for Human {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (secs, nanos) = (self.0.as_secs(), u64::from(self.0.subsec_nanos()));
         let parts = [

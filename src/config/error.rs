@@ -1,9 +1,11 @@
-//! Why a configuration is refused.
+//! The error of a configuration that cannot work.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// A configuration that cannot work. It says which option is wrong, why, and what to write instead.
+/// A configuration cannot work. The message says which option is wrong, the reason, and what to write instead.
+///
+/// The builder of the layer returns it: [`SessionLayerBuilder::build`](crate::middleware::SessionLayerBuilder::build).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {
@@ -19,7 +21,7 @@ impl ConfigError {
         }
     }
 
-    /// The option that is wrong, as it stands in a file: `idle`, or `cookie.path`.
+    /// The name of the wrong option in a file, such as `idle` or `cookie.path`.
     #[must_use]
     pub fn option(&self) -> &'static str {
         self.option

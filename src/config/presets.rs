@@ -1,25 +1,25 @@
-//! Configurations with a name.
+//! Named configurations.
 
 use std::time::Duration;
 
-use super::{Persistence, SessionConfig};
+use super::settings::{Persistence, SessionConfig};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 impl SessionConfig {
-    /// The defaults: 24 hours idle, 14 days at most, a `__Host-` cookie that is Secure, HttpOnly and SameSite=Lax.
+    /// The defaults: 24 hours idle, 14 days at most, and a `__Host-` cookie that is Secure, HttpOnly and SameSite=Lax.
     ///
-    /// That is within what NIST SP 800-63B-4 allows at assurance level 1 (section 2.1.3: 30 days at most).
+    /// These limits are within those of NIST SP 800-63B-4 at assurance level 1 (section 2.1.3: 30 days at most).
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A working day: 30 minutes idle, 8 hours at most, and nobody is remembered beyond it. For back offices and shared
-    /// computers.
+    /// A working day: 30 minutes idle, 8 hours at most, and nobody is remembered for longer. Use it for back offices and
+    /// shared computers.
     ///
-    /// The limits are within those of NIST SP 800-63B-4 at assurance level 2 (section 2.2.3), and the idle limit is what
+    /// The limits are within those of NIST SP 800-63B-4 at assurance level 2 (section 2.2.3). The idle limit is the one that
     /// the OWASP Session Management Cheat Sheet advises for low-risk applications.
     #[must_use]
     pub fn strict() -> Self {
@@ -32,7 +32,7 @@ impl SessionConfig {
     /// The limits of NIST SP 800-63B-4 at authentication assurance level 2 (section 2.2.3): 1 hour idle, 24 hours at
     /// most. The cookie ends with the browser, and nobody is remembered.
     ///
-    /// The level says as much about how a user logs in, which this crate does not see.
+    /// The level also has requirements for the way a user logs in, which this crate does not see.
     #[must_use]
     pub fn aal2() -> Self {
         Self::new()
@@ -45,7 +45,7 @@ impl SessionConfig {
     /// The limits of NIST SP 800-63B-4 at authentication assurance level 3 (section 2.3.3): 15 minutes idle, 12 hours at
     /// most. The cookie ends with the browser, and nobody is remembered.
     ///
-    /// The level says as much about how a user logs in, which this crate does not see.
+    /// The level also has requirements for the way a user logs in, which this crate does not see.
     #[must_use]
     pub fn aal3() -> Self {
         Self::new()
@@ -55,9 +55,10 @@ impl SessionConfig {
             .remember_me(None)
     }
 
-    /// The defaults without Secure and without a name prefix, for development over `http://` on a host that is not
-    /// `localhost` (where browsers take the hardened cookie as well). Never for production: anybody on the way can read
-    /// the cookie.
+    /// The defaults without Secure and without a name prefix, for development over `http://` on a host other than `localhost`.
+    ///
+    /// On `localhost`, browsers accept the hardened cookie as well. Never use it in production: anyone on the network path can
+    /// read the cookie.
     #[must_use]
     pub fn insecure_for_development() -> Self {
         Self::new().secure(false).cookie_prefix(false)

@@ -1,4 +1,4 @@
-//! The limits of logins that the browser is to remember.
+//! The limits of logins that are to be remembered.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-use super::{SessionConfig, durations};
+use super::durations;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a login that is to be [remembered](crate::Login::remember) lasts, in place of the layer's own limits.
+/// The limits of a login that is to be [remembered](crate::Login::remember), in place of the layer's own limits.
 ///
-/// By default 14 days without a request, and 30 days at most, which is what NIST SP 800-63B-4 allows at assurance level 1
-/// (section 2.1.3).
+/// By default 14 days without a request, and 30 days at most, which is the longest time that NIST SP 800-63B-4 allows at
+/// assurance level 1 (section 2.1.3). Set it with [`SessionConfig::remember_me`](crate::SessionConfig::remember_me).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RememberMe {
@@ -26,7 +26,8 @@ pub struct RememberMe {
 }
 
 impl RememberMe {
-    /// These limits: without a request, and since the login whatever the activity.
+    /// Limits of your own: `idle` counts the time without a request, `absolute` the time since the login whatever the
+    /// activity.
     #[must_use]
     pub fn new(idle: Duration, absolute: Duration) -> Self {
         Self { idle, absolute }
@@ -36,34 +37,6 @@ impl RememberMe {
 impl Default for RememberMe {
     fn default() -> Self {
         Self::new(14 * DAY, 30 * DAY)
-    }
-}
-
-/// The limits of one session.
-#[derive(Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) idle: Duration,
-    pub(crate) absolute: Option<Duration>,
-    /// Whether the cookie outlives the browser.
-    pub(crate) persistent: bool,
-}
-
-impl SessionConfig {
-    /// The limits of a session whose login is to be remembered, or not, or of whose login nothing was said.
-    pub(crate) fn limits(&self, remember: Option<bool>) -> Limits {
-        if let (Some(true), Some(remembered)) = (remember, self.remember_me) {
-            return Limits {
-                idle: remembered.idle,
-                absolute: Some(remembered.absolute),
-                persistent: true,
-            };
-        }
-        Limits {
-            idle: self.idle,
-            absolute: self.absolute,
-            persistent: remember != Some(false)
-                && self.persistence == super::Persistence::Persistent,
-        }
     }
 }
 
@@ -80,12 +53,12 @@ pub(super) fn serialize<S: Serializer>(
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<RememberMe>, D::Error> {
-    deserializer.deserialize_any(TableOrOff)
+    deserializer.deserialize_any(RememberMeVisitor)
 }
 
-struct TableOrOff;
+struct RememberMeVisitor;
 
-impl<'de> Visitor<'de> for TableOrOff {
+impl<'de> Visitor<'de> for RememberMeVisitor {
     type Value = Option<RememberMe>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

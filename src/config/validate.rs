@@ -1,32 +1,32 @@
-//! What cannot work is refused when the layer is built.
+//! Refuses configurations that cannot work, when the layer is built.
 
 use std::time::Duration;
 
 use super::cookie::{CookieConfig, NamePrefix, SameSite};
-use super::durations::Human;
-use super::{ConfigError, SessionConfig};
-use crate::record::Record;
-use crate::token::Token;
+use super::durations::HumanDuration;
+use super::error::ConfigError;
+use super::settings::SessionConfig;
+use crate::record::{Record, Token};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
-/// Beyond it a duration is a slip of the pen, or of the unit.
+/// A longer duration is a typing error, or has the wrong unit.
 const TEN_YEARS: Duration = Duration::from_secs(3_650 * 24 * 60 * 60);
-/// Room for what a record holds beside the data.
+/// Space for the parts of a record other than the data, in bytes.
 const RECORD_OVERHEAD: usize = 4_096;
-/// ASVS 5.0, 3.3.5. Browsers count name and value only; proxies count the line.
+/// ASVS 5.0, 3.3.5. Browsers count only the name and the value, proxies count the line.
 const MAX_COOKIE_LEN: usize = 4_096;
-/// RFC 6265bis, section 5.6: a longer attribute is ignored.
+/// RFC 6265bis, section 5.6: browsers ignore a longer attribute.
 const MAX_ATTRIBUTE_LEN: usize = 1_024;
 /// RFC 1035, section 2.3.4, without the root.
 const MAX_DOMAIN_LEN: usize = 253;
 const MAX_NAMESPACE_LEN: usize = 64;
-/// What can stand around the name, the token, the path and the domain of a `Set-Cookie` line.
+/// The longest text around the name, the token, the path and the domain of a `Set-Cookie` line.
 const FIXED_LEN: usize = "=; HttpOnly; SameSite=Strict; Partitioned; Secure; Path=; Domain=; \
     Max-Age=34560000; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
     .len();
 
 impl SessionConfig {
-    /// Refuses what cannot work; what remains is at most weak.
+    /// Refuses options that cannot work. A valid configuration may still be weak: see [`check`](Self::check).
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         self.validate_limits()?;
         self.cookie.validate()?;
@@ -34,27 +34,27 @@ impl SessionConfig {
     }
 
     fn validate_limits(&self) -> Result<(), ConfigError> {
-        within("idle", self.idle, MILLISECOND)?;
+        check_range("idle", self.idle, MILLISECOND)?;
         if let Some(absolute) = self.absolute {
-            within("absolute", absolute, MILLISECOND)?;
+            check_range("absolute", absolute, MILLISECOND)?;
         }
-        within("store_timeout", self.store_timeout, MILLISECOND)?;
+        check_range("store_timeout", self.store_timeout, MILLISECOND)?;
         if let Some(remembered) = self.remember_me {
-            within("remember_me.idle", remembered.idle, MILLISECOND)?;
-            within("remember_me.absolute", remembered.absolute, MILLISECOND)?;
+            check_range("remember_me.idle", remembered.idle, MILLISECOND)?;
+            check_range("remember_me.absolute", remembered.absolute, MILLISECOND)?;
         }
         if let Some(interval) = self.refresh_interval {
-            within("refresh_interval", interval, Duration::ZERO)?;
+            check_range("refresh_interval", interval, Duration::ZERO)?;
             let remembered = self.remember_me.map(|remembered| remembered.idle);
             let idle = remembered.map_or(self.idle, |remembered| remembered.min(self.idle));
             if interval >= idle {
                 return Err(ConfigError::new(
                     "refresh_interval",
                     format!(
-                        "{} is not less than the idle limit of {}: sessions would end while they are used; leave it \
-                         out, or set a twentieth of the idle limit",
-                        Human(interval),
-                        Human(idle)
+                        "{} is not less than the idle limit of {}, so sessions would end while they are in use; leave \
+                         it out, or set a twentieth of the idle limit",
+                        HumanDuration(interval),
+                        HumanDuration(idle)
                     ),
                 ));
             }
@@ -65,7 +65,7 @@ impl SessionConfig {
         {
             return Err(ConfigError::new(
                 "max_sessions_per_user",
-                "with a limit of 0 nobody could log in; set 1 or more, or leave it out",
+                "with a limit of 0, nobody could log in; set 1 or more, or leave it out",
             ));
         }
         let largest = Record::MAX_LEN - RECORD_OVERHEAD;
@@ -73,7 +73,7 @@ impl SessionConfig {
             return Err(ConfigError::new(
                 "max_data_size",
                 format!(
-                    "{} bytes; set something between 2 and {largest}",
+                    "{} bytes is out of range; set a number between 2 and {largest}",
                     self.max_data_size
                 ),
             ));
@@ -84,22 +84,22 @@ impl SessionConfig {
     fn validate_namespace(&self) -> Result<(), ConfigError> {
         let namespace = self.resolved_namespace();
         let problem = if self.namespace.is_none() && namespace.len() > MAX_NAMESPACE_LEN {
-            "the cookie's name is too long to be the namespace as well"
+            "the cookie's name is too long to be used as the namespace"
         } else if namespace.is_empty() {
             "it is empty"
         } else if namespace.len() > MAX_NAMESPACE_LEN {
             "it is too long"
-        } else if !is_token(&namespace) {
+        } else if !is_http_token(&namespace) {
             // `:` ends the namespace in a store's key, and `{…}` chooses the slot in a Redis Cluster.
-            "it holds a character that it cannot"
+            "it contains a character that is not allowed"
         } else {
             return Ok(());
         };
         Err(ConfigError::new(
             "namespace",
             format!(
-                "{problem}; it is part of the store's keys: write 1 to {MAX_NAMESPACE_LEN} letters, digits or any of \
-                 !#$%&'*+-.^_`|~"
+                "{problem}; the namespace is part of the store's keys: use 1 to {MAX_NAMESPACE_LEN} letters, digits or \
+                 any of !#$%&'*+-.^_`|~"
             ),
         ))
     }
@@ -126,7 +126,7 @@ impl CookieConfig {
             return Err(ConfigError::new(
                 "cookie.name",
                 format!(
-                    "with its attributes the cookie may come to {len} bytes, and must not exceed {MAX_COOKIE_LEN}; \
+                    "with its attributes, the cookie may be {len} bytes long, and it must not exceed {MAX_COOKIE_LEN}; \
                      shorten its name"
                 ),
             ));
@@ -138,20 +138,20 @@ impl CookieConfig {
         if self.same_site == SameSite::None && !self.secure {
             return Err(ConfigError::new(
                 "cookie.same_site",
-                "browsers refuse SameSite=None without Secure; turn `cookie.secure` on, or use Lax",
+                "browsers refuse SameSite=None without Secure; enable `cookie.secure`, or use Lax",
             ));
         }
         if self.partitioned && !self.secure {
             return Err(ConfigError::new(
                 "cookie.partitioned",
-                "browsers refuse Partitioned without Secure; turn `cookie.secure` on",
+                "browsers refuse Partitioned without Secure; enable `cookie.secure`",
             ));
         }
         if self.partitioned && self.same_site != SameSite::None {
             return Err(ConfigError::new(
                 "cookie.partitioned",
-                "a partitioned cookie is for pages embedded in other sites, which get none that is SameSite=Lax or \
-                 Strict; set `cookie.same_site` to none, or leave `cookie.partitioned` off",
+                "a partitioned cookie is for pages that are embedded in other sites, and such pages receive no cookie \
+                 with SameSite=Lax or Strict; set `cookie.same_site` to none, or leave `cookie.partitioned` off",
             ));
         }
         Ok(())
@@ -159,10 +159,10 @@ impl CookieConfig {
 
     fn validate_name(&self) -> Result<(), ConfigError> {
         let name = self.full_name();
-        if self.name.as_ref().is_some_and(String::is_empty) || !is_token(&name) {
+        if self.name.as_ref().is_some_and(String::is_empty) || !is_http_token(&name) {
             return Err(ConfigError::new(
                 "cookie.name",
-                "a cookie's name is made of letters, digits and !#$%&'*+-.^_`|~ (RFC 6265bis, 4.1.1)",
+                "a cookie's name consists of letters, digits and !#$%&'*+-.^_`|~ (RFC 6265bis, 4.1.1)",
             ));
         }
         match NamePrefix::of(&name) {
@@ -172,7 +172,7 @@ impl CookieConfig {
                     "browsers refuse a cookie whose name begins with {} (in any case) unless it has {}; change the \
                      attributes, or leave the prefix out of the name",
                     prefix.text(),
-                    prefix.demands()
+                    prefix.requirements()
                 ),
             )),
             _ => Ok(()),
@@ -180,29 +180,34 @@ impl CookieConfig {
     }
 }
 
-fn within(option: &'static str, duration: Duration, at_least: Duration) -> Result<(), ConfigError> {
+fn check_range(
+    option: &'static str,
+    duration: Duration,
+    at_least: Duration,
+) -> Result<(), ConfigError> {
     if (at_least..=TEN_YEARS).contains(&duration) {
         return Ok(());
     }
     Err(ConfigError::new(
         option,
         format!(
-            "{} is out of range; set something between {} and ten years",
-            Human(duration),
-            Human(at_least)
+            "{} is out of range; set a duration between {} and ten years",
+            HumanDuration(duration),
+            HumanDuration(at_least)
         ),
     ))
 }
 
-/// RFC 9110, section 5.6.2.
-fn is_token(text: &str) -> bool {
+/// Whether the text is a `token` of RFC 9110, section 5.6.2.
+fn is_http_token(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// Narrower than the grammar, which takes anything but `;`: what no browser would accept is refused here.
+/// What is wrong with a domain. The check is stricter than the grammar, which allows anything but `;`: it refuses domains
+/// that no browser would accept.
 fn domain_problem(domain: &str) -> Option<&'static str> {
     let labels = || domain.split('.');
     let is_label = |label: &str| {
@@ -215,16 +220,16 @@ fn domain_problem(domain: &str) -> Option<&'static str> {
     };
     let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
     Some(if domain.is_empty() {
-        "it is empty; leave it out, and the cookie is for the very host that set it"
+        "it is empty; leave it out, and the cookie is sent only to the host that set it"
     } else if domain.starts_with('.') {
-        "the leading dot has no meaning any more (RFC 6265bis, 5.6.3); leave it out, subdomains are included anyway"
+        "the leading dot no longer has a meaning (RFC 6265bis, 5.6.3); leave it out, subdomains are included anyway"
     } else if domain.len() > MAX_DOMAIN_LEN || !labels().all(is_label) {
-        "it is not the name of a host: letters, digits and hyphens between dots, no scheme, no port, no dot at the \
-         end; write other scripts in their xn-- form"
+        "it is not the name of a host: use letters, digits and hyphens between dots, no scheme, no port, no dot at \
+         the end; write other scripts in their xn-- form"
     } else if labels().next_back().is_some_and(is_number) {
-        "browsers take no IP address as a domain; leave it out, and the cookie is for the very host that set it"
+        "browsers accept no IP address as a domain; leave it out, and the cookie is sent only to the host that set it"
     } else if labels().count() == 1 {
-        "browsers take no single word as a domain; leave it out, and the cookie is for the very host that set it"
+        "browsers accept no single word as a domain; leave it out, and the cookie is sent only to the host that set it"
     } else {
         return None;
     })
@@ -234,16 +239,16 @@ fn path_problem(path: &str) -> Option<&'static str> {
     if !path.starts_with('/') {
         // RFC 6265bis, section 5.6.4.
         Some(
-            "it does not begin with /, and browsers would put another in its place; write / for the whole host",
+            "it does not begin with /, so browsers would replace it by another path; use / for the whole host",
         )
     } else if path.len() > MAX_ATTRIBUTE_LEN {
-        Some("it is longer than 1,024 bytes, and browsers would ignore it")
+        Some("it is longer than 1,024 bytes, so browsers would ignore it")
     } else if !path
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b';')
     {
         Some(
-            "it holds a character that no cookie's path can: write it as in a URL, percent-encoded",
+            "it contains a character that is not allowed in a cookie's path; percent-encode it, as in a URL",
         )
     } else {
         None

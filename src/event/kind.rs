@@ -1,285 +1,212 @@
-//! What can happen to a session.
+//! The kinds of events.
 
-use std::fmt;
-
-use crate::card::{Card, Late, Why};
-use crate::store::StoreErrorKind;
-
-/// An enum of words, each with the name by which logs know it.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum $name {
-            $($(#[$word_doc])* $word,)+
-        }
-
-        impl $name {
-            /// Each of them.
-            pub const ALL: &'static [Self] = &[$(Self::$word),+];
-
-            /// The name in logs, metrics and the audit log. It does not change.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$word => $text,)+
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-    };
-}
+use crate::monitor::{Response, Signal};
+use crate::named_enum::named_enum;
+use crate::record::Limit;
+use crate::store::{StoreCall, StoreErrorKind};
 
 /// What happened.
 ///
-/// Logs, metrics and the audit log know it by its [`name`](Self::name), and by a [`reason`](Self::reason) where there are
-/// several. No kind says anything of a token, of a value in the session, or of where the store is.
+/// Match on it in an observer. Logs, metrics and the audit log use its [`name`](Self::name), and a [`reason`](Self::reason) if
+/// the kind has several. No kind contains a token, a value of the session, or the store's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A session was stored under a new token. A user who had no session logs in like this.
+    /// A session was stored under a new token. The login of a user without a session is one of these.
     Created(Creation),
-    /// A request came with a card that opens its session. Not told to observers that do not
+    /// A request came with a token that opens its session. Reported only to observers that
     /// [ask for it](super::SessionObserver::every_request).
     Resumed,
-    /// The session got a new token, and the old one is dead. A user who had a session logs in like this.
+    /// The session got a new token, and the old one opens nothing. The login of a user with a session is one of these.
     Rotated(Rotation),
-    /// A login was not carried out, though the application had found it right.
+    /// A login was not carried out, although the application had accepted it.
     LoginRefused(Refusal),
-    /// The session was ended by its own visitor.
+    /// A request of the session itself ended it.
     Destroyed(Ending),
-    /// The session was ended from elsewhere.
+    /// The session was revoked, by its user, the application or the layer.
     Revoked(Revocation),
-    /// A card came whose session is over.
+    /// A token came whose session has passed a limit.
     Expired(Limit),
     /// The cookie's value is not a token.
     Malformed,
-    /// Two different tokens came in one request: one of them is planted.
+    /// Two different tokens came in one request: one of them was planted.
     Ambiguous,
-    /// A token came that opens nothing, and of which nothing is known.
-    Unknown(Ignorance),
-    /// A token came for something in the store that is no session record, or a damaged one.
+    /// A token came that opens nothing, and about which nothing is known.
+    Unknown(UnknownReason),
+    /// A token came, and what the store has under it is no session record, or a damaged one.
     Unreadable,
-    /// A card came that opened the session once.
-    Stale(Staleness),
-    /// Another request wrote first; the changes were joined with its own.
+    /// A token came that once opened the session.
+    Stale(StaleReason),
+    /// Another request wrote first. The changes of both were merged.
     Conflict,
-    /// Another request rotated or ended the session; the changes of this one were dropped.
+    /// Another request rotated or ended the session. The changes of this one were dropped.
     Interrupted,
-    /// What was written to a session that the browser held back was dropped.
+    /// A session was written although the browser had withheld its cookie. The changes were dropped.
     Discarded,
-    /// The session's own expiry reaches beyond the absolute limit, which holds.
+    /// The session's own expiry is later than the absolute limit, which applies.
     ExpiryCapped,
     /// A store call failed.
     StoreFailed {
         /// Which call.
         call: StoreCall,
-        /// What the failure means for what the call was to do.
+        /// What the failure means for the outcome of the call.
         kind: StoreErrorKind,
     },
-    /// A commit was left behind by its request, and there was no runtime to finish it.
+    /// The request of a commit was dropped, and there was no runtime to finish the commit.
     Abandoned,
-    /// The layer's [monitor](crate::monitor) found something that its user would hardly do.
+    /// The layer's [monitor](crate::monitor) found a sign of session hijacking.
     Suspected {
-        /// What it found.
+        /// What the monitor found.
         signal: Signal,
-        /// What it does about it.
+        /// What the monitor does about it.
         response: Response,
     },
-    /// So many events came faster than the observers took them, and were not told to them.
+    /// Events came faster than the observers handled them, and were not reported to them.
     Lost {
         /// How many.
         events: u64,
     },
 }
 
-words! {
-    /// Why a session was stored under a new token.
+named_enum! {
+    /// The reason that a session was stored under a new token.
     Creation {
-        /// A visitor's first value was written.
+        /// The first value was written, without a login.
         Write = "write",
         /// A user logged in.
         Login = "login",
     }
 }
 
-words! {
-    /// Why a session got a new token.
+named_enum! {
+    /// The reason that a session got a new token.
     Rotation {
         /// A user logged in.
         Login = "login",
-        /// The user proved once more who they are.
+        /// The user authenticated again.
         Reauthentication = "reauthentication",
-        /// The application asked for it: [`cycle_id`](crate::Session::cycle_id), or all other sessions were ended.
-        Cycle = "cycle",
+        /// The application asked for a new token with [`rotate_token`](crate::Session::rotate_token), or the user ended all their
+        /// other sessions.
+        Requested = "requested",
     }
 }
 
-words! {
-    /// Why a login was not carried out.
+named_enum! {
+    /// The reason that a login was not carried out.
     Refusal {
-        /// The user has as many sessions as [`max_sessions_per_user`](crate::SessionConfig::max_sessions_per_user) allows.
+        /// The user already has as many sessions as
+        /// [`max_sessions_per_user`](crate::SessionConfig::max_sessions_per_user) allows.
         Limit = "limit",
-        /// It was committed so late that nobody knows whether all sessions of the user were ended meanwhile.
+        /// It was committed so late that it is unknown whether all sessions of the user were ended meanwhile.
         TooLate = "too_late",
     }
 }
 
-words! {
-    /// How a session was ended by its own visitor.
+named_enum! {
+    /// How a request of the session itself ended it.
     Ending {
-        /// A logout, a flush, or an expiry in the past.
+        /// A logout, or an expiry in the past.
         Logout = "logout",
-        /// Somebody else logged in on it.
+        /// Another user logged in on it.
         Switch = "switch",
-        /// It rested on a credential that its user has changed: [`check_stamp`](crate::Session::check_stamp).
+        /// Its user has changed the credential that it was based on: [`check_stamp`](crate::Session::check_stamp).
         Credential = "credential",
     }
 }
 
-words! {
-    /// Who ended a session from elsewhere.
+named_enum! {
+    /// The origin of a revocation.
     Revocation {
-        /// Its user, this one: [`end_session`](crate::Session::end_session).
+        /// Its user ended this one: [`end_session`](crate::Session::end_session).
         One = "one",
-        /// Its user, all but the one they asked with: [`end_other_sessions`](crate::Session::end_other_sessions).
+        /// Its user ended all sessions except the one of the request:
+        /// [`end_other_sessions`](crate::Session::end_other_sessions).
         Others = "others",
-        /// Its user, all but the one they asked with, since they changed their credential:
+        /// Its user changed their credential, which ended all sessions except the one of the request:
         /// [`credential_changed`](crate::Session::credential_changed).
         Credential = "credential",
-        /// Its user, all: [`logout_everywhere`](crate::Session::logout_everywhere).
+        /// Its user ended all sessions: [`logout_everywhere`](crate::Session::logout_everywhere).
         Everywhere = "everywhere",
-        /// The application, outside of a request: [`Users`](crate::Users).
+        /// The application ended it outside of a request: [`Users`](crate::session::Users).
         Administrator = "administrator",
-        /// A login beyond the layer's [`max_sessions_per_user`](crate::SessionConfig::max_sessions_per_user).
+        /// A login exceeded the layer's [`max_sessions_per_user`](crate::SessionConfig::max_sessions_per_user).
         Limit = "limit",
-        /// The layer's [monitor](crate::monitor).
+        /// The layer's [monitor](crate::monitor) ended it.
         Monitor = "monitor",
     }
 }
 
-words! {
-    /// Which limit has ended a session.
-    Limit {
-        /// The absolute limit.
-        Absolute = "absolute",
-        /// The instant that was set for this session alone.
-        Instant = "instant",
-    }
-}
-
-words! {
+named_enum! {
     /// What is known of a token that opens nothing.
-    Ignorance {
-        /// The store has nothing under it. Most often the session's limits have passed, and the store has dropped it; or it
-        /// was ended more than a minute ago; or the token is made up.
+    UnknownReason {
+        /// The store has nothing under the token. Most often a limit of the session has passed, and the store has dropped the
+        /// record. Or the session was ended more than a minute ago, or the token is made up.
         NoRecord = "no_record",
-        /// There is such a session, and this is not its secret half: somebody tries who knows the public one, or the token
-        /// was rotated out so long ago that this is forgotten.
+        /// There is such a session, but the secret half of the token is wrong. The client knows the public half and guesses
+        /// the secret one, or the token was rotated out so long ago that the record no longer has its hash.
         WrongVerifier = "wrong_verifier",
     }
 }
 
-words! {
-    /// How a card came to be stale.
-    Staleness {
-        /// It was rotated out less than a minute ago. A page that is open twice does this when its user logs in.
-        Late = "late",
-        /// It was rotated out longer ago than any request takes: a copy of the card, or a browser that was offline.
+named_enum! {
+    /// The reason that a token is stale.
+    StaleReason {
+        /// It was rotated out less than a minute ago, for example because the user logged in while a page was open twice.
+        Superseded = "superseded",
+        /// It was rotated out longer ago than any request takes: a copy of the token, or a browser that was offline.
         Old = "old",
         /// The session was ended less than a minute ago.
         Deleted = "deleted",
-        /// The record is of a newer version of this crate, as while it is rolled out.
+        /// A newer version of this crate wrote the record, as in a rolling deployment.
         FutureFormat = "future_format",
     }
 }
 
-words! {
-    /// What a [monitor](crate::monitor) looks for.
-    Signal {
-        /// A valid card came from another client than the one that it was given to.
-        FingerprintChanged = "fingerprint_changed",
-        /// A card came that was rotated out more than a minute ago.
-        StaleCard = "stale_card",
-        /// More requests came with one card than a person makes.
-        RequestRate = "request_rate",
-        /// Many different cards that open nothing came from one client.
-        UnknownCards = "unknown_cards",
-    }
-}
-
-words! {
-    /// What a [monitor](crate::monitor) does about what it finds. Whatever it does, it tells of it.
-    Response {
-        /// Nothing else.
-        Report = "report",
-        /// The user is to prove once more who they are: until then [`require_fresh`](crate::Session::require_fresh) lets
-        /// nobody pass, on no server.
-        RequireReauthentication = "require_reauthentication",
-        /// The session is ended.
-        Revoke = "revoke",
-    }
-}
-
-words! {
-    /// A call of a store, or of its index of users.
-    StoreCall {
-        /// [`SessionStore::load`](crate::store::SessionStore::load).
-        Load = "load",
-        /// [`SessionStore::create`](crate::store::SessionStore::create).
-        Create = "create",
-        /// [`SessionStore::replace`](crate::store::SessionStore::replace).
-        Replace = "replace",
-        /// [`SessionStore::touch`](crate::store::SessionStore::touch).
-        Touch = "touch",
-        /// [`SessionStore::delete`](crate::store::SessionStore::delete).
-        Delete = "delete",
-        /// [`UserIndex::sessions_of`](crate::store::UserIndex::sessions_of).
-        SessionsOf = "sessions_of",
-        /// [`UserIndex::delete_user`](crate::store::UserIndex::delete_user).
-        DeleteUser = "delete_user",
-    }
-}
-
 impl EventKind {
-    /// Every kind, with every reason: for a page that lists them.
+    /// Every kind with every reason. Use it for a page or a test that lists them.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let mut all = vec![
-            Self::Resumed,
-            Self::Malformed,
-            Self::Ambiguous,
-            Self::Unreadable,
-            Self::Conflict,
-            Self::Interrupted,
-            Self::Discarded,
-            Self::ExpiryCapped,
-            Self::Abandoned,
-            Self::Lost { events: 0 },
-        ];
-        all.extend(Creation::ALL.iter().copied().map(Self::Created));
-        all.extend(Rotation::ALL.iter().copied().map(Self::Rotated));
-        all.extend(Refusal::ALL.iter().copied().map(Self::LoginRefused));
-        all.extend(Ending::ALL.iter().copied().map(Self::Destroyed));
-        all.extend(Revocation::ALL.iter().copied().map(Self::Revoked));
-        all.extend(Limit::ALL.iter().copied().map(Self::Expired));
-        all.extend(Ignorance::ALL.iter().copied().map(Self::Unknown));
-        all.extend(Staleness::ALL.iter().copied().map(Self::Stale));
-        for &signal in Signal::ALL {
-            let suspected = |&response| Self::Suspected { signal, response };
-            all.extend(Response::ALL.iter().map(suspected));
+        fn each<T: Copy>(
+            reasons: &[T],
+            kind: fn(T) -> EventKind,
+        ) -> impl Iterator<Item = EventKind> {
+            reasons.iter().copied().map(kind)
         }
-        for &call in StoreCall::ALL {
-            let failed = |&kind| Self::StoreFailed { call, kind };
-            all.extend(StoreErrorKind::ALL.iter().map(failed));
+        // The compiler refuses a list that lacks a kind.
+        macro_rules! list {
+            ($($kind:pat => $reasons:expr,)+) => {{
+                let _ = |kind: Self| match kind { $($kind => {})+ };
+                let mut all = Vec::new();
+                $(all.extend($reasons);)+
+                all
+            }};
         }
-        all
+        list! {
+            Self::Created(_) => each(Creation::ALL, Self::Created),
+            Self::Resumed => [Self::Resumed],
+            Self::Rotated(_) => each(Rotation::ALL, Self::Rotated),
+            Self::LoginRefused(_) => each(Refusal::ALL, Self::LoginRefused),
+            Self::Destroyed(_) => each(Ending::ALL, Self::Destroyed),
+            Self::Revoked(_) => each(Revocation::ALL, Self::Revoked),
+            Self::Expired(_) => each(Limit::ALL, Self::Expired),
+            Self::Malformed => [Self::Malformed],
+            Self::Ambiguous => [Self::Ambiguous],
+            Self::Unknown(_) => each(UnknownReason::ALL, Self::Unknown),
+            Self::Unreadable => [Self::Unreadable],
+            Self::Stale(_) => each(StaleReason::ALL, Self::Stale),
+            Self::Conflict => [Self::Conflict],
+            Self::Interrupted => [Self::Interrupted],
+            Self::Discarded => [Self::Discarded],
+            Self::ExpiryCapped => [Self::ExpiryCapped],
+            Self::StoreFailed { .. } => StoreCall::ALL.iter().flat_map(|&call| {
+                StoreErrorKind::ALL.iter().map(move |&kind| Self::StoreFailed { call, kind })
+            }),
+            Self::Abandoned => [Self::Abandoned],
+            Self::Suspected { .. } => Signal::ALL.iter().flat_map(|&signal| {
+                Response::ALL.iter().map(move |&response| Self::Suspected { signal, response })
+            }),
+            Self::Lost { .. } => [Self::Lost { events: 0 }],
+        }
     }
 
     /// The name in logs, metrics and the audit log. It does not change.
@@ -309,7 +236,7 @@ impl EventKind {
         }
     }
 
-    /// Which of several, where there are: `login`, say, of a session that was rotated.
+    /// The reason, if the kind has several: for example `login` for a session that was rotated.
     #[must_use]
     pub const fn reason(&self) -> Option<&'static str> {
         Some(match self {
@@ -319,17 +246,26 @@ impl EventKind {
             Self::Destroyed(ending) => ending.name(),
             Self::Revoked(revocation) => revocation.name(),
             Self::Expired(limit) => limit.name(),
-            Self::Unknown(ignorance) => ignorance.name(),
-            Self::Stale(staleness) => staleness.name(),
+            Self::Unknown(reason) => reason.name(),
+            Self::Stale(reason) => reason.name(),
             Self::StoreFailed { kind, .. } => kind.name(),
             Self::Suspected { signal, .. } => signal.name(),
-            _ => return None,
+            Self::Resumed
+            | Self::Malformed
+            | Self::Ambiguous
+            | Self::Unreadable
+            | Self::Conflict
+            | Self::Interrupted
+            | Self::Discarded
+            | Self::ExpiryCapped
+            | Self::Abandoned
+            | Self::Lost { .. } => return None,
         })
     }
 
-    /// Whether any stranger can bring it about at will, and so crowd out what matters more; with a session that belongs to no
-    /// user, they can do more.
-    pub(super) const fn is_anybodys(&self, has_user: bool) -> bool {
+    /// Whether any client can cause it at will, and so displace more important events in the queue. With a session that has no
+    /// user, a client can cause more.
+    pub(super) const fn any_client_can_cause(&self, has_user: bool) -> bool {
         match self {
             Self::Destroyed(_) | Self::Rotated(_) | Self::Suspected { .. } => !has_user,
             Self::Resumed
@@ -343,26 +279,13 @@ impl EventKind {
             | Self::Discarded
             | Self::Created(Creation::Write)
             | Self::StoreFailed { .. } => true,
-            _ => false,
+            Self::Created(Creation::Login)
+            | Self::LoginRefused(_)
+            | Self::Revoked(_)
+            | Self::Unreadable
+            | Self::ExpiryCapped
+            | Self::Abandoned
+            | Self::Lost { .. } => false,
         }
-    }
-
-    /// What there is to tell of a card.
-    pub(crate) fn of_card(card: &Card) -> Option<Self> {
-        Some(match card {
-            Card::Absent | Card::Withheld => return None,
-            Card::Valid(_) => Self::Resumed,
-            Card::Conflicting => Self::Ambiguous,
-            Card::Unknown(why) => match why {
-                Why::NoRecord => Self::Unknown(Ignorance::NoRecord),
-                Why::WrongVerifier => Self::Unknown(Ignorance::WrongVerifier),
-                Why::Expired(limit) => Self::Expired(*limit),
-                Why::StaleVerifier => Self::Stale(Staleness::Old),
-                Why::Unreadable(_) => Self::Unreadable,
-            },
-            Card::Late(Late::Rotated(_)) => Self::Stale(Staleness::Late),
-            Card::Late(Late::Deleted) => Self::Stale(Staleness::Deleted),
-            Card::Late(Late::Future) => Self::Stale(Staleness::FutureFormat),
-        })
     }
 }

@@ -1,4 +1,4 @@
-//! Who is told, and the queue in which events wait for them.
+//! Observers, and the queue in which events wait for them.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,20 +9,25 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 
-use super::{EventKind, Meters, SessionEvent, hook_panicked};
+use super::diagnostics;
+use super::guarded::guarded;
+use super::kind::EventKind;
+use super::metrics::Metrics;
+use super::session_event::SessionEvent;
 use crate::clock::Clock;
 use crate::config::ConfigError;
+use crate::sync;
 
-/// Is told what happens to sessions: see the [module](super). Any `Fn(&SessionEvent)` is one.
+/// Receives the events of sessions: see the [module](crate::event). Any `Fn(&SessionEvent)` is an observer.
 ///
-/// It is called by a thread of the layer's, one event after the other: no request waits for it. Many requests make many
-/// events, and an observer that is slower than they come loses some, and is told how many. If it panics, the next event is told
-/// all the same.
+/// Implement it to act on events in your application. A thread of the layer calls it, one event after the other. A slow
+/// observer never delays a request. If events come faster than it handles them, some are lost, and it receives their number.
+/// If it panics, it still receives the next event.
 pub trait SessionObserver: Send + Sync + 'static {
-    /// Something happened.
+    /// Receives an event.
     fn observe(&self, event: &SessionEvent);
 
-    /// Whether it is told of every request that comes with a valid card, too: [`EventKind::Resumed`]. No by default; asked
+    /// Whether it also receives [`EventKind::Resumed`], for every request with a valid token. The default is `false`. Called
     /// once, when the layer is built.
     fn every_request(&self) -> bool {
         false
@@ -35,7 +40,7 @@ impl<F: Fn(&SessionEvent) + Send + Sync + 'static> SessionObserver for F {
     }
 }
 
-/// Shared, with a page that shows what it has seen for instance.
+/// A shared observer, for example with a page that shows what it has received.
 impl<O: SessionObserver + ?Sized> SessionObserver for Arc<O> {
     fn observe(&self, event: &SessionEvent) {
         (**self).observe(event);
@@ -46,7 +51,7 @@ impl<O: SessionObserver + ?Sized> SessionObserver for Arc<O> {
     }
 }
 
-/// What the application wants told to whom.
+/// The observers of the application, and the capacity of their queue.
 pub(crate) struct ObserverHooks {
     pub(crate) observers: Vec<Box<dyn SessionObserver>>,
     pub(crate) queue: usize,
@@ -61,66 +66,65 @@ impl Default for ObserverHooks {
     }
 }
 
-/// How long a server that stops waits for its observers.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a server waits for its observers when it stops.
+pub(crate) const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
-/// The queue and its thread, which works it off and ends when this is dropped.
+/// The queue and its thread, which empties it and ends when this is dropped.
 pub(crate) struct Observers {
     shared: Arc<Shared>,
     every_request: bool,
-    meters: Meters,
+    metrics: Metrics,
 }
 
 struct Shared {
-    waiting: Mutex<Waiting>,
-    /// Something was queued, or told, or there will be nothing more.
+    queue: Mutex<Queue>,
+    /// An event was queued or reported, or the queue was closed.
     changed: Condvar,
     capacity: usize,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct Queue {
     events: VecDeque<SessionEvent>,
     lost: u64,
-    /// Whether the thread is telling one.
-    telling: bool,
-    /// Whether there will be no more.
+    /// Whether the thread is reporting an event.
+    reporting: bool,
+    /// Whether no more events will come.
     closed: bool,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing panics under the lock.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        sync::lock(&self.queue)
     }
 }
 
 impl Observers {
-    /// Starts the thread, if there is anybody to be told.
+    /// Starts the thread, if there is an observer.
     pub(crate) fn start(
         hooks: ObserverHooks,
         namespace: &Arc<str>,
         clock: &Clock,
-        meters: &Meters,
+        metrics: &Metrics,
     ) -> Result<Option<Self>, ConfigError> {
         if hooks.queue == 0 {
             return Err(ConfigError::new(
                 "observer_queue",
-                "a queue without room loses every event; give it room for one at least",
+                "a queue without capacity loses every event; give it a capacity of at least one",
             ));
         }
         if hooks.observers.is_empty() {
             return Ok(None);
         }
         let shared = Arc::new(Shared {
-            waiting: Mutex::default(),
+            queue: Mutex::default(),
             changed: Condvar::new(),
             capacity: hooks.queue,
         });
         let mut observers = Vec::with_capacity(hooks.observers.len());
         for observer in hooks.observers {
-            let asked = catch_unwind(AssertUnwindSafe(|| observer.every_request()));
-            observers.push((observer, asked.unwrap_or(false)));
+            let every_request = catch_unwind(AssertUnwindSafe(|| observer.every_request()));
+            observers.push((observer, every_request.unwrap_or(false)));
         }
         let worker = Worker {
             shared: shared.clone(),
@@ -130,73 +134,76 @@ impl Observers {
         };
         let observers = Self {
             shared,
-            meters: meters.clone(),
-            every_request: worker.observers.iter().any(|(_, asked)| *asked),
+            metrics: metrics.clone(),
+            every_request: worker
+                .observers
+                .iter()
+                .any(|(_, every_request)| *every_request),
         };
         let thread = thread::Builder::new().name("keycard-events".to_owned());
         match thread.spawn(move || worker.run()) {
             Ok(_runs_until_closed) => Ok(Some(observers)),
             Err(_) => Err(ConfigError::new(
                 "observer",
-                "the system has no thread left to call it from",
+                "the system could not start the thread that calls it",
             )),
         }
     }
 
-    /// Whether any of them is told of this kind.
-    pub(super) fn hear(&self, kind: EventKind) -> bool {
+    /// Whether any observer receives this kind.
+    pub(super) fn listen_to(&self, kind: EventKind) -> bool {
         self.every_request || kind != EventKind::Resumed
     }
 
-    /// Puts an event into the queue, or counts it where there is no room.
-    pub(super) fn queue(&self, event: SessionEvent) {
-        let room = match event.kind.is_anybodys(event.user.is_some()) {
+    /// Puts an event into the queue, or counts it as lost if the queue is full.
+    pub(super) fn enqueue(&self, event: SessionEvent) {
+        let capacity = match event.kind.any_client_can_cause(event.user.is_some()) {
             true => self.shared.capacity.div_ceil(2),
             false => self.shared.capacity,
         };
-        let mut waiting = self.shared.lock();
-        let fits = waiting.events.len() < room;
+        let mut queue = self.shared.lock();
+        let fits = queue.events.len() < capacity;
         if fits {
-            waiting.events.push_back(event);
+            queue.events.push_back(event);
         } else {
-            waiting.lost += 1;
+            queue.lost += 1;
         }
-        drop(waiting);
+        drop(queue);
         self.shared.changed.notify_all();
         if !fits {
-            self.meters.lose();
+            self.metrics.count_lost();
         }
     }
 
-    /// Waits until everything that is queued has been told, for so long at most, and says how much has not.
-    pub(crate) async fn told(&self, patience: Duration) -> usize {
+    /// Waits until all queued events were reported, for `limit` at most, and returns how many were not.
+    pub(crate) async fn drained(&self, limit: Duration) -> usize {
         let shared = self.shared.clone();
         if shared.lock().is_idle() {
             return 0;
         }
-        let (done, told) = oneshot::channel();
-        // A thread that waits needs neither a runtime nor its timer, which a server that stops may have stopped already.
+        let (done, drained) = oneshot::channel();
+        // A thread that waits needs no runtime and no timer, which a stopping server may have stopped already.
         let wait = move || {
-            let busy = |waiting: &mut Waiting| !waiting.is_idle();
+            let busy = |queue: &mut Queue| !queue.is_idle();
             let waited = shared
                 .changed
-                .wait_timeout_while(shared.lock(), patience, busy);
-            let (waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            let _nobody_waits = done.send(waiting.events.len() + usize::from(waiting.telling));
+                .wait_timeout_while(shared.lock(), limit, busy);
+            let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            let _caller_is_gone = done.send(queue.events.len() + usize::from(queue.reporting));
         };
         match thread::Builder::new()
             .name("keycard-drain".to_owned())
             .spawn(wait)
         {
-            Ok(_) => told.await.unwrap_or_default(),
+            Ok(_) => drained.await.unwrap_or_default(),
             Err(_) => self.shared.lock().events.len(),
         }
     }
 }
 
-impl Waiting {
+impl Queue {
     fn is_idle(&self) -> bool {
-        self.events.is_empty() && !self.telling && self.lost == 0
+        self.events.is_empty() && !self.reporting && self.lost == 0
     }
 }
 
@@ -216,7 +223,7 @@ impl fmt::Debug for Observers {
 /// What the thread works with.
 struct Worker {
     shared: Arc<Shared>,
-    /// Each with whether it is told of every request.
+    /// Each with whether it receives every request.
     observers: Vec<(Box<dyn SessionObserver>, bool)>,
     namespace: Arc<str>,
     clock: Clock,
@@ -225,55 +232,51 @@ struct Worker {
 impl Worker {
     fn run(self) {
         while let Some((lost, event)) = self.next() {
-            // A log that panics must not end the thread either.
-            let _panicked = catch_unwind(AssertUnwindSafe(|| {
+            // A panic in the log must not end the thread either.
+            guarded(|| {
                 if lost > 0 {
-                    self.tell_lost(lost);
+                    self.report_lost(lost);
                 }
-            }));
-            let _panicked = catch_unwind(AssertUnwindSafe(|| {
+            });
+            guarded(|| {
                 if let Some(event) = &event {
-                    self.tell(event);
+                    self.report(event);
                 }
-            }));
+            });
         }
     }
 
-    /// What to tell next, as soon as there is something: how many were lost, and the next one. `None`: there is nothing more
-    /// to come.
+    /// Waits for what to report next: the number of lost events, and the next event. Returns `None` once the queue is closed
+    /// and empty.
     fn next(&self) -> Option<(u64, Option<SessionEvent>)> {
-        let mut waiting = self.shared.lock();
-        waiting.telling = false;
+        let mut queue = self.shared.lock();
+        queue.reporting = false;
         self.shared.changed.notify_all();
-        let nothing = |waiting: &mut Waiting| waiting.is_idle() && !waiting.closed;
-        let waited = self.shared.changed.wait_while(waiting, nothing);
-        waiting = waited.unwrap_or_else(PoisonError::into_inner);
-        if waiting.is_idle() {
+        let nothing = |queue: &mut Queue| queue.is_idle() && !queue.closed;
+        let waited = self.shared.changed.wait_while(queue, nothing);
+        queue = waited.unwrap_or_else(PoisonError::into_inner);
+        if queue.is_idle() {
             return None;
         }
-        waiting.telling = true;
-        Some((
-            std::mem::take(&mut waiting.lost),
-            waiting.events.pop_front(),
-        ))
+        queue.reporting = true;
+        Some((std::mem::take(&mut queue.lost), queue.events.pop_front()))
     }
 
-    fn tell(&self, event: &SessionEvent) {
+    fn report(&self, event: &SessionEvent) {
         for (observer, every_request) in &self.observers {
             if event.kind == EventKind::Resumed && !every_request {
                 continue;
             }
             if catch_unwind(AssertUnwindSafe(|| observer.observe(event))).is_err() {
-                hook_panicked("observer");
+                diagnostics::hook_panicked("observer");
             }
         }
     }
 
-    fn tell_lost(&self, events: u64) {
-        #[cfg(feature = "tracing")]
-        tracing::warn!(target: "tower_keycard", event = "lost", events, "observers of sessions are too slow");
+    fn report_lost(&self, events: u64) {
+        diagnostics::lost(events);
         let time = SystemTime::from(self.clock.now());
         let kind = EventKind::Lost { events };
-        self.tell(&SessionEvent::new(kind, time, self.namespace.clone()));
+        self.report(&SessionEvent::new(kind, time, self.namespace.clone()));
     }
 }

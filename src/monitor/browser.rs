@@ -1,14 +1,15 @@
-//! Which browser a request says that it comes from, coarsely.
+//! The browser that a request says it comes from, coarsely.
 
 use std::fmt;
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
 
-/// The family of a browser and of its system, by the `User-Agent` header: what stays the same over updates, and what a user
-/// knows a device by.
+/// The family of a browser and of its system, from the `User-Agent` header.
 ///
-/// Nothing is proved: anybody can send any header. It is coarse on purpose, so that no update looks like another browser.
+/// Use it to describe a client, or as a part of its fingerprint. It stays the same over updates, and a user recognizes a device
+/// by it. It is coarse on purpose, so that no update looks like another browser. It guarantees nothing: any client can send
+/// any header.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -23,13 +24,13 @@ use http::header::USER_AGENT;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Browser {
-    /// Such as `Firefox`.
+    /// For example `Firefox`.
     pub family: &'static str,
-    /// Such as `Linux`; `None` where the header names none.
+    /// For example `Linux`; `None` if the header names no system.
     pub system: Option<&'static str>,
 }
 
-/// What gives a family away, the telling ones first: Edge and Opera call themselves Chrome too, and all call themselves
+/// The marks of the families, the specific ones first: Edge and Opera also call themselves Chrome, and all call themselves
 /// Safari and Mozilla.
 const FAMILIES: [(&str, &str); 15] = [
     ("Edg", "Edge"),
@@ -62,7 +63,7 @@ const SYSTEMS: [(&str, &str); 9] = [
 ];
 
 impl Browser {
-    /// What the request with these headers says that it comes from.
+    /// The browser that these request headers name.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let agent = headers
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_told_by_what_it_alone_says() {
+    fn a_browser_is_identified_by_its_own_mark() {
         let webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";
         let windows = format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) {webkit}");
         let android = format!("Mozilla/5.0 (Linux; Android 10; K) {webkit}");
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_makes_no_other_browser() {
+    fn an_update_is_still_the_same_browser() {
         let version = |version: u32| {
             named(&format!(
                 "Mozilla/5.0 (X11; Linux x86_64; rv:{version}.0) Gecko/20100101 Firefox/{version}.0"

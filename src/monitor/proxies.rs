@@ -1,4 +1,4 @@
-//! Who is behind the proxies.
+//! The address of the client behind the proxies.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use http::HeaderMap;
 
-/// The proxies whose word is taken for who a client is.
+/// The proxies that are trusted to say which address a request came from.
 ///
-/// Each proxy appends the address that it was called from to `X-Forwarded-For`. Whatever stands to the left of what the
-/// first of one's own proxies wrote is the client's invention: so the list is read from the right, past the proxies that are
-/// trusted, and the first address beyond them is the client's.
+/// Use it if your application runs behind proxies. Each proxy appends the address that called it to `X-Forwarded-For`. The
+/// client can invent everything to the left of what the first of your own proxies wrote. So the list is read from the right,
+/// past the trusted proxies, and the first address beyond them is the client's.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -27,11 +27,11 @@ use http::HeaderMap;
 pub struct TrustedProxies(Vec<Network>);
 
 impl TrustedProxies {
-    /// Proxies in these networks, each an address or, as `10.0.0.0/8`, a prefix.
+    /// Trusts the proxies in these networks. Each network is an address or a prefix such as `10.0.0.0/8`.
     ///
     /// # Errors
     ///
-    /// One of them is neither; or there are bits set behind the prefix, as in `10.0.0.1/8`.
+    /// A network is neither an address nor a prefix, or has bits set after the prefix, as in `10.0.0.1/8`.
     pub fn new(
         networks: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Self, ParseNetworkError> {
@@ -39,14 +39,14 @@ impl TrustedProxies {
         Ok(Self(parsed.collect::<Result<_, _>>()?))
     }
 
-    /// Who sent the request: `peer`, who called this server, or whom the proxies say that they were called by.
+    /// The address of the client: `peer`, which called this server, or the address that the trusted proxies were called from.
     ///
-    /// What cannot be read ends the list: then the client is the last proxy that could.
+    /// An entry that cannot be read ends the list. The result is then the last address that could be read.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         let lines = headers.get_all("x-forwarded-for").iter();
-        // Not line by line: a byte of the client's that is no text must not spoil what a proxy wrote behind it.
+        // Not decoded line by line: a byte from the client that is no text must not hide what a proxy wrote after it.
         let hops = lines
             .rev()
             .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
@@ -67,7 +67,7 @@ impl TrustedProxies {
     }
 }
 
-/// The address of an entry: some proxies write the port, too.
+/// The address of an entry. Some proxies also write the port.
 fn address_of(hop: &str) -> Option<IpAddr> {
     let hop = hop.trim();
     let with_port = || hop.parse().map(|socket: std::net::SocketAddr| socket.ip());
@@ -78,7 +78,7 @@ fn address_of(hop: &str) -> Option<IpAddr> {
         .map(|address| address.to_canonical())
 }
 
-/// A prefix of addresses.
+/// A network: an address with a prefix length in bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Network {
     address: IpAddr,
@@ -92,7 +92,7 @@ impl Network {
     }
 }
 
-/// An address with everything behind the prefix cleared; none if the prefix is longer than the address.
+/// An address with all bits after the prefix cleared. `None` if the prefix is longer than the address.
 fn prefix(address: IpAddr, len: u8) -> Option<IpAddr> {
     match address {
         IpAddr::V4(address) => {
@@ -126,7 +126,7 @@ impl FromStr for Network {
         if prefix(address, len) != Some(address) {
             return Err(refused());
         }
-        // `::ffff:10.0.0.0/104` is 10.0.0.0/8, and compared with addresses that are written in the shorter way.
+        // `::ffff:10.0.0.0/104` is 10.0.0.0/8: it is compared with addresses in their canonical form.
         match (address, address.to_canonical()) {
             (IpAddr::V6(_), IpAddr::V4(mapped)) => Ok(Self {
                 address: mapped.into(),
@@ -137,7 +137,7 @@ impl FromStr for Network {
     }
 }
 
-/// The text is no network.
+/// The error for a text that is no network. It contains the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseNetworkError(String);
 
@@ -145,7 +145,7 @@ impl fmt::Display for ParseNetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no network: an address, or a prefix such as 10.0.0.0/8 with nothing set behind it",
+            "{:?} is not a network: use an address, or a prefix such as 10.0.0.0/8 with no bits set after it",
             self.0
         )
     }
@@ -153,8 +153,10 @@ impl fmt::Display for ParseNetworkError {
 
 impl std::error::Error for ParseNetworkError {}
 
-/// The network that an address is in, as part of a [`ClientFingerprint`](crate::ClientFingerprint): 24 bits of an IPv4
-/// address, 48 of an IPv6 one, which is what one provider's line usually keeps.
+/// The network of an address: the first 24 bits of an IPv4 address, or the first 48 of an IPv6 address.
+///
+/// Use it as a part of a [`ClientFingerprint`](crate::monitor::ClientFingerprint): the line of a provider usually keeps these
+/// bits.
 ///
 /// ```
 /// use tower_keycard::monitor::network_of;
@@ -171,7 +173,7 @@ pub fn network_of(address: IpAddr) -> String {
     format!("{network}/{len}")
 }
 
-/// Who is likely one and the same client: an IPv6 address is one of many that its owner has.
+/// One address for all those that are likely one client: the owner of an IPv6 address has many in the same network.
 pub(super) fn owner_of(address: IpAddr) -> IpAddr {
     let address = address.to_canonical();
     match address {
@@ -200,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn only_proxies_that_are_trusted_say_who_a_client_is() {
+    fn only_trusted_proxies_set_the_address_of_a_client() {
         assert_eq!(client("203.0.113.9", &["1.2.3.4"]), "203.0.113.9");
         assert_eq!(client("10.0.0.1", &["1.2.3.4"]), "1.2.3.4");
         assert_eq!(client("10.0.0.1", NONE), "10.0.0.1");
     }
 
     #[test]
-    fn the_list_is_read_from_the_right_over_all_its_lines() {
+    fn the_list_is_read_from_the_right_across_all_lines() {
         assert_eq!(
             client("10.0.0.1", &["6.6.6.6, 1.2.3.4, 192.0.2.1"]),
             "1.2.3.4"
@@ -224,35 +226,35 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_ends_the_list() {
+    fn an_entry_that_cannot_be_read_ends_the_list() {
         for garbage in ["unknown", "", "1.2.3", "1.2.3.4, _hidden", "\u{e9}"] {
             assert_eq!(client("10.0.0.1", &[garbage]), "10.0.0.1", "{garbage}");
         }
         assert_eq!(client("10.0.0.1", &["1.2.3.4, ?, 10.0.0.2"]), "10.0.0.2");
     }
 
-    /// A header's value may hold any byte but control characters, and most proxies pass on what was there.
-    fn lies() -> impl Strategy<Value = Vec<u8>> {
+    /// A header's value may contain any byte except control characters, and most proxies forward what the client sent.
+    fn forged() -> impl Strategy<Value = Vec<u8>> {
         proptest::collection::vec(
-            (b' '..=255).prop_filter("a control", |byte| *byte != 127),
+            (b' '..=255).prop_filter("a control character", |byte| *byte != 127),
             0..40,
         )
     }
 
     proptest! {
         #[test]
-        fn nothing_that_a_client_sends_changes_what_the_first_proxy_saw(lies in lies(), seen: u32) {
+        fn nothing_that_a_client_sends_changes_what_the_first_proxy_saw(forged in forged(), seen: u32) {
             let seen = std::net::Ipv4Addr::from_bits(seen | 0x8000_0000);
             prop_assume!(!"192.0.2.1".eq(&seen.to_string()));
             let seen = seen.to_string();
-            let line = [&lies[..], b", ", seen.as_bytes(), b", 10.0.0.2"].concat();
+            let line = [&forged[..], b", ", seen.as_bytes(), b", 10.0.0.2"].concat();
             prop_assert_eq!(&client("10.0.0.1", &[&line]), &seen);
-            prop_assert_eq!(&client("10.0.0.1", &[&lies[..], seen.as_bytes()]), &seen);
+            prop_assert_eq!(&client("10.0.0.1", &[&forged[..], seen.as_bytes()]), &seen);
         }
     }
 
     #[test]
-    fn ports_brackets_and_mapped_addresses_are_understood() {
+    fn ports_brackets_and_mapped_addresses_are_parsed() {
         assert_eq!(client("10.0.0.1", &["1.2.3.4:5678"]), "1.2.3.4");
         assert_eq!(client("10.0.0.1", &["[2001:db8::7]:443"]), "2001:db8::7");
         assert_eq!(client("10.0.0.1", &["[2001:db8::7]"]), "2001:db8::7");
@@ -261,8 +263,8 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_an_address_or_a_prefix_with_nothing_behind_it() {
-        for fine in [
+    fn a_network_is_an_address_or_a_prefix_with_no_bits_after_it() {
+        for valid in [
             "0.0.0.0/0",
             "10.0.0.0/8",
             "10.0.0.1/32",
@@ -271,9 +273,9 @@ mod tests {
             "fd00::/8",
             "::1",
         ] {
-            assert!(TrustedProxies::new([fine]).is_ok(), "{fine}");
+            assert!(TrustedProxies::new([valid]).is_ok(), "{valid}");
         }
-        for wrong in [
+        for invalid in [
             "",
             "10.0.0.1/8",
             "10.0.0.0/33",
@@ -282,14 +284,14 @@ mod tests {
             "proxy",
             "10.0.0.0/",
         ] {
-            let error = TrustedProxies::new([wrong]).unwrap_err();
-            assert!(error.to_string().contains(wrong));
+            let error = TrustedProxies::new([invalid]).unwrap_err();
+            assert!(error.to_string().contains(invalid));
         }
         let mapped = TrustedProxies::new(["::ffff:10.0.0.0/104"]).unwrap();
         assert_eq!(mapped.0, TrustedProxies::new(["10.0.0.0/8"]).unwrap().0);
-        let everybody = TrustedProxies::new(["0.0.0.0/0"]).unwrap();
-        assert!(everybody.trust("1.2.3.4".parse().unwrap()));
-        assert!(!everybody.trust("2001:db8::7".parse().unwrap()));
+        let all = TrustedProxies::new(["0.0.0.0/0"]).unwrap();
+        assert!(all.trust("1.2.3.4".parse().unwrap()));
+        assert!(!all.trust("2001:db8::7".parse().unwrap()));
     }
 
     #[test]

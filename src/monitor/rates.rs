@@ -1,4 +1,4 @@
-//! How often something happened lately, in bounded memory.
+//! Counts how often something happened lately, in limited memory.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// Something for each key that was seen in this window of time or in the one before it.
+/// A value for each key that was seen in this window of time or in the one before it.
 ///
-/// There is no list of what is the oldest: two generations take turns. When the window is over, or the newer one is full,
-/// the older one is forgotten as a whole. So it never holds more than twice its capacity, whatever clients send.
+/// It does not track which entry is the oldest. Instead it has two generations. When the window is over or the newer
+/// generation is full, the older one is dropped as a whole. So it never has more entries than twice its capacity, whatever
+/// clients send.
 pub(super) struct Recent<K, V> {
     newer: HashMap<K, V>,
     older: HashMap<K, V>,
@@ -30,9 +31,9 @@ impl<K: Eq + Hash, V: Default> Recent<K, V> {
         }
     }
 
-    /// What is remembered of a key.
-    pub(super) fn of(&mut self, key: K, now: Timestamp) -> &mut V {
-        self.turn(now);
+    /// The value of a key, which is the default if the key was not seen lately.
+    pub(super) fn get_or_default(&mut self, key: K, now: Timestamp) -> &mut V {
+        self.rotate(now);
         if !self.newer.contains_key(&key) && self.newer.len() >= self.capacity {
             self.older = mem::take(&mut self.newer);
         }
@@ -42,8 +43,8 @@ impl<K: Eq + Hash, V: Default> Recent<K, V> {
             .or_insert_with(|| before.unwrap_or_default())
     }
 
-    fn turn(&mut self, now: Timestamp) {
-        // A clock that was put back would keep a generation for long.
+    fn rotate(&mut self, now: Timestamp) {
+        // The distance in either direction: a clock that was set back must not keep a generation for long.
         let age = now.since(self.since).max(self.since.since(now));
         if age < self.window {
             return;
@@ -63,25 +64,31 @@ impl<K: Eq + Hash, V: Default> Recent<K, V> {
     }
 }
 
-/// Events of one kind, counted in a window that begins with the first of them.
+/// A window of time that begins with its first event, and the number of events in it.
 #[derive(Default)]
-pub(super) struct Count {
+pub(super) struct Window {
     since: Option<Timestamp>,
     events: u32,
 }
 
-impl Count {
-    /// Counts one, and says whether it is the first beyond `most` in its window.
-    pub(super) fn exceeds(&mut self, most: u32, window: Duration, now: Timestamp) -> bool {
-        let current = self
+impl Window {
+    /// Begins a new window if the old one is over or the clock was set back, and returns whether it did.
+    pub(super) fn begins(&mut self, length: Duration, now: Timestamp) -> bool {
+        let continues = self
             .since
-            .is_some_and(|since| now.since(since) < window && since.since(now) < window);
-        if !current {
+            .is_some_and(|since| now.since(since) < length && since.since(now) < length);
+        if !continues {
             *self = Self {
                 since: Some(now),
                 events: 0,
             };
         }
+        !continues
+    }
+
+    /// Counts an event, and returns whether it is the first beyond `most` in its window.
+    pub(super) fn exceeds(&mut self, most: u32, length: Duration, now: Timestamp) -> bool {
+        self.begins(length, now);
         self.events = self.events.saturating_add(1);
         self.events == most.saturating_add(1)
     }
@@ -98,27 +105,34 @@ mod tests {
     #[test]
     fn what_was_seen_in_the_last_window_is_remembered_and_then_forgotten() {
         let mut recent: Recent<u32, u32> = Recent::new(MINUTE, 10);
-        *recent.of(1, START) += 1;
-        assert_eq!(*recent.of(1, START.plus(MINUTE - SECOND)), 1);
-        assert_eq!(*recent.of(1, START.plus(2 * MINUTE - SECOND)), 1);
-        assert_eq!(*recent.of(2, START.plus(3 * MINUTE)), 0);
-        assert_eq!(*recent.of(1, START.plus(5 * MINUTE)), 0);
+        *recent.get_or_default(1, START) += 1;
+        assert_eq!(*recent.get_or_default(1, START.plus(MINUTE - SECOND)), 1);
+        assert_eq!(
+            *recent.get_or_default(1, START.plus(2 * MINUTE - SECOND)),
+            1
+        );
+        assert_eq!(*recent.get_or_default(2, START.plus(3 * MINUTE)), 0);
+        assert_eq!(*recent.get_or_default(1, START.plus(5 * MINUTE)), 0);
     }
 
     #[test]
-    fn no_flood_makes_it_remember_more_than_twice_its_capacity() {
+    fn a_flood_of_keys_never_exceeds_twice_the_capacity() {
         let mut recent: Recent<u32, u32> = Recent::new(MINUTE, 10);
         for key in 0..1_000 {
-            *recent.of(key, START) += 1;
+            *recent.get_or_default(key, START) += 1;
             assert!(recent.len() <= 20);
         }
-        assert_eq!(*recent.of(999, START), 1, "the newest is still there");
+        assert_eq!(
+            *recent.get_or_default(999, START),
+            1,
+            "the newest key must still be there"
+        );
     }
 
     #[test]
-    fn the_first_event_beyond_the_limit_is_the_one_that_counts() {
-        let mut count = Count::default();
-        let mut at = |after| count.exceeds(2, MINUTE, START.plus(after));
+    fn only_the_first_event_beyond_the_limit_is_reported() {
+        let mut window = Window::default();
+        let mut at = |after| window.exceeds(2, MINUTE, START.plus(after));
         assert_eq!(
             [at(SECOND), at(SECOND), at(SECOND), at(SECOND)],
             [false, false, true, false]
@@ -128,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_put_back_begins_anew() {
-        let mut count = Count::default();
-        assert!(count.exceeds(0, MINUTE, START.plus(10 * MINUTE)));
-        assert!(count.exceeds(0, MINUTE, START));
+    fn a_clock_that_is_set_back_begins_a_new_window() {
+        let mut window = Window::default();
+        assert!(window.exceeds(0, MINUTE, START.plus(10 * MINUTE)));
+        assert!(window.exceeds(0, MINUTE, START));
         let mut recent: Recent<u32, u32> = Recent::new(MINUTE, 10);
-        *recent.of(1, START.plus(10 * MINUTE)) += 1;
-        assert_eq!(*recent.of(1, START), 0);
+        *recent.get_or_default(1, START.plus(10 * MINUTE)) += 1;
+        assert_eq!(*recent.get_or_default(1, START), 0);
     }
 }

@@ -1,8 +1,11 @@
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 
+use std::time::Duration;
+
+use super::revision::Trace;
 use super::*;
-use crate::stamp::Stamp;
-use crate::token::Seal;
+use crate::clock::Timestamp;
+use crate::random::Random;
 
 fn times() -> impl Strategy<Value = Timestamp> {
     (0..1_u64 << 48).prop_map(Timestamp::from_millis)
@@ -21,22 +24,24 @@ fn expiries() -> impl Strategy<Value = Expiry> {
     ]
 }
 
-fn terms() -> impl Strategy<Value = Terms> {
-    let stamps = any::<[u8; 16]>().prop_map(Stamp);
+fn login_details() -> impl Strategy<Value = LoginDetails> {
+    let stamps = any::<[u8; 16]>().prop_map(SecurityStamp);
     (
         proptest::option::of(stamps),
         any::<Option<bool>>(),
         proptest::option::of("[^\0]{1,50}"),
-        proptest::option::of(any::<[u8; 16]>().prop_map(Seal)),
+        proptest::option::of(any::<[u8; 16]>().prop_map(FingerprintHash)),
         proptest::option::of(times()),
     )
-        .prop_map(|(stamp, remember, client, seal, doubted)| Terms {
-            stamp,
-            remember,
-            client: client.map(Into::into),
-            seal,
-            doubted,
-        })
+        .prop_map(
+            |(stamp, remember, client, fingerprint, suspected_since)| LoginDetails {
+                stamp,
+                remember,
+                client: client.map(Into::into),
+                fingerprint,
+                suspected_since,
+            },
+        )
 }
 
 fn records() -> impl Strategy<Value = Record> {
@@ -48,11 +53,11 @@ fn records() -> impl Strategy<Value = Record> {
         any::<(bool, bool)>(),
         proptest::option::of("[^\0]{1,20}"),
         expiries(),
-        (proptest::collection::vec(retired, 0..=4), terms()),
+        (proptest::collection::vec(retired, 0..=4), login_details()),
         proptest::collection::btree_map("[a-z]{1,5}", any::<i64>(), 0..4),
     )
         .prop_map(
-            |(revisions, verifier, [a, b, c], (d, e), user, expiry, (retired, terms), values)| {
+            |(revisions, verifier, [a, b, c], (d, e), user, expiry, (retired, login), values)| {
                 let mut header = Header::new(Revision(revisions[0]), verifier, a);
                 header.revision.0[0] |= 1;
                 header.before = [
@@ -64,7 +69,7 @@ fn records() -> impl Strategy<Value = Record> {
                 header.user = user.map(Into::into);
                 header.expiry = expiry;
                 header.retired = retired.into();
-                header.terms = terms.into();
+                header.login = login.into();
                 let json = serde_json::to_string(&values).unwrap();
                 Record::new(header, Data::parse(json, Record::MAX_DEPTH).unwrap())
             },
@@ -97,11 +102,11 @@ fn the_layout_is_as_documented() {
 }
 
 #[test]
-fn the_terms_of_a_login_stand_before_the_data_and_cost_nothing_where_there_are_none() {
+fn login_details_precede_the_data_and_cost_nothing_if_there_are_none() {
     let without = sample().encode();
-    let with = |terms: Terms| {
+    let with = |login: LoginDetails| {
         let header = Header {
-            terms: terms.into(),
+            login: login.into(),
             ..sample().header().clone()
         };
         let bytes =
@@ -111,21 +116,21 @@ fn the_terms_of_a_login_stand_before_the_data_and_cost_nothing_where_there_are_n
         assert_eq!(&bytes[data..], br#"{"n":1}"#);
         (bytes[0], bytes[head..data].to_vec())
     };
-    assert_eq!(with(Terms::default()), (1, vec![]));
+    assert_eq!(with(LoginDetails::default()), (1, vec![]));
     for (remember, flag) in [(true, 2), (false, 4)] {
         let remember = Some(remember);
-        let terms = Terms {
+        let login = LoginDetails {
             remember,
-            ..Terms::default()
+            ..LoginDetails::default()
         };
-        assert_eq!(with(terms), (2, vec![flag]));
+        assert_eq!(with(login), (2, vec![flag]));
     }
-    let all = Terms {
-        stamp: Some(Stamp([9; 16])),
+    let all = LoginDetails {
+        stamp: Some(SecurityStamp([9; 16])),
         remember: Some(true),
         client: Some("Firefox".into()),
-        seal: Some(Seal([8; 16])),
-        doubted: Some(Timestamp::from_millis(0x0102_0304_0506)),
+        fingerprint: Some(FingerprintHash([8; 16])),
+        suspected_since: Some(Timestamp::from_millis(0x0102_0304_0506)),
     };
     let mut expected = vec![0b11_1011];
     expected.extend_from_slice(&[9; 16]);
@@ -136,12 +141,12 @@ fn the_terms_of_a_login_stand_before_the_data_and_cost_nothing_where_there_are_n
 }
 
 #[test]
-fn terms_that_nobody_writes_are_refused() {
-    let refused = |terms: &[u8]| {
+fn login_details_that_are_never_written_are_refused() {
+    let refused = |login: &[u8]| {
         let mut bytes = sample().encode();
         bytes[0] = 2;
         let data = bytes.split_off(bytes.len() - 7);
-        bytes.extend_from_slice(terms);
+        bytes.extend_from_slice(login);
         bytes.extend_from_slice(&data);
         Record::decode(bytes).map(drop)
     };
@@ -157,14 +162,14 @@ fn terms_that_nobody_writes_are_refused() {
     ] {
         assert_eq!(refused(corrupt), Err(DecodeError::Corrupt), "{corrupt:?}");
     }
-    // What a newer version has to say: it is not for this one to judge, nor to write over.
+    // Flags of a newer version: this version must neither evaluate nor overwrite the record.
     for future in [64, 128, 255] {
         assert_eq!(refused(&[future]), Err(DecodeError::FutureFormat));
     }
 }
 
 #[test]
-fn a_record_tells_a_store_its_user_and_its_data() {
+fn a_record_shows_a_store_its_user_and_its_data() {
     let record = Record::decode(sample().encode()).unwrap();
     assert_eq!(record.user(), Some("alice"));
     assert_eq!(record.json(), r#"{"n":1}"#);
@@ -183,7 +188,7 @@ fn every_prefix_of_a_record_is_corrupt() {
 }
 
 #[test]
-fn formats_are_told_apart() {
+fn formats_are_distinguished() {
     let mut bytes = sample().encode();
     bytes[0] = 3;
     assert_eq!(
@@ -221,9 +226,9 @@ fn a_record_of_more_retired_verifiers_than_are_kept_is_corrupt() {
         at: header.created,
     };
     header.retired = [retired; 5].into();
-    let kept = Record::new(header, Data::empty()).encode();
-    let kept = Record::decode(kept).unwrap();
-    assert_eq!(kept.header().retired.len(), 4);
+    let encoded = Record::new(header, Data::empty()).encode();
+    let decoded = Record::decode(encoded).unwrap();
+    assert_eq!(decoded.header().retired.len(), 4);
 
     let mut bytes = sample().encode();
     bytes[63] |= 5 << 5;
@@ -247,13 +252,14 @@ fn a_full_record_is_one_buffer_of_its_exact_length() {
     let mut header = sample().header().clone();
     header.authenticated = Some(header.created);
     header.expiry = Expiry::At(header.created);
-    header.terms = KeptTerms::from(Terms {
-        stamp: Some(Stamp([1; 16])),
+    header.login = LoginDetails {
+        stamp: Some(SecurityStamp([1; 16])),
         remember: Some(true),
         client: Some("Firefox".into()),
-        seal: Some(Seal([2; 16])),
-        doubted: Some(header.created),
-    });
+        fingerprint: Some(FingerprintHash([2; 16])),
+        suspected_since: Some(header.created),
+    }
+    .into();
     for step in 1..=4 {
         let minute = Duration::from_secs(60);
         header.rotate(VerifierHash([step; 32]), header.created, minute);
@@ -311,15 +317,15 @@ fn a_revision_remembers_the_two_before_it() {
 }
 
 #[test]
-fn the_room_of_a_store_is_empty_in_a_record() {
-    let room = Record::ROOM_OFFSET..Record::ROOM_OFFSET + Record::ROOM_LEN;
+fn the_bytes_for_a_stores_note_are_zero_in_a_record() {
+    let note = Record::NOTE_OFFSET..Record::NOTE_OFFSET + Record::NOTE_LEN;
     let mut header = sample().header().clone();
     header.before = [Trace([1; 5]); 2];
     header.verifier = VerifierHash([1; 32]);
     let bytes = Record::new(header, Data::empty()).encode();
-    assert_eq!(bytes[room.clone()], [0; Record::ROOM_LEN]);
-    assert!(bytes[room.start - 1] == 1 && bytes[room.end] == 1);
-    for byte in room {
+    assert_eq!(bytes[note.clone()], [0; Record::NOTE_LEN]);
+    assert!(bytes[note.start - 1] == 1 && bytes[note.end] == 1);
+    for byte in note {
         let mut bytes = bytes.clone();
         bytes[byte] = 1;
         assert_eq!(Record::decode(bytes).unwrap_err(), DecodeError::Corrupt);
@@ -338,20 +344,20 @@ fn at_most_four_verifiers_are_remembered_and_only_for_their_time() {
             minute,
         );
     }
-    let kept = |header: &Header| {
+    let retired = |header: &Header| {
         header
             .retired
             .iter()
-            .map(|r| r.verifier.0[0])
+            .map(|retired| retired.verifier.0[0])
             .collect::<Vec<_>>()
     };
-    assert_eq!(kept(&header), [2, 3, 4, 5]);
+    assert_eq!(retired(&header), [2, 3, 4, 5]);
     header.rotate(
         VerifierHash([7; 32]),
         start.plus(Duration::from_secs(64)),
         minute,
     );
-    assert_eq!(kept(&header), [4, 5, 6]);
+    assert_eq!(retired(&header), [4, 5, 6]);
 }
 
 #[test]
@@ -369,29 +375,22 @@ fn printing_a_record_shows_neither_user_nor_data_nor_hash() {
     assert!(printed.contains("Data(1 keys)"), "{printed}");
 }
 
-#[cfg(feature = "redis")]
 #[test]
-fn the_first_bytes_of_a_record_tell_whose_it_is_however_long_the_id() {
+fn the_first_bytes_of_a_record_name_its_user_however_long_the_id() {
     for user in ["a", "alice", &"é".repeat(127)] {
         let mut header = sample().header().clone();
         header.authenticated = Some(header.created);
         header.user = Some(user.into());
         let mut bytes = Record::new(header, Data::empty()).encode();
-        bytes.resize(Record::OWNER_LEN, b' ');
-        assert_eq!(Record::decode_owner(&bytes).unwrap().as_deref(), Some(user));
+        bytes.resize(Record::USER_PREFIX_LEN, b' ');
+        assert_eq!(Record::decode_user(&bytes).unwrap().as_deref(), Some(user));
     }
     let mut header = sample().header().clone();
     header.user = None;
     let bytes = Record::new(header, Data::empty()).encode();
-    assert_eq!(Record::decode_owner(&bytes), Ok(None));
-    assert_eq!(
-        Record::decode_owner(&bytes[..63]),
-        Err(DecodeError::Corrupt)
-    );
-    assert_eq!(
-        Record::decode_owner(b"\x03"),
-        Err(DecodeError::FutureFormat)
-    );
+    assert_eq!(Record::decode_user(&bytes), Ok(None));
+    assert_eq!(Record::decode_user(&bytes[..63]), Err(DecodeError::Corrupt));
+    assert_eq!(Record::decode_user(b"\x03"), Err(DecodeError::FutureFormat));
 }
 
 proptest! {
@@ -406,9 +405,8 @@ proptest! {
     fn any_bytes_decode_or_are_refused_without_a_panic(bytes: Vec<u8>) {
         if let Ok(record) = Record::decode(bytes.clone()) {
             assert!([1, 2].contains(&bytes[0]));
-            #[cfg(feature = "redis")]
             assert_eq!(
-                Record::decode_owner(&bytes).unwrap().as_deref(),
+                Record::decode_user(&bytes).unwrap().as_deref(),
                 record.user(),
             );
             assert!(serde_json::from_str::<serde_json::Value>(record.json()).is_ok());

@@ -1,10 +1,18 @@
-//! What a handler holds.
+//! The session as a handler uses it, and the types around it.
+//!
+//! Begin with [`Session`]. The most common names are also at the root of the crate.
 
+mod authentication;
 mod credential;
-mod identity;
+mod csrf;
+mod devices;
+mod flash;
+mod key;
+mod login;
+mod marker;
+mod users;
 mod values;
 
-use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -12,64 +20,96 @@ use std::time::{Duration, SystemTime};
 
 use http::Extensions;
 
+pub use self::csrf::CsrfToken;
+pub use self::flash::{Flash, FlashLevel};
+pub use self::key::{Key, SessionKey};
+pub use self::login::Login;
+pub use self::marker::Main;
+pub(crate) use self::marker::marker_name;
+pub use self::users::{UserSession, Users};
 use crate::client::ClientFacts;
-use crate::clock::Timestamp;
-use crate::completion::Completion;
-use crate::desk::Desk;
-use crate::error::{SessionError, SessionRejection};
-use crate::event;
-use crate::lifetime::Lifetime;
-use crate::plan::Outcome;
-use crate::record::{Expiry, Header};
-use crate::token::{SessionId, Token};
-use crate::visit::{Phase, State, Visit};
+pub use crate::clock::Timestamp;
+pub use crate::error::{SessionError, SessionRejection};
+use crate::event::{Ending, diagnostics};
+use crate::lifecycle::{
+    Lifetime, Outcome, Pending, Phase, RequestSession, Requester, Saving, SessionManager, State,
+};
+use crate::record::Header;
+pub use crate::record::{Expiry, ParseSessionIdError, SessionId};
+use crate::sync::DetachOnDrop;
 
-/// Marks the session of an application that has only one. See [`Session`] for several.
-#[derive(Clone, Copy, Debug)]
-pub enum Main {}
-
-/// A visitor's session: values by key, and who they are.
+/// The session of the present request: the values of one visitor, and the user who is logged in.
 ///
-/// A cheap handle: all handles of one request, clones included, are the same session, loaded once. Reading is synchronous;
-/// so is writing, which is queued, and committed when the response is ready: before the client sees it, in one conditional
-/// store call. Changes of parallel requests are joined, and [`update`](Session::update) loses no increment. A response with a
-/// 5xx status stores nothing.
+/// Take it as an argument of a handler (feature `axum`), or [load](Session::load) it from the extensions of the request. Put
+/// a [`SessionLayer`](crate::SessionLayer) around the service.
 ///
 /// ```
 /// use tower_keycard::{Session, SessionError};
 ///
 /// async fn home(session: Session) -> Result<String, SessionError> {
-///     let visits = session.update("visits", |n: Option<u32>| n.unwrap_or(0) + 1)?;
-///     Ok(format!("visit {visits}"))
+///     let pages = session.update("pages", |n: Option<u32>| n.unwrap_or(0) + 1)?;
+///     let name = session.user().unwrap_or_else(|| "visitor".to_owned());
+///     Ok(format!("Hello, {name}. Pages you have seen: {pages}."))
 /// }
 /// ```
 ///
+/// | you want to | methods |
+/// |---|---|
+/// | read and write values | [`get`](Session::get), [`insert`](Session::insert), [`update`](Session::update), [`remove`](Session::remove) |
+/// | log a user in and out | [`login`](Session::login), [`logout`](Session::logout) |
+/// | find out who is logged in | [`user`](Session::user), [`require_user`](Session::require_user) |
+/// | ask for the password again | [`require_fresh`](Session::require_fresh), [`reauthenticate`](Session::reauthenticate) |
+/// | list and end the user's other sessions | [`sessions`](Session::sessions), [`end_session`](Session::end_session), [`end_other_sessions`](Session::end_other_sessions) |
+/// | end sessions when the password changes | [`credential_changed`](Session::credential_changed), [`check_stamp`](Session::check_stamp) |
+/// | show a message after a redirect | [`flash`](Session::flash), [`take_flashes`](Session::take_flashes) |
+/// | protect a form | [`csrf_token`](Session::csrf_token), [`verify_csrf`](Session::verify_csrf) |
+/// | write in a stream or a WebSocket | [`reload`](Session::reload), [`save`](Session::save) |
+///
+/// # How it works
+///
+/// A `Session` is a cheap handle. All handles of one request, clones included, share one session, which is loaded once. Reads
+/// and writes are synchronous.
+///
+/// Writes are queued. They are committed when the response is ready and before the client sees it, in one conditional store
+/// call. Changes of parallel requests are merged, and [`update`](Session::update) never loses an increment. A response with a
+/// 5xx status stores nothing; only a [`logout`](Session::logout) is carried out all the same.
+///
+/// # When a write is refused
+///
+/// - [`SessionError::Sealed`]: the response has begun. [`reload`](Session::reload) the session first.
+/// - [`SessionError::HeadSent`]: the session was reloaded after the response began, and the change needs a new cookie.
+/// - [`SessionError::Saving`]: a [`save`](Session::save) is running. Await it first.
+///
 /// # Several sessions in one application
 ///
-/// An admin area beside a shop has a session of its own: mark its layer with a type, and name the type in the handle.
+/// An admin area next to a shop has a session of its own. Mark its layer with a type, give it a cookie name of its own, and
+/// name the type in the handle.
 ///
 /// ```
-/// use tower_keycard::{MemoryStore, Session, SessionLayer};
+/// use tower_keycard::{MemoryStore, Session, SessionConfig, SessionLayer};
 ///
 /// enum Admin {}
 ///
 /// # fn layers() -> Result<(), tower_keycard::ConfigError> {
 /// let store = MemoryStore::new();
 /// let shop = SessionLayer::new(store.clone());
-/// let admin = SessionLayer::builder(store).marked::<Admin>().cookie_name("admin").build()?;
+/// let admin = SessionLayer::builder(store)
+///     .config(SessionConfig::new().cookie_name("admin"))
+///     .marked::<Admin>()
+///     .build()?;
 /// # Ok(())
 /// # }
 /// async fn panel(admin: Session<Admin>, shop: Session) {}
 /// ```
 pub struct Session<M = Main> {
-    visit: Arc<Visit>,
+    request: Arc<RequestSession>,
     marker: PhantomData<fn() -> M>,
 }
 
 impl<M> Clone for Session<M> {
     fn clone(&self) -> Self {
         Self {
-            visit: self.visit.clone(),
+            request: self.request.clone(),
             marker: PhantomData,
         }
     }
@@ -83,74 +123,101 @@ impl<M> fmt::Debug for Session<M> {
     }
 }
 
-/// What the layer puts into a request's extensions.
+/// The entry that the layer puts into the extensions of a request.
 pub(crate) struct Slot<M> {
-    pub(crate) visit: Arc<Visit>,
-    pub(crate) marker: PhantomData<fn() -> M>,
+    request: Arc<RequestSession>,
+    marker: PhantomData<fn() -> M>,
 }
 
-impl<M> Clone for Slot<M> {
-    fn clone(&self) -> Self {
+impl<M> Slot<M> {
+    pub(crate) fn new(request: Arc<RequestSession>) -> Self {
         Self {
-            visit: self.visit.clone(),
+            request,
             marker: PhantomData,
         }
     }
 }
 
-/// # Getting hold of it
+impl<M> Clone for Slot<M> {
+    fn clone(&self) -> Self {
+        Self {
+            request: self.request.clone(),
+            marker: PhantomData,
+        }
+    }
+}
+
+/// # Access to the session
 impl Session {
-    /// The session of the request with these extensions, loaded: one store call, and none if it is loaded already.
+    /// Loads the session of the request with these extensions. It costs one store call, or none if it is loaded already.
     ///
-    /// For services without axum; with axum, take `Session` as an argument.
+    /// Use it in services without axum. With axum, take `Session` as an argument of the handler.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use tower_keycard::{Session, SessionRejection};
+    ///
+    /// async fn greeting<B>(request: Request<B>) -> Result<String, SessionRejection> {
+    ///     let session = Session::load(request.extensions()).await?;
+    ///     Ok(format!("Hello, {}!", session.user().unwrap_or_default()))
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
-    /// There is no layer around the service, or its store failed.
+    /// [`SessionRejection::MissingLayer`] if there is no layer around the service. [`SessionRejection::Store`] if the store
+    /// fails.
     pub async fn load(extensions: &Extensions) -> Result<Self, SessionRejection> {
         Self::load_as(extensions).await
     }
 
-    /// The public id that the request's cookie names, if it names one. No access: nothing is loaded, and nothing proved.
+    /// The public id in the cookie of the request, for logs. `None` if there is no cookie, if its value is not a token, or if
+    /// the request carries two different tokens.
+    ///
+    /// It makes no store call, and does not count as an access. Anybody can send such an id: it does not show that the
+    /// session exists.
     #[must_use]
     pub fn presented(extensions: &Extensions) -> Option<SessionId> {
         Self::presented_as(extensions)
     }
 }
 
-/// # Getting hold of a marked one
+/// # Access to a marked session
 impl<M: 'static> Session<M> {
-    /// As [`load`](Session::load), of the layer marked `M`.
+    /// Loads the session of the layer that is marked `M`, as [`load`](Session::load) does for the layer without a marker.
     ///
     /// # Errors
     ///
-    /// There is no such layer around the service, or its store failed.
+    /// [`SessionRejection::MissingLayer`] if there is no such layer around the service. [`SessionRejection::Store`] if the
+    /// store fails.
     pub async fn load_as(extensions: &Extensions) -> Result<Self, SessionRejection> {
-        let Some(Slot { visit, marker }) = extensions.get::<Slot<M>>().cloned() else {
-            let marker = type_name::<M>();
-            event::missing_layer(marker);
-            return Err(SessionRejection::MissingLayer { marker });
+        let Some(Slot { request, marker }) = extensions.get::<Slot<M>>().cloned() else {
+            let marker = marker_name::<M>();
+            let rejection = SessionRejection::MissingLayer { marker };
+            diagnostics::missing_layer(marker.unwrap_or("none"), &rejection);
+            return Err(rejection);
         };
-        visit.load().await?;
-        Ok(Self { visit, marker })
+        request.load().await?;
+        Ok(Self { request, marker })
     }
 
-    /// As [`presented`](Session::presented), of the layer marked `M`.
+    /// The public id in the cookie of the layer that is marked `M`, as [`presented`](Session::presented) returns it for the
+    /// layer without a marker.
     #[must_use]
     pub fn presented_as(extensions: &Extensions) -> Option<SessionId> {
-        extensions.get::<Slot<M>>()?.visit.presented()
+        extensions.get::<Slot<M>>()?.request.presented()
     }
 }
 
 impl State {
     fn header(&self) -> Option<&Header> {
-        self.intent.header(&self.card)
+        self.pending.header(&self.lookup)
     }
 
-    /// Whether values may be written now.
+    /// Checks that values can be written now.
     fn writable(&self) -> Result<(), SessionError> {
         match self.phase {
-            _ if self.saving => Err(SessionError::Saving),
+            _ if matches!(self.saving, Saving::Running) => Err(SessionError::Saving),
             Phase::Open => Ok(()),
             Phase::Sealing | Phase::Sealed => Err(SessionError::Sealed),
             // A session that does not exist would need a cookie.
@@ -159,10 +226,10 @@ impl State {
         }
     }
 
-    /// Whether what needs a new cookie may be asked for now.
+    /// Checks that a change that needs a new cookie can be made now.
     fn open(&self) -> Result<(), SessionError> {
         match self.phase {
-            _ if self.saving => Err(SessionError::Saving),
+            _ if matches!(self.saving, Saving::Running) => Err(SessionError::Saving),
             Phase::Open => Ok(()),
             Phase::Sealing | Phase::Sealed => Err(SessionError::Sealed),
             Phase::Reopened => Err(SessionError::HeadSent),
@@ -171,134 +238,188 @@ impl State {
 }
 
 impl<M> Session<M> {
-    pub(crate) fn desk(&self) -> Arc<Desk> {
-        self.visit.desk.clone()
+    pub(crate) fn manager(&self) -> Arc<SessionManager> {
+        self.request.manager.clone()
     }
 
-    pub(crate) fn shared_client(&self) -> Option<Arc<ClientFacts>> {
-        self.visit.client.clone()
+    /// The session's user, with the token of the session. There is no token if the login is not stored yet.
+    fn requester(&self) -> Result<Requester, SessionError> {
+        let state = self.request.state();
+        let user = state.pending.user(&state.lookup);
+        let user = user.ok_or(SessionError::NotLoggedIn)?.clone();
+        let stored = state
+            .lookup
+            .open()
+            .filter(|_| state.pending.login.is_none());
+        Ok(Requester {
+            user,
+            token: stored.map(|open| open.token.clone()),
+            client: self.request.client.clone(),
+        })
     }
 
-    /// Whose session it is, and the card that says so; `None` for a login that is not stored yet.
-    pub(crate) fn identity(&self) -> Option<(Arc<str>, Option<Token>)> {
-        let state = self.visit.state();
-        let user = state.intent.user(&state.card)?.clone();
-        let stored = state.card.held().filter(|_| state.intent.login.is_none());
-        Some((user, stored.map(|held| held.token.clone())))
+    /// Ends the session, and drops the pending work.
+    fn end(&self, ending: Ending) -> Result<(), SessionError> {
+        let mut state = self.request.state();
+        if state.phase.is_sealed() {
+            return Err(SessionError::Sealed);
+        }
+        // A running save goes on. A later commit ends what it stores.
+        if matches!(state.saving, Saving::Running) {
+            state.saving = Saving::No;
+        }
+        let ended = Pending {
+            ending: Some(ending),
+            ..Pending::default()
+        };
+        let dropped = std::mem::replace(&mut state.pending, ended);
+        drop(state);
+        drop(dropped);
+        Ok(())
     }
 }
 
 /// # The session itself
 impl<M> Session<M> {
-    /// Whether the request's cookie opened a session that has not been ended since.
+    /// Whether there is a stored session: the request's cookie opened it, or a [`save`](Session::save) created it, and this
+    /// request has not ended it.
     #[must_use]
     pub fn exists(&self) -> bool {
-        self.visit.state().header().is_some()
+        self.request.state().header().is_some()
     }
 
-    /// The session's public id: fit for logs and support pages, and the same for as long as the session lives. `None`
-    /// while there is no session, as before the first write is committed.
+    /// The public id of the session, for logs and support pages. It stays the same for as long as the session lives, and it
+    /// opens nothing. `None` while there is no session, as before the first write is committed.
+    #[doc(alias = "session_key")]
     #[must_use]
     pub fn id(&self) -> Option<SessionId> {
-        let state = self.visit.state();
+        let state = self.request.state();
         state.header()?;
-        state.card.held().map(|held| held.token.selector())
+        state.lookup.open().map(|open| open.id())
     }
 
-    /// Who sent this request, as far as the application's [own function](crate::SessionLayerBuilder::client) says so.
+    /// The client that sent this request, as the layer's
+    /// [`client`](crate::middleware::SessionLayerBuilder::client) function describes it. `None` if the layer has no such
+    /// function, or if it panicked.
     #[must_use]
     pub fn client(&self) -> Option<&ClientFacts> {
-        self.visit.client.as_deref()
+        self.request.client.as_deref()
     }
 
-    /// Rotates the token: the session stays, with all its data and its public id; the old cookie is dead. To be called
-    /// whenever rights change; [`login`](Session::login) does it by itself. Without a session nothing happens.
+    /// Rotates the token: the browser gets a new cookie, and the old one is dead. The session stays, with all its values and
+    /// its public id.
+    ///
+    /// Call it whenever the rights of the user change. [`login`](Session::login) and
+    /// [`reauthenticate`](Session::reauthenticate) do it by themselves. Without a session nothing happens.
     ///
     /// # Errors
     ///
-    /// The response has begun.
-    pub fn cycle_id(&self) -> Result<(), SessionError> {
-        let mut state = self.visit.state();
+    /// [When a write is refused](Session#when-a-write-is-refused).
+    #[doc(alias = "cycle_id")]
+    #[doc(alias = "cycle_key")]
+    #[doc(alias = "regenerate")]
+    #[doc(alias = "renew")]
+    #[doc(alias = "rotate")]
+    pub fn rotate_token(&self) -> Result<(), SessionError> {
+        let mut state = self.request.state();
         state.open()?;
-        state.intent.rotate = true;
+        state.pending.rotate = true;
         Ok(())
     }
 
     /// Sets when this session ends, in place of the layer's idle limit or persistence: a [`Duration`] without activity, a
-    /// [`SystemTime`], or an [`Expiry`]. The absolute limit holds whatever is set; a time already past ends the session.
+    /// [`SystemTime`], or an [`Expiry`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_keycard::{Session, SessionError};
+    ///
+    /// async fn open_account(session: Session) -> Result<(), SessionError> {
+    ///     session.set_expiry(Duration::from_secs(10 * 60)) // ends after ten minutes without a request
+    /// }
+    /// ```
+    ///
+    /// The layer's absolute limit holds in any case. A time in the past ends the session, as a logout does.
     ///
     /// # Errors
     ///
-    /// The response has begun.
+    /// [When a write is refused](Session#when-a-write-is-refused).
     pub fn set_expiry(&self, expiry: impl Into<Expiry>) -> Result<(), SessionError> {
         let expiry = expiry.into();
-        let now = self.visit.desk.clock.now();
+        let now = self.request.manager.now();
         let over = match expiry {
             Expiry::At(at) => at <= now,
             Expiry::Idle(idle) => idle < Duration::from_millis(1),
             Expiry::Default | Expiry::BrowserClose => false,
         };
-        let mut state = self.visit.state();
+        let mut state = self.request.state();
         state.open()?;
         if over {
             drop(state);
-            return self.flush();
+            return self.end(Ending::Logout);
         }
-        state.intent.expiry = Some(expiry);
+        state.pending.expiry = Some(expiry);
         Ok(())
     }
 
-    /// When the session ends if nobody uses it until then; `None` while there is no session.
+    /// When the session ends if nobody uses it until then. `None` while there is no session.
+    #[doc(alias = "get_expiry_date")]
+    #[doc(alias = "get_expiry_age")]
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
-        let desk = &self.visit.desk;
-        let now = desk.clock.now();
-        let state = self.visit.state();
+        let manager = &self.request.manager;
+        let now = manager.now();
+        let state = self.request.state();
         let mut header = state.header()?.clone();
-        header.expiry = state.intent.expiry.unwrap_or(header.expiry);
+        header.expiry = state.pending.expiry.unwrap_or(header.expiry);
         drop(state);
-        let left = Lifetime::new(&desk.config, &header, now).ends_in();
+        let left = Lifetime::new(&manager.config, &header, now).ends_in();
         Some(SystemTime::from(now.plus(left)))
     }
 
-    /// Commits now what was written so far, rather than with the response. Its cookie goes with the response, whatever that
-    /// response's status. Dropping the future does not stop the commit.
+    /// Commits the changes so far now, instead of with the response.
     ///
-    /// While it is under way, writes are refused with [`SessionError::Saving`].
+    /// Most handlers do not need it. Use it before work that must not happen unless the changes are stored, and in a stream
+    /// or a WebSocket, after [`reload`](Session::reload). The cookie still goes with the response, whatever its status.
+    ///
+    /// While it runs, writes are refused with [`SessionError::Saving`]. Dropping the future does not stop the commit.
     ///
     /// # Errors
     ///
-    /// [`SessionError::Interrupted`], [`SessionError::Store`] and [`SessionError::Ambiguous`]: nothing was stored, or nobody
-    /// knows. The response will tell so too, unless [`reload`](Session::reload) is called first.
+    /// [`SessionError::Sealed`] if the response has begun and the session was not reloaded.
+    ///
+    /// After any other error nothing was stored, or the outcome is unknown: [`SessionError::Interrupted`],
+    /// [`SessionError::Store`], [`SessionError::Ambiguous`], [`SessionError::TooManySessions`],
+    /// [`SessionError::NoRandomness`], or an error of a change that was applied again to a newer record, such as
+    /// [`SessionError::TooLarge`]. The response reports the failure too, unless [`reload`](Session::reload) is called first.
     pub async fn save(&self) -> Result<(), SessionError> {
-        let phase = self.visit.state().phase;
+        let phase = self.request.state().phase;
         if phase.is_sealed() {
             return Err(SessionError::Sealed);
         }
-        Completion::new(self.visit.clone().commit(Outcome::Answered)).await
+        DetachOnDrop::new(self.request.clone().commit(Outcome::Answered)).await
     }
 
-    /// Reads the session anew; what was written and not saved is dropped, but for a flush or logout, which stands.
+    /// Loads the session again. Changes that are not saved are dropped, except a [`logout`](Session::logout).
     ///
-    /// After the response's head (in a stream, SSE, a WebSocket) it opens the session again: values can be written and the
-    /// session ended, and [`save`](Session::save) commits it. What would need a new cookie is [`SessionError::HeadSent`].
+    /// After the response's head was sent (in a stream, SSE, or a WebSocket), it opens the session for writing again. You can
+    /// write values and end the session, and [`save`](Session::save) commits it. A change that needs a new cookie is
+    /// [`SessionError::HeadSent`].
+    ///
+    /// ```
+    /// use tower_keycard::{Session, SessionError};
+    ///
+    /// async fn on_message(session: &Session, text: String) -> Result<(), SessionError> {
+    ///     session.reload().await?; // what other requests wrote, and whether the session still lives
+    ///     session.insert("last message", text)?;
+    ///     session.save().await
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`SessionError::Store`]; [`SessionError::Saving`] while the response's own commit is under way.
+    /// [`SessionError::Store`] if the store fails. [`SessionError::Saving`] while the response's own commit is running.
     pub async fn reload(&self) -> Result<(), SessionError> {
-        self.visit.reload().await
-    }
-}
-
-impl From<Duration> for Expiry {
-    fn from(idle: Duration) -> Self {
-        Self::Idle(idle)
-    }
-}
-
-impl From<SystemTime> for Expiry {
-    fn from(at: SystemTime) -> Self {
-        Self::At(Timestamp::from(at))
+        self.request.reload().await
     }
 }

@@ -1,4 +1,4 @@
-//! Values: read from what was loaded, written as queued changes.
+//! Values: reads look into the loaded record, writes are queued changes.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -7,15 +7,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Session;
-use crate::changes::{Changes, RESERVED, Update};
-use crate::data::{self, Data, Place};
+use super::key::SessionKey;
 use crate::error::SessionError;
-use crate::key::SessionKey;
-use crate::plan::Ended;
+use crate::lifecycle::State;
+use crate::lifecycle::changes::{Changes, RESERVED, Update};
 use crate::record::Record;
-use crate::visit::State;
+use crate::record::data::{self, Data, Place};
 
-/// A value's JSON, held without a lock.
+/// The JSON of a value. It can be read without the lock.
 enum Raw {
     Written(String),
     Stored(Record, Place),
@@ -32,48 +31,74 @@ impl Raw {
 
 impl State {
     fn raw(&self, key: &str) -> Option<Raw> {
-        if let Some(written) = self.intent.changes.written(key) {
+        if let Some(written) = self.pending.changes.written(key) {
             return written.map(|value| Raw::Written(value.to_owned()));
         }
         let place = self
-            .intent
+            .pending
             .changes
-            .base(self.intent.base(&self.card), key)?;
-        Some(Raw::Stored(self.card.held()?.record.clone(), place))
+            .base(self.pending.base(&self.lookup), key)?;
+        Some(Raw::Stored(self.lookup.open()?.record.clone(), place))
     }
 
-    /// The queued changes, and the stored data that they stand on.
+    /// The queued changes, and the stored data under them.
     fn changes(&mut self) -> (&mut Changes, Option<&Data>) {
-        let base = match self.intent.ended {
-            Ended::No => self.card.held().map(|held| held.record.data()),
-            Ended::Asked | Ended::BySwitch => None,
+        let base = match self.pending.ending {
+            None => self.lookup.open().map(|open| open.record.data()),
+            Some(_) => None,
         };
-        (&mut self.intent.changes, base)
+        (&mut self.pending.changes, base)
     }
 }
 
 /// # Values
 impl<M> Session<M> {
-    /// The value under `key`, if there is one.
+    /// Returns the value under `key`, or `None` if there is none.
+    ///
+    /// It reads what was loaded with the session, and what this request has written. No store call is made.
+    ///
+    /// ```
+    /// use tower_keycard::{Session, SessionError};
+    ///
+    /// async fn theme(session: Session) -> Result<String, SessionError> {
+    ///     let theme: Option<String> = session.get("theme")?;
+    ///     Ok(theme.unwrap_or_else(|| "light".to_owned()))
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`SessionError::Decode`]: the value is there, but is no `T`.
+    /// [`SessionError::Decode`] if the value is not of type `T`. The value stays.
     pub fn get<T: DeserializeOwned>(
         &self,
         key: impl SessionKey<T>,
     ) -> Result<Option<T>, SessionError> {
         let name = key.name();
         let text = data::key_text(name);
-        let raw = self.visit.state().raw(&text);
+        let raw = self.request.state().raw(&text);
         decode(name, raw.as_ref().map(Raw::as_json))
     }
 
-    /// Puts `value` under `key`, in place of what was there. A value equal to the one there is no change.
+    /// Stores `value` under `key`, in place of the value before. An equal value is no change.
+    ///
+    /// It is committed with the response. A visitor without a session gets one. If the new value depends on the present one,
+    /// use [`update`](Session::update).
+    ///
+    /// ```
+    /// use tower_keycard::{Session, SessionError};
+    ///
+    /// async fn set_theme(session: Session) -> Result<(), SessionError> {
+    ///     session.insert("theme", "dark")
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
-    /// The value cannot be written as JSON, the data would grow too large or too deep, or the response has begun.
+    /// [`SessionError::Encode`] if the value cannot be written as JSON. [`SessionError::TooLarge`] if the data would grow
+    /// beyond [`max_data_size`](crate::SessionConfig::max_data_size). [`SessionError::TooDeep`] if the value nests too deeply.
+    /// [`SessionError::ReservedKey`] if the key begins with `_keycard.`. Also
+    /// [when a write is refused](Session#when-a-write-is-refused).
+    #[doc(alias = "set")]
     pub fn insert<T: Serialize>(
         &self,
         key: impl SessionKey<T>,
@@ -84,9 +109,9 @@ impl<M> Session<M> {
         let text = data::key_text(name);
         let json = encode(name, &value)?;
         let displaced = {
-            let mut state = self.visit.state();
+            let mut state = self.request.state();
             state.writable()?;
-            self.check_room(&mut state, &text, &json)?;
+            self.check_size(&mut state, &text, &json)?;
             let (changes, base) = state.changes();
             changes.set(base, &text, json)
         };
@@ -94,14 +119,31 @@ impl<M> Session<M> {
         Ok(())
     }
 
-    /// Puts what `change` makes of the value under `key` in its place, and returns it.
+    /// Computes a new value from the one under `key`, stores it, and returns it.
     ///
-    /// No update is lost: if another request wrote meanwhile, `change` runs again on the newer value when the response is
-    /// committed. So it may run more than once, and the value returned here is provisional. It must not block.
+    /// No update is lost. If another request has written the session meanwhile, `change` runs again on the newer value when
+    /// the response is committed. So `change` may run more than once, and the returned value is provisional. `change` must
+    /// not block.
+    ///
+    /// ```
+    /// use tower_keycard::{Key, Session, SessionError};
+    ///
+    /// const CART: Key<Vec<u32>> = Key::new("cart");
+    ///
+    /// async fn add_to_cart(session: Session) -> Result<String, SessionError> {
+    ///     let cart = session.update(CART, |cart| {
+    ///         let mut cart = cart.unwrap_or_default();
+    ///         cart.push(7);
+    ///         cart
+    ///     })?;
+    ///     Ok(format!("{} items", cart.len()))
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
-    /// The value there is no `T`, or as for [`insert`](Session::insert).
+    /// [`SessionError::Decode`] if the present value is not of type `T`, and the errors of [`insert`](Session::insert).
+    #[doc(alias = "setdefault")]
     pub fn update<T>(
         &self,
         key: impl SessionKey<T>,
@@ -116,30 +158,30 @@ impl<M> Session<M> {
             change,
             value: PhantomData,
         });
-        self.revise(&data::key_text(name), update, |update, present| {
+        self.queue_update(&data::key_text(name), update, |update, present| {
             let (value, json) = update.compute(name, present)?;
             Ok((value, Some(json)))
         })
     }
 
-    /// Queues what `update` makes of the value under a key, which is in its JSON form; `compute` runs it, and says besides
-    /// what is to be returned.
-    pub(crate) fn revise<U: Update + 'static, R>(
+    /// Queues an update of the value under a key. `text` is the key in its JSON form. `compute` runs the update, and also
+    /// makes the value to return.
+    pub(super) fn queue_update<U: Update + 'static, R>(
         &self,
         text: &str,
         update: Arc<U>,
         compute: impl Fn(&U, Option<&str>) -> Result<(R, Option<String>), SessionError>,
     ) -> Result<R, SessionError> {
         loop {
-            // The application's code runs on a copy, without the lock; what it saw must still be there afterwards.
+            // The application's code runs on a copy, without the lock. Afterwards the value must still be the same.
             let seen = {
-                let state = self.visit.state();
+                let state = self.request.state();
                 state.writable()?;
                 state.raw(text)
             };
             let before = seen.as_ref().map(Raw::as_json);
             let (returned, json) = compute(&update, before)?;
-            let mut state = self.visit.state();
+            let mut state = self.request.state();
             state.writable()?;
             let unchanged = {
                 let (changes, base) = state.changes();
@@ -149,7 +191,7 @@ impl<M> Session<M> {
                 continue;
             }
             if let Some(json) = &json {
-                self.check_room(&mut state, text, json)?;
+                self.check_size(&mut state, text, json)?;
             }
             let (changes, base) = state.changes();
             let displaced = changes.update(base, text, update, json);
@@ -159,23 +201,25 @@ impl<M> Session<M> {
         }
     }
 
-    /// The JSON under a key of this crate's own.
-    pub(crate) fn reserved(&self, key: &str) -> Option<String> {
-        let raw = self.visit.state().raw(key)?;
+    /// The JSON under a reserved key.
+    pub(super) fn reserved_value(&self, key: &str) -> Option<String> {
+        let raw = self.request.state().raw(key)?;
         Some(raw.as_json().to_owned())
     }
 
-    /// Removes the value under `key`, and says whether there was one.
+    /// Removes the value under `key`. Returns whether there was one.
     ///
     /// # Errors
     ///
-    /// The response has begun.
+    /// [`SessionError::ReservedKey`] if the key begins with `_keycard.`. Also
+    /// [when a write is refused](Session#when-a-write-is-refused).
+    #[doc(alias = "delete")]
     pub fn remove(&self, key: impl AsRef<str>) -> Result<bool, SessionError> {
         let key = key.as_ref();
         check_key(key)?;
         let text = data::key_text(key);
         let (was_there, displaced) = {
-            let mut state = self.visit.state();
+            let mut state = self.request.state();
             state.writable()?;
             let (changes, base) = state.changes();
             changes.remove(base, &text)
@@ -184,11 +228,13 @@ impl<M> Session<M> {
         Ok(was_there)
     }
 
-    /// Removes the value under `key`, and returns it. One that does not decode stays.
+    /// Removes the value under `key`, and returns it.
     ///
     /// # Errors
     ///
-    /// The value is no `T`, or the response has begun.
+    /// [`SessionError::Decode`] if the value is not of type `T`. The value stays. Also the errors of
+    /// [`remove`](Session::remove).
+    #[doc(alias = "pop")]
     pub fn take<T: DeserializeOwned>(
         &self,
         key: impl SessionKey<T>,
@@ -204,20 +250,20 @@ impl<M> Session<M> {
     /// Whether there is a value under `key`.
     #[must_use]
     pub fn contains_key(&self, key: impl AsRef<str>) -> bool {
-        self.visit
+        self.request
             .state()
             .raw(&data::key_text(key.as_ref()))
             .is_some()
     }
 
-    /// The keys that have a value, sorted by their JSON form.
+    /// The keys of all values, sorted by their JSON form. Keys of this crate itself are left out.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        let state = self.visit.state();
-        let base = state.intent.base(&state.card);
+        let state = self.request.state();
+        let base = state.pending.base(&state.lookup);
         let own = |key: &&str| !key.starts_with(RESERVED);
         state
-            .intent
+            .pending
             .changes
             .view(base)
             .map(|(key, _)| key)
@@ -226,36 +272,38 @@ impl<M> Session<M> {
             .collect()
     }
 
-    /// Whether there are no values.
+    /// Whether the session has no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys().is_empty()
     }
 
-    /// Removes all values. The session stays, with its user and its times, and with what this crate itself keeps there: messages
-    /// for the next page, the secret of its forms. Where there is none, nothing happens.
+    /// Removes all values. Without a session nothing happens.
+    ///
+    /// The session itself stays, with its user and its times. What this crate keeps in it stays too: messages for the next
+    /// page, and the secret of [CSRF tokens](Session::csrf_token). To end the session use [`logout`](Session::logout).
     ///
     /// # Errors
     ///
-    /// The response has begun.
+    /// [When a write is refused](Session#when-a-write-is-refused).
     pub fn clear(&self) -> Result<(), SessionError> {
         let displaced = {
-            let mut state = self.visit.state();
+            let mut state = self.request.state();
             state.writable()?;
-            state.intent.changes.clear()
+            state.pending.changes.clear()
         };
         drop(displaced);
         Ok(())
     }
 
-    fn check_room(&self, state: &mut State, text: &str, json: &str) -> Result<(), SessionError> {
-        // The object around the value is a level of its own.
+    fn check_size(&self, state: &mut State, text: &str, json: &str) -> Result<(), SessionError> {
+        // The object around the value is one more level.
         if data::depth(json.as_bytes()) >= Record::MAX_DEPTH {
             return Err(SessionError::TooDeep {
                 key: data::key_name(text),
             });
         }
-        let limit = self.visit.desk.config.max_data_size;
+        let limit = self.request.manager.config.max_data_size;
         let (changes, base) = state.changes();
         if changes.len_with(base, text, json.len()) > limit {
             return Err(SessionError::TooLarge { limit });
@@ -264,7 +312,7 @@ impl<M> Session<M> {
     }
 }
 
-/// What an application's closure does to one value, so that it can be done again.
+/// The application's closure for one value, so that it can run again.
 struct Updater<T, F> {
     change: F,
     value: PhantomData<fn(T) -> T>,

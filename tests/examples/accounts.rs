@@ -123,7 +123,7 @@ fn is_sent_to(reply: &Reply, location: &str) {
 mod in_two_browsers {
     use super::*;
 
-    fn who_is_logged_out_from_elsewhere_is_out_at_the_next_click<S: Store>() {
+    fn a_user_logged_out_from_elsewhere_is_out_at_the_next_click<S: Store>() {
         let site = Site::<S>::start();
         let (laptop, phone) = (site.laptop(), site.phone());
         laptop.reload();
@@ -153,7 +153,7 @@ mod in_two_browsers {
     fn a_changed_password_logs_the_other_browser_out<S: Store>() {
         let site = Site::<S>::start();
         let (laptop, phone) = (site.laptop(), site.phone());
-        let card = session_cookie(&laptop);
+        let token = session_cookie(&laptop);
         laptop.open(&site.url("/password"));
         laptop.fill("#new-password", "curiouser and curiouser");
         laptop.click("form[action='/password'] button");
@@ -163,7 +163,7 @@ mod in_two_browsers {
                 .starts_with("Your password is changed.")
         );
         assert_eq!(texts(&laptop, "#devices strong"), ["Chrome on Linux"]);
-        assert_ne!(session_cookie(&laptop)["value"], card["value"]);
+        assert_ne!(session_cookie(&laptop)["value"], token["value"]);
 
         phone.reload();
         arrives(&phone, "login");
@@ -195,7 +195,7 @@ mod in_two_browsers {
         arrives(&laptop, "devices");
     }
 
-    fn an_old_copy_of_the_card_shows_up_in_the_security_log<S: Store>() {
+    fn an_old_copy_of_the_token_shows_up_in_the_security_log<S: Store>() {
         let site = Site::<S>::start();
         let laptop = site.laptop();
         let copy = session_cookie(&laptop);
@@ -217,11 +217,11 @@ mod in_two_browsers {
         assert_eq!(texts(&laptop, "#log div .hint")[0], "curl");
     }
 
-    fn a_copy_of_the_card_in_other_hands_is_noticed_and_does_no_harm<S: Store>() {
+    fn a_copy_of_the_token_in_other_hands_is_noticed_and_does_no_harm<S: Store>() {
         let site = Site::<S>::start();
         let laptop = site.laptop();
         let thief = site.curl(&session_cookie(&laptop));
-        // It opens what is not sensitive, as any copy of a card does.
+        // It opens what is not sensitive, as any copy of a token does.
         assert_eq!(thief.get(&site.url("/")).status, 200);
         let sensitive = thief.get(&site.url("/password"));
         is_sent_to(&sensitive, "/confirm?next=/password");
@@ -232,7 +232,7 @@ mod in_two_browsers {
             texts(&laptop, "#log .alarming strong") == ["Your login was used by another device"]
         });
         assert_eq!(texts(&laptop, "#log .alarming div .hint"), ["curl"]);
-        // Its user proves who they are, and the copy is dead.
+        // Its user authenticates again, and the copy is dead.
         laptop.open(&site.url("/password"));
         laptop.fill("#confirm", PASSWORD);
         laptop.click("form[action='/confirm'] button");
@@ -241,11 +241,11 @@ mod in_two_browsers {
     }
 
     on_each_store!(
-        who_is_logged_out_from_elsewhere_is_out_at_the_next_click,
+        a_user_logged_out_from_elsewhere_is_out_at_the_next_click,
         a_changed_password_logs_the_other_browser_out,
         logging_out_everywhere_else_leaves_this_browser_alone,
-        an_old_copy_of_the_card_shows_up_in_the_security_log,
-        a_copy_of_the_card_in_other_hands_is_noticed_and_does_no_harm,
+        an_old_copy_of_the_token_shows_up_in_the_security_log,
+        a_copy_of_the_token_in_other_hands_is_noticed_and_does_no_harm,
     );
 }
 
@@ -291,7 +291,7 @@ mod in_one_browser {
             laptop.script("return localStorage.getItem('draft')"),
             "a secret"
         );
-        let card = session_cookie(&laptop);
+        let token = session_cookie(&laptop);
 
         laptop.click("#logout");
         assert_eq!(laptop.text("[role=status]"), "You are logged out.");
@@ -299,7 +299,7 @@ mod in_one_browser {
             laptop.script("return localStorage.getItem('draft')"),
             Value::Null
         );
-        is_sent_to(&site.curl(&card).get(&site.url("/")), "/login?next=/");
+        is_sent_to(&site.curl(&token).get(&site.url("/")), "/login?next=/");
         // Nor does the back button show the page again.
         laptop.script("history.back()");
         eventually("the login page", || texts(&laptop, "h1") == ["Log in"]);
@@ -342,7 +342,7 @@ mod with_curl {
         }
     }
 
-    fn who_only_looks_gets_no_session<S: Store>() {
+    fn a_user_who_only_looks_gets_no_session<S: Store>() {
         let site = Site::<S>::start();
         for path in ["/login", "/sign-up", "/", "/log", "/style.css", "/health"] {
             let reply = Curl::new().get(&site.url(path));
@@ -354,17 +354,17 @@ mod with_curl {
 
     fn a_post_from_another_site_is_refused<S: Store>() {
         let site = Site::<S>::start();
-        let visitor = Curl::new();
-        visitor.post(&site.url("/sign-up"), &CREDENTIALS);
+        let client = Curl::new();
+        client.post(&site.url("/sign-up"), &CREDENTIALS);
         for path in ["/login", "/logout", "/password", "/devices/end-others"] {
             let headers = ["Origin: https://hostile.example"];
-            let reply = visitor.post_with(&site.url(path), &CREDENTIALS, &headers);
+            let reply = client.post_with(&site.url(path), &CREDENTIALS, &headers);
             assert_eq!(reply.status, 403, "{path}");
         }
-        assert_eq!(visitor.get(&site.url("/")).status, 200);
+        assert_eq!(client.get(&site.url("/")).status, 200);
     }
 
-    fn a_user_ends_no_session_of_somebody_else<S: Store>() {
+    fn a_user_ends_no_session_of_another_user<S: Store>() {
         let site = Site::<S>::start();
         let (alice, mallory) = (Curl::new(), Curl::new());
         alice.post(&site.url("/sign-up"), &CREDENTIALS);
@@ -382,7 +382,7 @@ mod with_curl {
         assert!(!log.contains("alice"), "{log}");
     }
 
-    fn a_stolen_card_alone_logs_no_other_device_out<S: Store>() {
+    fn a_stolen_token_alone_logs_no_other_device_out<S: Store>() {
         let site = Site::<S>::start_with(&["--fresh", "1s"]);
         let thief = Curl::new();
         thief.post(&site.url("/sign-up"), &CREDENTIALS);
@@ -403,7 +403,7 @@ mod with_curl {
     }
 
     /// A thief who is as fast as the owner, and whose request was let in before the owner's logged everybody out.
-    fn of_two_who_change_the_password_at_once_only_one_does<S: Store>() {
+    fn if_two_change_the_password_at_once_only_one_does<S: Store>() {
         let site = Site::<S>::start();
         Curl::new().post(&site.url("/sign-up"), &CREDENTIALS);
         let passwords = ["the password of one", "the password of another"];
@@ -446,35 +446,35 @@ mod with_curl {
             303
         );
         for (name, password) in [
-            (NAME, "somebody else's"),
+            (NAME, "another user's"),
             ("al", PASSWORD),
             ("Alice", PASSWORD),
             (r#""><script>alert(1)</script>"#, PASSWORD),
             ("bob", "short"),
         ] {
-            let visitor = Curl::new();
+            let client = Curl::new();
             let form = [("name", name), ("password", password)];
-            let reply = visitor.post(&site.url("/sign-up"), &form);
+            let reply = client.post(&site.url("/sign-up"), &form);
             assert_eq!(reply.status, 422, "{name}");
             assert!(reply.body.contains(r#"role="alert""#), "{}", reply.body);
             assert!(!reply.body.contains("<script"), "{}", reply.body);
             assert_eq!(reply.header("set-cookie"), None);
-            assert_eq!(visitor.post(&site.url("/login"), &form).status, 401);
+            assert_eq!(client.post(&site.url("/login"), &form).status, 401);
         }
     }
 
     on_each_store!(
         a_login_leads_to_no_other_site,
-        who_only_looks_gets_no_session,
+        a_user_who_only_looks_gets_no_session,
         a_post_from_another_site_is_refused,
-        a_user_ends_no_session_of_somebody_else,
-        a_stolen_card_alone_logs_no_other_device_out,
-        of_two_who_change_the_password_at_once_only_one_does,
+        a_user_ends_no_session_of_another_user,
+        a_stolen_token_alone_logs_no_other_device_out,
+        if_two_change_the_password_at_once_only_one_does,
         what_is_no_name_or_no_password_is_refused_and_escaped,
     );
 }
 
-/// The pictures in the README. `KEYCARD_WRITE_DOCS=1 cargo test --all-features --test examples readme` takes them anew;
+/// The pictures in the README of the example. `KEYCARD_WRITE_DOCS=1 cargo test --all-features --test examples readme` takes them anew;
 /// without it they are only compared in size.
 #[test]
 fn the_readme_shows_what_the_pages_look_like() {
@@ -518,6 +518,7 @@ fn picture(browser: &Browser, name: &str, dark: bool) {
         size(&png),
         "{file}: take it anew with KEYCARD_WRITE_DOCS=1"
     );
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    assert!(readme.contains(&file), "the README does not show {file}");
+    let readme = std::fs::read_to_string(root.join("examples/accounts/README.md")).unwrap();
+    let shown = readme.contains(&format!("](../../{file})"));
+    assert!(shown, "the README of the example does not show {file}");
 }

@@ -33,7 +33,7 @@ impl Browser {
     /// Starts one with further arguments.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
         // The driver can choose a port of its own, but on a machine without IPv6 it does not say which.
-        // Somebody else may take ours in between: then with the next one.
+        // Another process may take ours in between: then with the next one.
         let (driver, port) = (0..20)
             .find_map(|_| drive(free_port()))
             .expect("chromedriver does not start");

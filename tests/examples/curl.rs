@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A visitor without a browser.
+/// A client without a browser.
 #[derive(Debug)]
 pub(crate) struct Curl {
     directory: TempDir,
@@ -43,14 +43,14 @@ impl Reply {
 }
 
 impl Curl {
-    /// A visitor who was never here.
+    /// A client that was never here.
     pub(crate) fn new() -> Self {
         Self {
             directory: TempDir::new().unwrap(),
         }
     }
 
-    /// A visitor whose jar holds nothing but this cookie, as if it had been stolen or planted.
+    /// A client whose jar holds nothing but this cookie, as if it had been stolen or planted.
     pub(crate) fn with_cookie(url: &str, name: &str, value: &str) -> Self {
         let this = Self::new();
         let host = url

@@ -19,7 +19,7 @@ const COOKIE: &str = "__Host-id";
 const ALICE: [(&str, &str); 2] = [("username", "alice"), ("password", "wonderland")];
 const BOB: [(&str, &str); 2] = [("username", "bob"), ("password", "builder")];
 
-/// Of the right form, but never issued: 44 characters of base64url.
+/// A token of the right form, but never issued: 44 characters of base64url.
 const PLANTED: &str = "cGxhbnRlZC1ieS1zb21lYm9keS1lbHNlLW5vdC1pc3N1";
 
 /// What Chromium shows a text in that is not a page.
@@ -48,7 +48,7 @@ impl<S: Store> Site<S> {
         self.example.url(path)
     }
 
-    /// Who the holder of this cookie is to the server.
+    /// The user that this cookie belongs to, as the server sees it.
     fn whoami(&self, cookie: &str) -> Value {
         Curl::with_cookie(&self.url("/"), COOKIE, cookie)
             .get(&self.url("/whoami"))
@@ -64,10 +64,10 @@ fn serve(store: &impl Store) -> Example {
     )
 }
 
-fn visits(page: &Reply) -> u32 {
+fn pages_seen(page: &Reply) -> u32 {
     let (_, rest) = page
         .body
-        .split_once(r#"id="visits">"#)
+        .split_once(r#"id="pages-seen">"#)
         .expect("a page with a count");
     rest.split_once('<').unwrap().0.parse().unwrap()
 }
@@ -113,7 +113,7 @@ fn sign_in(browser: &Browser, [(_, name), (_, password)]: [(&str, &str); 2]) {
     assert_eq!(browser.text("#user"), name);
 }
 
-/// Who the person at the browser is to the server.
+/// The user at the browser, as the server sees it.
 fn user<S: Store>(site: &Site<S>, browser: &Browser) -> Value {
     browser.open(&site.url("/whoami"));
     let answer: Value = serde_json::from_str(&browser.text(PLAIN)).unwrap();
@@ -132,102 +132,105 @@ mod with_curl {
 
     fn a_login_lasts_until_the_logout<S: Store>() {
         let site = Site::<S>::start();
-        let visitor = Curl::new();
-        assert_eq!(visits(&visitor.get(&site.url("/"))), 1);
+        let client = Curl::new();
+        assert_eq!(pages_seen(&client.get(&site.url("/"))), 1);
 
-        let reply = visitor.post(&site.url("/login"), &ALICE);
+        let reply = client.post(&site.url("/login"), &ALICE);
         assert_eq!((reply.status, reply.header("location")), (303, Some("/")));
 
         for expected in 2..5 {
-            let page = visitor.get(&site.url("/"));
+            let page = client.get(&site.url("/"));
             assert_eq!(page.status, 200);
             assert!(
                 page.body.contains(r#"<span id="user">alice</span>"#),
                 "{}",
                 page.body
             );
-            assert_eq!(visits(&page), expected);
+            assert_eq!(pages_seen(&page), expected);
         }
-        let me = visitor.get(&site.url("/whoami")).json();
-        assert_eq!((&me["user"], &me["visits"]), (&json!("alice"), &json!(4)));
-        let card = visitor.cookie(COOKIE).unwrap();
+        let me = client.get(&site.url("/whoami")).json();
+        assert_eq!(
+            (&me["user"], &me["pages_seen"]),
+            (&json!("alice"), &json!(4))
+        );
+        let token = client.cookie(COOKIE).unwrap();
         let session = me["session"].as_str().unwrap();
         assert!(
-            !session.is_empty() && card.starts_with(session),
+            !session.is_empty() && token.starts_with(session),
             "{session} is the public part"
         );
 
-        let reply = visitor.post(&site.url("/logout"), &[]);
+        let reply = client.post(&site.url("/logout"), &[]);
         assert_eq!((reply.status, reply.header("location")), (303, Some("/")));
-        assert_eq!(visitor.cookie(COOKIE), None);
-        let nobody = json!({ "user": null, "visits": 0, "session": null });
-        assert_eq!(visitor.get(&site.url("/whoami")).json(), nobody);
+        assert_eq!(client.cookie(COOKIE), None);
+        let nobody = json!({ "user": null, "pages_seen": 0, "session": null });
+        assert_eq!(client.get(&site.url("/whoami")).json(), nobody);
 
         // A copy of the cookie made before the logout is worth nothing after it.
-        assert_eq!(site.whoami(&card), nobody);
-        assert_eq!(visits(&visitor.get(&site.url("/"))), 1);
+        assert_eq!(site.whoami(&token), nobody);
+        assert_eq!(pages_seen(&client.get(&site.url("/"))), 1);
     }
 
-    fn the_card_from_before_the_login_is_dead<S: Store>() {
+    fn the_token_from_before_the_login_is_dead<S: Store>() {
         let site = Site::<S>::start();
-        let visitor = Curl::new();
-        visitor.get(&site.url("/"));
-        let before = visitor.cookie(COOKIE).unwrap();
-        assert_eq!(site.whoami(&before)["visits"], 1);
+        let client = Curl::new();
+        client.get(&site.url("/"));
+        let before = client.cookie(COOKIE).unwrap();
+        assert_eq!(site.whoami(&before)["pages_seen"], 1);
 
-        visitor.post(&site.url("/login"), &ALICE);
-        let after = visitor.cookie(COOKIE).unwrap();
+        client.post(&site.url("/login"), &ALICE);
+        let after = client.cookie(COOKIE).unwrap();
         assert_ne!(before, after);
         assert_eq!(site.whoami(&after)["user"], "alice");
         assert_eq!(
             site.whoami(&before),
-            json!({ "user": null, "visits": 0, "session": null })
+            json!({ "user": null, "pages_seen": 0, "session": null })
         );
     }
 
-    fn a_planted_card_is_never_adopted<S: Store>() {
+    fn a_planted_token_is_never_adopted<S: Store>() {
         let site = Site::<S>::start();
 
         let victim = Curl::with_cookie(&site.url("/"), COOKIE, PLANTED);
         assert_eq!(victim.cookie(COOKIE).as_deref(), Some(PLANTED));
         victim.get(&site.url("/"));
-        let card = victim.cookie(COOKIE).unwrap();
-        assert_ne!(card[..20], PLANTED[..20]);
-        assert_eq!(site.whoami(&card)["visits"], 1);
+        let token = victim.cookie(COOKIE).unwrap();
+        assert_ne!(token[..20], PLANTED[..20]);
+        assert_eq!(site.whoami(&token)["pages_seen"], 1);
 
         let victim = Curl::with_cookie(&site.url("/"), COOKIE, PLANTED);
         victim.post(&site.url("/login"), &BOB);
-        let card = victim.cookie(COOKIE).unwrap();
-        assert_ne!(card[..20], PLANTED[..20]);
-        assert_eq!(site.whoami(&card)["user"], "bob");
+        let token = victim.cookie(COOKIE).unwrap();
+        assert_ne!(token[..20], PLANTED[..20]);
+        assert_eq!(site.whoami(&token)["user"], "bob");
 
         assert_eq!(site.whoami(PLANTED)["user"], Value::Null);
     }
 
     fn another_user_gets_another_session<S: Store>() {
         let site = Site::<S>::start();
-        let visitor = Curl::new();
-        visitor.post(&site.url("/login"), &ALICE);
-        visitor.get(&site.url("/"));
-        let alice = visitor.cookie(COOKIE).unwrap();
+        let client = Curl::new();
+        client.post(&site.url("/login"), &ALICE);
+        client.get(&site.url("/"));
+        let alice = client.cookie(COOKIE).unwrap();
 
-        visitor.post(&site.url("/login"), &BOB);
-        let bob = visitor.cookie(COOKIE).unwrap();
+        client.post(&site.url("/login"), &BOB);
+        let bob = client.cookie(COOKIE).unwrap();
         assert_ne!(alice[..20], bob[..20]);
-        let me = visitor.get(&site.url("/whoami")).json();
-        assert_eq!((&me["user"], &me["visits"]), (&json!("bob"), &json!(0)));
+        let me = client.get(&site.url("/whoami")).json();
+        assert_eq!((&me["user"], &me["pages_seen"]), (&json!("bob"), &json!(0)));
         assert_eq!(site.whoami(&alice)["user"], Value::Null);
     }
 
     fn a_wrong_password_is_refused<S: Store>() {
         let site = Site::<S>::start();
-        let visitor = Curl::new();
+        let client = Curl::new();
         for (name, password) in [
             ("alice", "builder"),
             ("nobody", "a password that nobody has"),
             (r#""><script>alert(1)</script>"#, ""),
         ] {
-            let reply = visitor.post(
+            let reply = client.post(
                 &site.url("/login"),
                 &[("username", name), ("password", password)],
             );
@@ -236,49 +239,46 @@ mod with_curl {
             assert!(!reply.body.contains("<script"), "{}", reply.body);
             assert_eq!(reply.header("set-cookie"), None, "no session without need");
         }
-        assert_eq!(
-            visitor.get(&site.url("/whoami")).json()["user"],
-            Value::Null
-        );
+        assert_eq!(client.get(&site.url("/whoami")).json()["user"], Value::Null);
     }
 
     fn a_post_from_another_site_is_refused<S: Store>() {
         let site = Site::<S>::start();
-        let visitor = Curl::new();
-        visitor.post(&site.url("/login"), &ALICE);
+        let client = Curl::new();
+        client.post(&site.url("/login"), &ALICE);
         for header in [
             "Sec-Fetch-Site: cross-site",
             "Origin: https://hostile.example",
         ] {
             for path in ["/login", "/logout"] {
-                let reply = visitor.post_with(&site.url(path), &BOB, &[header]);
+                let reply = client.post_with(&site.url(path), &BOB, &[header]);
                 assert_eq!(reply.status, 403, "{path} with {header}");
                 assert_eq!(reply.header("set-cookie"), None);
             }
         }
-        assert_eq!(visitor.get(&site.url("/whoami")).json()["user"], "alice");
+        assert_eq!(client.get(&site.url("/whoami")).json()["user"], "alice");
     }
 
     fn only_what_needs_a_session_gets_one<S: Store>() {
         let site = Site::<S>::start();
-        let visitor = Curl::new();
+        let client = Curl::new();
 
-        let reply = visitor.get(&site.url("/health"));
+        let reply = client.get(&site.url("/health"));
         assert_eq!((reply.status, reply.body.as_str()), (200, "ok\n"));
         assert_eq!(
             (reply.header("set-cookie"), reply.header("vary")),
             (None, None)
         );
 
-        let reply = visitor.get(&site.url("/whoami"));
+        let reply = client.get(&site.url("/whoami"));
         assert_eq!(
             reply.json(),
-            json!({ "user": null, "visits": 0, "session": null })
+            json!({ "user": null, "pages_seen": 0, "session": null })
         );
         assert_eq!(reply.header("set-cookie"), None);
         assert!(reply.header("vary").unwrap().eq_ignore_ascii_case("cookie"));
 
-        let reply = visitor.get(&site.url("/"));
+        let reply = client.get(&site.url("/"));
         let cookie = reply.header("set-cookie").unwrap();
         let mut attributes: Vec<_> = cookie.split("; ").skip(1).collect();
         attributes.retain(|attribute| !attribute.starts_with("Max-Age="));
@@ -296,8 +296,8 @@ mod with_curl {
 
     crate::stores::on_each_store!(
         a_login_lasts_until_the_logout,
-        the_card_from_before_the_login_is_dead,
-        a_planted_card_is_never_adopted,
+        the_token_from_before_the_login_is_dead,
+        a_planted_token_is_never_adopted,
         another_user_gets_another_session,
         a_wrong_password_is_refused,
         a_post_from_another_site_is_refused,
@@ -313,28 +313,28 @@ mod in_a_browser {
         let browser = Browser::start();
         browser.open(&site.url("/"));
         assert_eq!(browser.text("h1"), "Sign in");
-        assert_eq!(browser.text("#visits"), "1");
+        assert_eq!(browser.text("#pages-seen"), "1");
 
         sign_in(&browser, ALICE);
         assert_eq!(browser.address(), site.url("/"));
-        assert_eq!(browser.text("#visits"), "2");
+        assert_eq!(browser.text("#pages-seen"), "2");
         for expected in ["3", "4"] {
             browser.reload();
             assert_eq!(browser.text("#user"), "alice");
-            assert_eq!(browser.text("#visits"), expected);
+            assert_eq!(browser.text("#pages-seen"), expected);
         }
 
-        let card = session_cookie(&browser);
+        let token = session_cookie(&browser);
         browser.click("form[action='/logout'] button");
         assert_eq!(browser.text("form[action='/login'] button"), "Sign in");
-        assert_eq!(browser.text("#visits"), "1");
-        assert_ne!(session_cookie(&browser)["value"], card["value"]);
+        assert_eq!(browser.text("#pages-seen"), "1");
+        assert_ne!(session_cookie(&browser)["value"], token["value"]);
 
-        // The old card, put back into the same browser, opens nothing.
-        browser.set_cookie(&card);
+        // The old token, put back into the same browser, opens nothing.
+        browser.set_cookie(&token);
         assert_eq!(user(&site, &browser), Value::Null);
         assert_eq!(
-            site.whoami(card["value"].as_str().unwrap())["user"],
+            site.whoami(token["value"].as_str().unwrap())["user"],
             Value::Null
         );
     }
@@ -374,7 +374,7 @@ mod in_a_browser {
         assert_eq!(cookie["domain"], "127.0.0.1", "no Domain: no dot before it");
 
         assert_eq!(browser.script("return document.cookie"), "");
-        // Nor can a script put a card of its choice over it.
+        // Nor can a script put a token of its choice over it.
         let overwrite = format!("document.cookie = '{COOKIE}={PLANTED}; Secure; Path=/'");
         browser.script(&overwrite);
         assert_eq!(session_cookie(&browser)["value"], cookie["value"]);
@@ -382,7 +382,7 @@ mod in_a_browser {
         assert_eq!(browser.text("#user"), "alice");
     }
 
-    fn a_planted_card_is_never_adopted<S: Store>() {
+    fn a_planted_token_is_never_adopted<S: Store>() {
         let site = Site::<S>::start();
         let browser = Browser::start();
         browser.open(&site.url("/health")); // a cookie can be planted only for a page that is shown
@@ -393,17 +393,17 @@ mod in_a_browser {
         browser.set_cookie(&planted);
         assert_eq!(session_cookie(&browser)["value"], PLANTED);
         browser.open(&site.url("/"));
-        assert_eq!(browser.text("#visits"), "1");
+        assert_eq!(browser.text("#pages-seen"), "1");
         assert_ne!(session_cookie(&browser)["value"], PLANTED);
 
-        // The trap closes only if the victim logs in on the planted card.
+        // The trap closes only if the victim logs in on the planted token.
         browser.set_cookie(&planted);
         sign_in(&browser, ALICE);
         assert_ne!(session_cookie(&browser)["value"], PLANTED);
         assert_eq!(site.whoami(PLANTED)["user"], Value::Null);
     }
 
-    fn the_card_from_before_the_login_is_dead<S: Store>() {
+    fn the_token_from_before_the_login_is_dead<S: Store>() {
         let site = Site::<S>::start();
         let browser = Browser::start();
         browser.open(&site.url("/"));
@@ -423,7 +423,7 @@ mod in_a_browser {
         let site = Site::<S>::start();
         let browser = Browser::start();
 
-        // Without a session: nobody is logged in by somebody else's hand.
+        // Without a session: another site logs nobody in.
         browser.open(&hostile_page(&site.url("/login")));
         browser.click("#lure");
         assert_eq!(browser.text(PLAIN), "This request came from another site.");
@@ -431,12 +431,12 @@ mod in_a_browser {
 
         browser.open(&site.url("/"));
         sign_in(&browser, ALICE);
-        let card = session_cookie(&browser);
+        let token = session_cookie(&browser);
         for path in ["/login", "/logout"] {
             browser.open(&hostile_page(&site.url(path)));
             browser.click("#lure");
             assert_eq!(browser.text(PLAIN), "This request came from another site.");
-            assert_eq!(session_cookie(&browser)["value"], card["value"]);
+            assert_eq!(session_cookie(&browser)["value"], token["value"]);
         }
         browser.open(&site.url("/"));
         assert_eq!(browser.text("#user"), "alice");
@@ -446,8 +446,8 @@ mod in_a_browser {
         a_person_logs_in_reloads_and_logs_out,
         a_wrong_password_leaves_the_name_to_try_again,
         the_cookie_is_hardened_and_out_of_reach_for_scripts,
-        a_planted_card_is_never_adopted,
-        the_card_from_before_the_login_is_dead,
+        a_planted_token_is_never_adopted,
+        the_token_from_before_the_login_is_dead,
         a_form_on_another_site_neither_logs_in_nor_out,
     );
 }
@@ -463,15 +463,18 @@ fn sigterm_ends_the_example_cleanly() {
 #[test]
 fn on_redis_a_session_outlives_the_process() {
     let mut site = Site::<RedisServer>::start();
-    let visitor = Curl::new();
-    visitor.post(&site.url("/login"), &ALICE);
-    visitor.get(&site.url("/"));
+    let client = Curl::new();
+    client.post(&site.url("/login"), &ALICE);
+    client.get(&site.url("/"));
 
     assert!(site.example.stop().success());
     site.example = serve(&site.store);
 
-    let me = visitor.get(&site.url("/whoami")).json();
-    assert_eq!((&me["user"], &me["visits"]), (&json!("alice"), &json!(1)));
+    let me = client.get(&site.url("/whoami")).json();
+    assert_eq!(
+        (&me["user"], &me["pages_seen"]),
+        (&json!("alice"), &json!(1))
+    );
 }
 
 #[test]
@@ -489,10 +492,10 @@ fn the_store_can_be_named_in_the_environment_and_is_not_shown() {
         ],
         &[("KEYCARD_STORE", "memory")],
     );
-    let visitor = Curl::new();
-    visitor.post(&example.url("/login"), &ALICE);
+    let client = Curl::new();
+    client.post(&example.url("/login"), &ALICE);
     // Also a page that does not ask for the session keeps it alive.
-    let reply = visitor.get(&example.url("/health"));
+    let reply = client.get(&example.url("/health"));
     let cookie = reply.header("set-cookie").expect("a refreshed cookie");
     assert!(cookie.contains("Max-Age=300"), "{cookie}");
 

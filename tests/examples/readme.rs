@@ -33,28 +33,83 @@ fn every_feature_is_in_the_tables_and_no_other() {
     }
 }
 
+/// The targets of a page's links, and the labels that its text uses.
+fn links(text: &str) -> (Vec<&str>, BTreeSet<&str>, BTreeSet<&str>) {
+    let inline = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    let defined = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('[')?.split_once("]: "));
+    let (labels, targets): (BTreeSet<_>, Vec<_>) = defined.unzip();
+    let used = text
+        .split("][")
+        .skip(1)
+        .filter_map(|rest| rest.split(']').next());
+    (inline.chain(targets).collect(), labels, used.collect())
+}
+
 #[test]
 fn every_link_in_the_readme_and_the_pages_behind_it_leads_to_a_file() {
-    let docs = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
-    let names = docs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let pages = names.filter(|name| name.ends_with(".md"));
-    let pages = pages.map(|name| format!("docs/{name}"));
-    let mut links = 0;
-    for page in pages.chain(["README.md".to_owned()]) {
-        let text = read(&page);
-        let targets = text.split("](").skip(1).filter_map(|rest| {
-            let target = rest.split([')', '#']).next()?;
-            (!target.is_empty() && !target.contains("://")).then_some(target)
-        });
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(&page);
+    const DOCS_RS: &str = "https://docs.rs/tower-keycard/latest/tower_keycard/documentation/";
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = std::fs::read_dir(root.join("docs")).unwrap();
+    let pages = pages.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let pages: Vec<_> = pages.filter(|name| name.ends_with(".md")).collect();
+    let library = read("src/lib.rs");
+    let mut found = 0;
+    let files = pages.iter().filter(|name| *name != "rustdoc-links.md");
+    for file in files
+        .map(|name| format!("docs/{name}"))
+        .chain(["README.md".to_owned()])
+    {
+        let text = read(&file);
+        let (targets, labels, used) = links(&text);
         for target in targets {
-            let file = from.with_file_name("").join(target);
+            let target = match target.strip_prefix(DOCS_RS) {
+                // docs.rs has the page of each module, which includes the file.
+                Some(page) => {
+                    let module = page.trim_end_matches("/index.html");
+                    assert!(
+                        library.contains(&format!("pub mod {module} {{}}")),
+                        "{module}"
+                    );
+                    format!("docs/{}.md", module.replace('_', "-"))
+                }
+                None if target.contains("://") || target.starts_with('#') => continue,
+                None => {
+                    let target = target.split('#').next().unwrap();
+                    let path = Path::new(&file).with_file_name("").join(target);
+                    path.to_str().unwrap().to_owned()
+                }
+            };
             assert!(
-                file.exists(),
-                "{page} links to {target}, which is not there"
+                root.join(&target).exists(),
+                "{file} links to {target}, which is not there"
             );
-            links += 1;
+            found += 1;
         }
+        assert_eq!(labels, used, "the labels of {file}, defined and used");
     }
-    assert!(links > 10, "only {links} links were found");
+    assert!(found > 30, "only {found} links were found");
+}
+
+#[test]
+fn every_page_of_the_documentation_is_one_of_rustdoc_too() {
+    let library = read("src/lib.rs");
+    let links = read("docs/rustdoc-links.md");
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(page) = name
+            .strip_suffix(".md")
+            .filter(|page| *page != "rustdoc-links")
+        else {
+            continue;
+        };
+        let module = page.replace('-', "_");
+        assert!(library.contains(&format!("\"../docs/{name}\"")), "{name}");
+        let link = format!("[{page}]: crate::documentation::{module}\n");
+        assert!(links.contains(&link), "{link}");
+    }
 }

@@ -1,4 +1,4 @@
-//! What visitors get when something fails: the whole stack, from the router to real servers and back.
+//! What clients get when something fails: the whole stack, from the router to real servers and back.
 //!
 //! - `faults`: the store, the network or the clock is in trouble.
 //! - `moves`: slots, primaries and connections move under the store.

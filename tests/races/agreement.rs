@@ -29,7 +29,7 @@ use crate::schedules::{FAULTS, OPERATIONS, runtime, wanted};
 use crate::script::{Carries, Fault, Scene, Script, Start};
 use crate::stage::{Effect, Found};
 use crate::support::redis_server::RedisServer;
-use crate::world::{self, Card, World};
+use crate::world::{self, Token, World};
 
 type Modelled = Pin<Box<dyn Future<Output = Answered>>>;
 
@@ -37,7 +37,7 @@ type Modelled = Pin<Box<dyn Future<Output = Answered>>>;
 struct Play<'a> {
     trace: &'a Trace,
     world: Rc<RefCell<World>>,
-    first: Option<Card>,
+    first: Option<Token>,
     requests: BTreeMap<usize, Modelled>,
     answers: BTreeMap<usize, Answered>,
 }
@@ -76,27 +76,28 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// The model's card for the one that a real request carried.
+    /// The model's token for the one that a real request carried.
     fn sent(&self, number: usize) -> Sent {
         let outcomes = &self.trace.outcomes;
-        let Some(card) = &outcomes[number].carried else {
+        let Some(token) = &outcomes[number].carried else {
             return Sent::Nothing;
         };
-        if self.trace.scene.start == Start::Unknown && self.trace.first_card.as_ref() == Some(card)
+        if self.trace.scene.start == Start::Unknown
+            && self.trace.first_token.as_ref() == Some(token)
         {
             return Sent::NeverIssued;
         }
-        let gave = |number: &usize| matches!(&outcomes[*number].cookie, Some(SetCookie::Set(given)) if given == card);
+        let gave = |number: &usize| matches!(&outcomes[*number].cookie, Some(SetCookie::Set(given)) if given == token);
         let given = (0..outcomes.len()).filter(gave).find_map(|number| {
             match self.answers.get(&number)?.cookie? {
-                Cookie::Set(card) => Some(card),
+                Cookie::Set(token) => Some(token),
                 Cookie::Remove => None,
             }
         });
         let first = self
             .first
-            .filter(|_| self.trace.first_card.as_ref() == Some(card));
-        Sent::Card(first.or(given).expect("the model gave this card as well"))
+            .filter(|_| self.trace.first_token.as_ref() == Some(token));
+        Sent::Token(first.or(given).expect("the model gave this token as well"))
     }
 
     fn play(mut self) -> TestCaseResult {
@@ -159,7 +160,7 @@ impl<'a> Play<'a> {
                 Found::Nothing | Found::Tombstone => None,
             })
             .collect();
-        // A card that was never issued, and is logged out, leaves nothing behind.
+        // A token that was never issued, and is logged out, leaves nothing behind.
         modelled.sort();
         real.sort();
         prop_assert_eq!(modelled, real, "what is stored in the end");
@@ -203,7 +204,7 @@ fn scenes() -> impl Strategy<Value = (Scene, Vec<usize>)> {
     (scene, vec(0..60_usize, 0..60))
 }
 
-/// Every world's cards are its own, also where they share a server.
+/// Every world's tokens are its own, also where they share a server.
 static WORLDS: AtomicU64 = AtomicU64::new(1);
 
 fn agree<S: SessionStore + Clone>(

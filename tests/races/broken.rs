@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tower_keycard::Clock;
 use tower_keycard::store::{
-    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    Created, IndexEntry, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    Write,
 };
 
 use crate::schedules::{Explorer, MakeStore};
@@ -55,6 +56,7 @@ impl Broken {
                 Loaded::Record {
                     record: record.unwrap().clone(),
                     remaining: REMAINING,
+                    stale: false,
                 }
             }
         }
@@ -74,16 +76,11 @@ impl SessionStore for Broken {
         Ok(self.look(key))
     }
 
-    async fn create(
-        &self,
-        key: &RecordKey,
-        record: &Record,
-        _ttl: Duration,
-    ) -> Result<Created, StoreError> {
+    async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
         if !matches!(self.look(key), Loaded::Absent) {
             return Ok(Created::Exists);
         }
-        self.put(key, Some(record.clone()));
+        self.put(key, Some(write.record.clone()));
         Ok(Created::Created)
     }
 
@@ -91,8 +88,7 @@ impl SessionStore for Broken {
         &self,
         key: &RecordKey,
         expected: Revision,
-        record: &Record,
-        _ttl: Duration,
+        write: &Write<'_>,
     ) -> Result<Replaced, StoreError> {
         let there = self.look(key);
         let may = match &there {
@@ -105,7 +101,7 @@ impl SessionStore for Broken {
             return Ok(Replaced::Conflict(there));
         }
         if self.flaw != Flaw::KeepsReplaced {
-            self.put(key, Some(record.clone()));
+            self.put(key, Some(write.record.clone()));
         }
         Ok(Replaced::Replaced)
     }
@@ -115,7 +111,7 @@ impl SessionStore for Broken {
         key: &RecordKey,
         expected: Revision,
         _ttl: Duration,
-        _prolongs: Option<Binding<'_>>,
+        _extends: Option<IndexEntry<'_>>,
     ) -> Result<bool, StoreError> {
         let there = self.look(key);
         Ok(matches!(there, Loaded::Record { record, .. } if record.revision() == expected))
@@ -161,7 +157,7 @@ fn a_store_that_replaces_what_was_deleted_is_found() {
 fn a_store_that_replaces_whatever_is_there_is_found() {
     let fault = explore(Flaw::IgnoresExpected).unwrap_err();
     assert!(
-        fault.contains("lost another's") || fault.contains("its card does not open"),
+        fault.contains("lost another's") || fault.contains("its token does not open"),
         "{fault}"
     );
 }

@@ -16,7 +16,7 @@ impl SetCookie {
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         match Cookie::of(headers) {
             Cookie::Untouched => None,
-            Cookie::Set(card) => Some(Self::Set(card)),
+            Cookie::Set(token) => Some(Self::Set(token)),
             Cookie::Removed => Some(Self::Remove),
         }
     }
@@ -25,19 +25,19 @@ impl SetCookie {
 /// What the browser sends and keeps.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Browser {
-    card: Option<String>,
+    token: Option<String>,
 }
 
 impl Browser {
     pub(crate) fn receive(&mut self, answer: Option<&SetCookie>) {
         match answer {
-            Some(SetCookie::Set(card)) => self.card = Some(card.clone()),
-            Some(SetCookie::Remove) => self.card = None,
+            Some(SetCookie::Set(token)) => self.token = Some(token.clone()),
+            Some(SetCookie::Remove) => self.token = None,
             None => {}
         }
     }
 
-    pub(crate) fn card(&self) -> Option<&str> {
-        self.card.as_deref()
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 }

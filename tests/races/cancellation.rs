@@ -14,7 +14,7 @@ use crate::driver::{Answering, START, key_of, request};
 use crate::facts::Facts;
 use crate::schedules::runtime;
 use crate::script::Operation::{
-    Append, Clear, Cycle, Fail, Insert, Login, Logout, Read, Remove, Save, SetExpiry,
+    Append, Clear, Fail, Insert, Login, Logout, Read, Remove, Rotate, Save, SetExpiry,
 };
 use crate::script::{Notes, Operation, Script};
 use crate::stage::{Found, Stage, StagedStore};
@@ -33,25 +33,25 @@ enum Standing {
 }
 
 /// A session in the store, whose every value names its number.
-struct Guest {
+struct Client {
     number: usize,
-    card: String,
+    token: String,
     verifier: [u8; 32],
 }
 
-struct Hotel<S> {
+struct Fixture<S> {
     store: S,
     /// Over a store whose every call yields before and after it is carried out.
     layer: SessionLayer,
     /// Over the store itself.
-    desk: SessionLayer,
+    direct: SessionLayer,
     /// Whether the calls of all requests share a connection.
     one_connection: bool,
-    guests: usize,
+    clients: usize,
     drops: u64,
 }
 
-impl<S: SessionStore + Clone> Hotel<S> {
+impl<S: SessionStore + Clone> Fixture<S> {
     fn new(store: S, one_connection: bool) -> Self {
         let stage = Stage::default();
         let lane = stage.open_free_lane();
@@ -62,50 +62,50 @@ impl<S: SessionStore + Clone> Hotel<S> {
         };
         Self {
             layer: SessionLayer::new(yielding),
-            desk: SessionLayer::new(store.clone()),
+            direct: SessionLayer::new(store.clone()),
             store,
             one_connection,
-            guests: 0,
+            clients: 0,
             drops: 0,
         }
     }
 
-    async fn check_in(&mut self, alice: bool) -> Guest {
-        self.guests += 1;
-        let number = self.guests;
+    async fn begin(&mut self, alice: bool) -> Client {
+        self.clients += 1;
+        let number = self.clients;
         let operations: &[_] = if alice {
             &[Login("alice"), Insert("a"), Append]
         } else {
             &[Insert("a"), Append]
         };
         let script = Script::new(operations);
-        let answer = request(&self.desk, number, &script, &Notes::default(), None).await;
-        let Some(SetCookie::Set(card)) = SetCookie::of(answer.unwrap().headers()) else {
+        let answer = request(&self.direct, number, &script, &Notes::default(), None).await;
+        let Some(SetCookie::Set(token)) = SetCookie::of(answer.unwrap().headers()) else {
             panic!("a first write sets a cookie");
         };
-        let verifier = self.facts(&card).await.unwrap().verifier;
-        Guest {
+        let verifier = self.facts(&token).await.unwrap().verifier;
+        Client {
             number,
-            card,
+            token,
             verifier,
         }
     }
 
-    async fn facts(&self, card: &str) -> Option<Facts> {
-        match self.store.load(&key_of(card)).await.unwrap().into() {
+    async fn facts(&self, token: &str) -> Option<Facts> {
+        match self.store.load(&key_of(token)).await.unwrap().into() {
             Found::Record(record) => Some(Facts::of(&record)),
             Found::Nothing | Found::Tombstone => None,
         }
     }
 
-    async fn standing(&self, guest: &Guest) -> Standing {
-        let Some(facts) = self.facts(&guest.card).await else {
+    async fn standing(&self, client: &Client) -> Standing {
+        let Some(facts) = self.facts(&client.token).await else {
             return Standing::Ended;
         };
-        let own = format!("/r{}o", guest.number);
+        let own = format!("/r{}o", client.number);
         let entries = facts.data.into_iter();
         let strip = |entry: String| {
-            assert!(entry.contains(&own), "{entry} is another guest's");
+            assert!(entry.contains(&own), "{entry} is another client's");
             entry.replace(&own, "/")
         };
         Standing::Alive {
@@ -115,13 +115,19 @@ impl<S: SessionStore + Clone> Hotel<S> {
                     std::iter::once(key).chain(entries.into_iter().map(strip))
                 })
                 .collect(),
-            rotated: facts.verifier != guest.verifier,
+            rotated: facts.verifier != client.verifier,
         }
     }
 
-    fn request(&self, guest: &Guest, operations: &[Operation], notes: &Notes) -> Answering {
+    fn request(&self, client: &Client, operations: &[Operation], notes: &Notes) -> Answering {
         let script = Script::new(operations);
-        request(&self.layer, guest.number, &script, notes, Some(&guest.card))
+        request(
+            &self.layer,
+            client.number,
+            &script,
+            notes,
+            Some(&client.token),
+        )
     }
 
     /// How sessions may stand after a part of a script: as before, as after each save, and as after all of it.
@@ -130,10 +136,12 @@ impl<S: SessionStore + Clone> Hotel<S> {
         for end in 0..=operations.len() {
             let saved = end > 0 && operations[end - 1] == Save;
             if end == 0 || saved || end == operations.len() {
-                let guest = self.check_in(alice).await;
+                let client = self.begin(alice).await;
                 let part = &operations[..end];
-                self.request(&guest, part, &Notes::default()).await.unwrap();
-                standings.push(self.standing(&guest).await);
+                self.request(&client, part, &Notes::default())
+                    .await
+                    .unwrap();
+                standings.push(self.standing(&client).await);
             }
         }
         standings
@@ -142,11 +150,11 @@ impl<S: SessionStore + Clone> Hotel<S> {
     /// Drops a request after each number of polls, until that is enough for it to be answered.
     async fn drop_everywhere(&mut self, operations: &[Operation], alice: bool) {
         let standings = self.standings(operations, alice).await;
-        let bystander = self.check_in(!alice).await;
-        let mut guest = self.check_in(alice).await;
+        let bystander = self.begin(!alice).await;
+        let mut client = self.begin(alice).await;
         for polls in 0.. {
             let notes = Notes::default();
-            let request = self.request(&guest, operations, &notes);
+            let request = self.request(&client, operations, &notes);
             let answer = poll_times(request, polls).await;
             if self.one_connection {
                 // While what was left behind is still under way, and its replies are.
@@ -154,7 +162,7 @@ impl<S: SessionStore + Clone> Hotel<S> {
             }
             self.layer.drain().await;
 
-            let standing = self.standing(&guest).await;
+            let standing = self.standing(&client).await;
             let what = format!("{operations:?} dropped after {polls} polls");
             if notes.logged_out() {
                 assert_eq!(standing, Standing::Ended, "{what}");
@@ -170,20 +178,20 @@ impl<S: SessionStore + Clone> Hotel<S> {
             }
             self.drops += 1;
             if standing != standings[0] {
-                guest = self.check_in(alice).await;
+                client = self.begin(alice).await;
             }
         }
         self.is_itself(&bystander).await;
     }
 
-    /// A request with a guest's card sees that guest's data.
-    async fn is_itself(&self, guest: &Guest) {
+    /// A request with a client's token sees that client's data.
+    async fn is_itself(&self, client: &Client) {
         let notes = Notes::default();
-        let answer = self.request(guest, &[Read], &notes).await.unwrap();
+        let answer = self.request(client, &[Read], &notes).await.unwrap();
         assert_eq!(answer.status(), 200);
         let sight = notes.sights().pop().unwrap();
         assert!(sight.exists);
-        let own = format!("/r{}o", guest.number);
+        let own = format!("/r{}o", client.number);
         let mut entries = sight.data.iter().flat_map(|(_, entries)| entries);
         assert!(entries.all(|entry| entry.contains(&own)), "{sight:?}");
     }
@@ -220,27 +228,27 @@ where
         Login("alice"),
         Login("bob"),
         Logout,
-        Cycle,
+        Rotate,
         SetExpiry(600),
         Save,
         Fail,
     ];
     let mut random = Random::new(drops);
-    let mut hotel = Hotel::new(store, one_connection);
+    let mut fixture = Fixture::new(store, one_connection);
     for alice in [false, true] {
         for operation in OPERATIONS {
-            hotel.drop_everywhere(&[*operation], alice).await;
+            fixture.drop_everywhere(&[*operation], alice).await;
         }
     }
-    while hotel.drops < drops {
+    while fixture.drops < drops {
         let operations: Vec<_> = (0..=random.below(4))
             .map(|_| random.one_of(OPERATIONS))
             .collect();
-        hotel
+        fixture
             .drop_everywhere(&operations, random.below(2) == 0)
             .await;
     }
-    hotel.drops
+    fixture.drops
 }
 
 const IN_MEMORY: u64 = 92_000;

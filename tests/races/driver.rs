@@ -15,8 +15,9 @@ use std::time::Duration;
 use http::header::COOKIE;
 use http::{Method, Request, Response};
 use tower::{Layer, Service, service_fn};
+use tower_keycard::session::Timestamp;
 use tower_keycard::store::{RecordKey, SessionStore};
-use tower_keycard::{Clock, SessionLayer, Timestamp};
+use tower_keycard::{Clock, SessionConfig, SessionLayer};
 
 use crate::browser::{Browser, SetCookie};
 use crate::schedule::Schedule;
@@ -25,9 +26,9 @@ use crate::stage::{Call, Found, Stage, StagedStore};
 use crate::support::cookie;
 use crate::support::random::Random;
 
-/// Whose operations made the session that is there before the first request.
+/// The number of the request that made the session before the first one.
 pub(crate) const BEFORE: usize = 9;
-/// A card of the right form that nobody was ever given.
+/// A token of the right form that nobody was ever given.
 const NEVER_ISSUED: &str = "neverissuedneverissuedneverissuedneverissued";
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -36,7 +37,7 @@ pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Response<()>, Inf
 /// What became of a request.
 #[derive(Clone, Default)]
 pub(crate) struct Outcome {
-    /// The card that it carried.
+    /// The token that it carried.
     pub(crate) carried: Option<String>,
     /// The status of its response; none if the client was gone by then.
     pub(crate) status: Option<u16>,
@@ -59,7 +60,7 @@ impl Outcome {
 /// What happened in a scene.
 pub(crate) struct Trace {
     pub(crate) scene: Scene,
-    pub(crate) first_card: Option<String>,
+    pub(crate) first_token: Option<String>,
     /// What is in the store before the first request.
     pub(crate) before: BTreeMap<RecordKey, Found>,
     pub(crate) calls: Vec<Call>,
@@ -68,8 +69,8 @@ pub(crate) struct Trace {
     pub(crate) outcomes: Vec<Outcome>,
     /// What is in the store in the end.
     pub(crate) after: BTreeMap<RecordKey, Found>,
-    /// What each card that anybody was ever given shows in the end.
-    pub(crate) cards: BTreeMap<String, Sight>,
+    /// What each token that anybody was ever given shows in the end.
+    pub(crate) tokens: BTreeMap<String, Sight>,
 }
 
 struct Actor {
@@ -119,13 +120,13 @@ impl<S: SessionStore + Clone> Driver<S> {
     /// Plays a scene to its end.
     pub(crate) async fn play(mut self, scene: &Scene, schedule: &mut Schedule) -> Trace {
         self.save_every_request = scene.save_every_request;
-        let first_card = self.set_up(scene.start).await;
+        let first_token = self.set_up(scene.start).await;
         self.browser = Browser::default();
         self.browser
-            .receive(first_card.clone().map(SetCookie::Set).as_ref());
+            .receive(first_token.clone().map(SetCookie::Set).as_ref());
         let mut before = BTreeMap::new();
-        if let (Some(card), true) = (&first_card, scene.start != Start::Unknown) {
-            let key = key_of(card);
+        if let (Some(token), true) = (&first_token, scene.start != Start::Unknown) {
+            let key = key_of(token);
             let found = self.store.load(&key).await.unwrap().into();
             before.insert(key, found);
         }
@@ -156,7 +157,7 @@ impl<S: SessionStore + Clone> Driver<S> {
             }
             match actions[schedule.choose(actions.len())] {
                 Action::Step(number) => {
-                    let first = first_card.as_deref();
+                    let first = first_token.as_deref();
                     self.step(number, scene.carries, first).await;
                 }
                 Action::Vanish(number) => self.vanish(number).await,
@@ -171,7 +172,7 @@ impl<S: SessionStore + Clone> Driver<S> {
                 }
             }
         }
-        self.finish(scene, first_card, before, time).await
+        self.finish(scene, first_token, before, time).await
     }
 
     fn actions(&self, time: &[Duration]) -> Vec<Action> {
@@ -196,6 +197,12 @@ impl<S: SessionStore + Clone> Driver<S> {
     fn layer(&self, store: impl SessionStore) -> SessionLayer {
         let random = self.random.clone();
         SessionLayer::builder(store)
+            .config(
+                SessionConfig::new()
+                    // What a slow machine makes of a schedule is no part of it.
+                    .store_timeout(Duration::from_secs(3_600))
+                    .save_every_request(self.save_every_request),
+            )
             .clock(self.clock.clone())
             .random(move |bytes| {
                 let mut random = random.lock().unwrap();
@@ -205,18 +212,17 @@ impl<S: SessionStore + Clone> Driver<S> {
                 }
                 true
             })
-            // What a slow machine makes of a schedule is no part of it.
-            .store_timeout(Duration::from_secs(3_600))
-            .save_every_request(self.save_every_request)
             .build()
             .unwrap()
     }
 
     /// A request that runs from its start to its end with nobody beside it.
-    async fn alone(&self, script: &Script, card: Option<&str>) -> (Option<SetCookie>, Sight) {
+    async fn alone(&self, script: &Script, token: Option<&str>) -> (Option<SetCookie>, Sight) {
         let layer = self.layer(self.store.clone());
         let notes = Notes::default();
-        let response = request(&layer, BEFORE, script, &notes, card).await.unwrap();
+        let response = request(&layer, BEFORE, script, &notes, token)
+            .await
+            .unwrap();
         let sight = notes.sights().pop().unwrap();
         (SetCookie::of(response.headers()), sight)
     }
@@ -227,7 +233,7 @@ impl<S: SessionStore + Clone> Driver<S> {
         }
         let operations = start.operations()?;
         match self.alone(&Script::new(operations), None).await {
-            (Some(SetCookie::Set(card)), _) => Some(card),
+            (Some(SetCookie::Set(token)), _) => Some(token),
             _ => panic!("a first write sets a cookie"),
         }
     }
@@ -239,14 +245,14 @@ impl<S: SessionStore + Clone> Driver<S> {
             self.stage.grant(number);
         } else {
             actor.started = true;
-            let card = match carries {
+            let token = match carries {
                 Carries::TheFirst => first,
-                Carries::TheLatest => self.browser.card(),
+                Carries::TheLatest => self.browser.token(),
             };
-            self.outcomes[number].carried = card.map(ToOwned::to_owned);
+            self.outcomes[number].carried = token.map(ToOwned::to_owned);
             self.outcomes[number].sent_after = self.answered;
             let (script, notes) = (&actor.script, &actor.notes);
-            actor.request = Some(request(&actor.layer, number, script, notes, card));
+            actor.request = Some(request(&actor.layer, number, script, notes, token));
         }
         self.settle(number).await;
     }
@@ -306,7 +312,7 @@ impl<S: SessionStore + Clone> Driver<S> {
     async fn finish(
         mut self,
         scene: &Scene,
-        first_card: Option<String>,
+        first_token: Option<String>,
         before: BTreeMap<RecordKey, Found>,
         time: Vec<(usize, Duration)>,
     ) -> Trace {
@@ -321,34 +327,34 @@ impl<S: SessionStore + Clone> Driver<S> {
             after.insert(key.clone(), found);
         }
         let handed_out = self.outcomes.iter().filter_map(|outcome| {
-            let Some(SetCookie::Set(card)) = &outcome.cookie else {
+            let Some(SetCookie::Set(token)) = &outcome.cookie else {
                 return None;
             };
-            Some(card)
+            Some(token)
         });
-        let mut cards = BTreeMap::new();
-        for card in handed_out.chain(&first_card) {
+        let mut tokens = BTreeMap::new();
+        for token in handed_out.chain(&first_token) {
             let (_, sight) = self
-                .alone(&Script::new(&[Operation::Read]), Some(card))
+                .alone(&Script::new(&[Operation::Read]), Some(token))
                 .await;
-            cards.insert(card.clone(), sight);
+            tokens.insert(token.clone(), sight);
         }
         Trace {
             scene: scene.clone(),
-            first_card,
+            first_token,
             before,
             calls,
             time,
             outcomes: self.outcomes,
             after,
-            cards,
+            tokens,
         }
     }
 }
 
-/// Under which key the store keeps the session that a card names.
-pub(crate) fn key_of(card: &str) -> RecordKey {
-    RecordKey::new(cookie::NAME, cookie::id(card))
+/// Under which key the store keeps the session that a token names.
+pub(crate) fn key_of(token: &str) -> RecordKey {
+    RecordKey::new(cookie::NAME, cookie::id(token))
 }
 
 /// A request to the application behind a layer.
@@ -357,15 +363,15 @@ pub(crate) fn request(
     number: usize,
     script: &Script,
     notes: &Notes,
-    card: Option<&str>,
+    token: Option<&str>,
 ) -> Answering {
     let (script, notes) = (script.clone(), notes.clone());
     let application = service_fn(move |request: Request<()>| {
         handle(request, number, script.clone(), notes.clone())
     });
     let mut request = Request::builder().method(Method::POST).uri("/");
-    if let Some(card) = card {
-        request = request.header(COOKIE, cookie::header(card));
+    if let Some(token) = token {
+        request = request.header(COOKIE, cookie::header(token));
     }
     let mut service = layer.layer(application);
     Box::pin(service.call(request.body(()).unwrap()))

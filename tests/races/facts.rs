@@ -1,4 +1,4 @@
-//! What an encoded record says, read from its bytes as the table in `src/record.rs` gives them: a second opinion.
+//! What an encoded record says, read from its bytes as the table in `src/record/codec.rs` gives them: a second opinion.
 
 use std::collections::BTreeMap;
 

@@ -20,7 +20,7 @@ pub(crate) fn violations(trace: &Trace) -> Vec<String> {
     for (number, outcome) in trace.outcomes.iter().enumerate() {
         check.outcome(number, outcome);
     }
-    check.cards();
+    check.tokens();
     check.violations
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Confirmed {
 pub(crate) struct Check<'a> {
     pub(crate) trace: &'a Trace,
     pub(crate) violations: Vec<String>,
-    /// What each handed-out card's verifier hashes to.
+    /// What each handed-out token's verifier hashes to.
     verifiers: BTreeMap<&'a str, [u8; 32]>,
     present: BTreeMap<RecordKey, Facts>,
     deleted: BTreeSet<RecordKey>,
@@ -45,7 +45,7 @@ pub(crate) struct Check<'a> {
     /// Every entry that was ever stored by a request.
     stored: BTreeSet<(usize, String)>,
     pub(crate) confirmed: BTreeMap<usize, Confirmed>,
-    /// Requests that made a card worthless, and when.
+    /// Requests that made a token worthless, and when.
     pub(crate) killers: BTreeMap<usize, usize>,
 }
 
@@ -64,15 +64,15 @@ impl<'a> Check<'a> {
             killers: BTreeMap::new(),
         };
         for (key, found) in &trace.before {
-            if let (Found::Record(record), Some(card)) = (found, &trace.first_card) {
+            if let (Found::Record(record), Some(token)) = (found, &trace.first_token) {
                 let facts = Facts::of(record);
-                check.verifiers.insert(card, facts.verifier);
+                check.verifiers.insert(token, facts.verifier);
                 check.present.insert(key.clone(), facts);
             }
         }
         for (number, outcome) in trace.outcomes.iter().enumerate() {
-            if let Some(SetCookie::Set(card)) = &outcome.cookie {
-                check.find_verifier(number, card);
+            if let Some(SetCookie::Set(token)) = &outcome.cookie {
+                check.find_verifier(number, token);
             }
         }
         check
@@ -86,28 +86,28 @@ impl<'a> Check<'a> {
         &self.trace.scene.requests[number]
     }
 
-    /// A card is that of the last record which its request wrote; a refreshed one is the card that the request carried.
-    fn find_verifier(&mut self, number: usize, card: &'a str) {
+    /// A token is that of the last record which its request wrote; a refreshed one is the token that the request carried.
+    fn find_verifier(&mut self, number: usize, token: &'a str) {
         let mut written = self.trace.calls.iter().rev().filter_map(|call| {
-            let of_card = call.request == number && call.key.id().as_str() == &card[..20];
+            let of_token = call.request == number && call.key.id().as_str() == &token[..20];
             match &call.effect {
-                Effect::Created(record) | Effect::Replaced(record) if of_card => {
+                Effect::Created(record) | Effect::Replaced(record) if of_token => {
                     Some(Facts::of(record).verifier)
                 }
                 _ => None,
             }
         });
         let outcome = &self.trace.outcomes[number];
-        let refreshed = outcome.carried.as_deref() == Some(card);
+        let refreshed = outcome.carried.as_deref() == Some(token);
         match written.next() {
-            // A 503 hands out the card of an earlier save, and does not know of a rotation since.
+            // A 503 hands out the token of an earlier save, and does not know of a rotation since.
             _ if refreshed && !outcome.heard() => {}
             Some(last) if outcome.heard() || written.all(|earlier| earlier == last) => {
-                self.verifiers.insert(card, last);
+                self.verifiers.insert(token, last);
             }
             Some(_) => {}
             None if refreshed => {}
-            None => self.fail(format!("request {number} handed out a card of nothing")),
+            None => self.fail(format!("request {number} handed out a token of nothing")),
         }
     }
 
@@ -164,13 +164,13 @@ impl<'a> Check<'a> {
             return;
         }
         let carried = self.trace.outcomes[number].carried.as_deref();
-        let proved = match self.written.get(&number) {
+        let opened = match self.written.get(&number) {
             Some((at, facts)) if at == key => Some(facts.verifier),
-            _ => carried.and_then(|card| self.verifiers.get(card).copied()),
+            _ => carried.and_then(|token| self.verifiers.get(token).copied()),
         };
-        if proved != Some(old.verifier) {
+        if opened != Some(old.verifier) {
             self.fail(format!(
-                "request {number} wrote to a session that its card does not open"
+                "request {number} wrote to a session that its token does not open"
             ));
         }
         let script = self.script(number);
@@ -181,7 +181,9 @@ impl<'a> Check<'a> {
                 self.fail(format!("{winner} and {number} both won one rotation"));
             }
             if self.retired.contains_key(&new.verifier) {
-                self.fail(format!("request {number} brought an old card back to life"));
+                self.fail(format!(
+                    "request {number} brought an old token back to life"
+                ));
             }
         }
         if new.deadline != old.deadline && !logs_in {
@@ -190,7 +192,7 @@ impl<'a> Check<'a> {
             ));
         }
         if new.user != old.user && (old.user.is_some() || !logs_in) {
-            self.fail(format!("request {number} gave a session to somebody else"));
+            self.fail(format!("request {number} gave a session to another user"));
         }
         if !script.does(|operation| *operation == Operation::Clear) {
             self.kept(number, &old, &new);
@@ -319,18 +321,20 @@ impl<'a> Check<'a> {
         {
             self.fail(format!("a reader was answered {status}"));
         }
-        if let (Some(SetCookie::Set(card)), true) = (&outcome.cookie, outcome.heard()) {
+        if let (Some(SetCookie::Set(token)), true) = (&outcome.cookie, outcome.heard()) {
             let confirmed = self.confirmed.get(&number).and_then(|last| last.verifier);
-            if confirmed.is_none() || confirmed.as_ref() != self.verifiers.get(card.as_str()) {
+            if confirmed.is_none() || confirmed.as_ref() != self.verifiers.get(token.as_str()) {
                 self.fail(format!(
-                    "request {number} handed out a card that was dead by then"
+                    "request {number} handed out a token that was dead by then"
                 ));
             }
         }
-        // The browser learns of what became of its card, unless there was no answer to tell it.
-        let told = status >= 500 || outcome.cookie.is_some() || saves || !undisturbed;
-        if self.killers.contains_key(&number) && !told {
-            self.fail(format!("request {number} ended a card and told nobody"));
+        // The response says what happened to the token, unless there was none.
+        let reported = status >= 500 || outcome.cookie.is_some() || saves || !undisturbed;
+        if self.killers.contains_key(&number) && !reported {
+            self.fail(format!(
+                "request {number} ended a token and did not report it"
+            ));
         }
     }
 
@@ -365,22 +369,22 @@ impl<'a> Check<'a> {
         match &outcome.cookie {
             // It was saved, and ended by another request's logout, or by time, before the response.
             None if saves || !self.trace.time.is_empty() => {}
-            Some(SetCookie::Set(card)) => {
-                let shown = &self.trace.cards[card];
+            Some(SetCookie::Set(token)) => {
+                let shown = &self.trace.tokens[token];
                 if shown.exists && shown.user.as_deref() != Some(user) {
-                    self.fail(format!("the card of {user}'s login is {:?}'s", shown.user));
+                    self.fail(format!("the token of {user}'s login is {:?}'s", shown.user));
                 }
             }
             other => self.fail(format!("{user}'s login was answered with {other:?}")),
         }
     }
 
-    /// A logout wins, with whatever card of the last minute, also when the client is gone.
+    /// A logout wins, with whatever token of the last minute, also when the client is gone.
     fn logout(&mut self, number: usize, outcome: &Outcome, undisturbed: bool) {
         if !outcome.logged_out || !undisturbed || !self.trace.time.is_empty() {
             return;
         }
-        let Some(card) = outcome.carried.as_deref() else {
+        let Some(token) = outcome.carried.as_deref() else {
             return;
         };
         let script = self.script(number);
@@ -389,8 +393,8 @@ impl<'a> Check<'a> {
             // What it logged out of may be the fresh session of a login that it saved.
             return;
         }
-        if self.verifiers.contains_key(card) {
-            let ended = |key: &RecordKey| key.id().as_str() == &card[..20];
+        if self.verifiers.contains_key(token) {
+            let ended = |key: &RecordKey| key.id().as_str() == &token[..20];
             if !self.deleted.iter().any(ended) {
                 self.fail(format!(
                     "the logout of request {number} was not carried out"
@@ -399,25 +403,25 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// In the end a card opens a session if and only if it is the session's last, and shows nobody else's data.
-    fn cards(&mut self) {
-        for (card, sight) in &self.trace.cards {
+    /// In the end a token opens a session if and only if it is the session's last, and shows nobody else's data.
+    fn tokens(&mut self) {
+        for (token, sight) in &self.trace.tokens {
             if let Some(entry) = sight.foreign() {
-                self.fail(format!("a card of {:?} shows {entry}", sight.user));
+                self.fail(format!("a token of {:?} shows {entry}", sight.user));
             }
-            if !self.verifiers.contains_key(card.as_str()) {
+            if !self.verifiers.contains_key(token.as_str()) {
                 continue;
             }
             let mut present = self.present.iter();
-            let there = present.find(|(key, _)| key.id().as_str() == &card[..20]);
+            let there = present.find(|(key, _)| key.id().as_str() == &token[..20]);
             let opens = there.map(|(_, facts)| facts.verifier)
-                == self.verifiers.get(card.as_str()).copied();
+                == self.verifiers.get(token.as_str()).copied();
             let opens = opens && there.is_some();
             if sight.exists && !opens {
-                self.fail("an old card opens a session");
+                self.fail("an old token opens a session");
             }
             if !sight.exists && opens && self.trace.time.is_empty() {
-                self.fail("the last card of a session does not open it");
+                self.fail("the last token of a session does not open it");
             }
         }
         crate::orders::check(self);

@@ -1,6 +1,6 @@
 //! The model: what sessions are meant to do, written down a second time, as plainly as possible.
 //!
-//! A record is a few fields, a card two numbers, and a request runs from top to bottom; no bytes, no HTTP, no locks. The model
+//! A record is a few fields, a token two numbers, and a request runs from top to bottom; no bytes, no HTTP, no locks. The model
 //! is played beside the real thing: each time a real request's store call was carried out, the model's request must have
 //! arrived at the same call, and its answer decides how both go on.
 //!
@@ -12,11 +12,11 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use crate::script::{ANYBODY, LOG, Operation, Script, tag};
-use crate::world::{Answer, Card, Data, Record, Slot, Wanted, World, record};
+use crate::world::{Answer, Data, Record, Slot, Token, Wanted, World, record};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cookie {
-    Set(Card),
+    Set(Token),
     Remove,
 }
 
@@ -32,14 +32,14 @@ enum Stored {
     No,
 }
 
-/// What the request's card is worth.
+/// What the request's token is worth.
 #[derive(Clone)]
 enum Worth {
     Nothing,
     Unknown,
     Rotated(usize),
     Deleted,
-    Valid(Card, Record),
+    Valid(Token, Record),
 }
 
 #[derive(Clone)]
@@ -62,7 +62,7 @@ enum Ended {
 pub(crate) enum Sent {
     Nothing,
     NeverIssued,
-    Card(Card),
+    Token(Token),
 }
 
 /// The model of a request.
@@ -72,7 +72,7 @@ struct Request {
     worth: Worth,
     ended: Ended,
     login: Option<&'static str>,
-    cycle: bool,
+    rotate: bool,
     expiry: Option<u32>,
     changes: Vec<Change>,
     cookie: Option<Cookie>,
@@ -88,7 +88,7 @@ pub(crate) struct Answered {
 
 const ATTEMPTS: usize = 8;
 
-/// A request from its card to its answer.
+/// A request from its token to its answer.
 pub(crate) async fn serve(
     world: Rc<RefCell<World>>,
     number: usize,
@@ -101,7 +101,7 @@ pub(crate) async fn serve(
         worth: Worth::Nothing,
         ended: Ended::No,
         login: None,
-        cycle: false,
+        rotate: false,
         expiry: None,
         changes: Vec::new(),
         cookie: None,
@@ -146,8 +146,8 @@ impl Request {
                 Answer::Found(_) => self.worth = Worth::Unknown,
                 _ => return 503,
             },
-            Sent::Card(card) => match self.call(Wanted::Load(card.session)).await {
-                Answer::Found(found) => self.worth = judge(card, found),
+            Sent::Token(token) => match self.call(Wanted::Load(token.session)).await {
+                Answer::Found(found) => self.worth = evaluate(token, found),
                 _ => return 503,
             },
         }
@@ -176,7 +176,7 @@ impl Request {
                     self.login = Some(user);
                 }
                 Operation::Logout => self.forget(Ended::Asked),
-                Operation::Cycle => self.cycle = true,
+                Operation::Rotate => self.rotate = true,
                 Operation::SetExpiry(seconds) => self.expiry = Some(seconds),
                 Operation::Save => {
                     if self.commit(false).await.is_err() {
@@ -195,9 +195,9 @@ impl Request {
     }
 
     async fn reload(&mut self) -> Result<(), Trouble> {
-        if let Worth::Valid(card, _) = self.worth {
-            match self.call(Wanted::Load(card.session)).await {
-                Answer::Found(found) => self.worth = judge(card, found),
+        if let Worth::Valid(token, _) = self.worth {
+            match self.call(Wanted::Load(token.session)).await {
+                Answer::Found(found) => self.worth = evaluate(token, found),
                 _ => return Err(Trouble::Unavailable),
             }
             if !matches!(self.worth, Worth::Valid(..)) {
@@ -205,7 +205,7 @@ impl Request {
             }
         }
         self.trouble = None;
-        // Whoever logged out stays logged out.
+        // A user who logged out stays logged out.
         self.forget(match self.ended {
             Ended::Asked => Ended::Asked,
             Ended::No | Ended::BySwitch => Ended::No,
@@ -214,7 +214,7 @@ impl Request {
     }
 
     fn forget(&mut self, ended: Ended) {
-        (self.ended, self.login, self.cycle, self.expiry) = (ended, None, false, None);
+        (self.ended, self.login, self.rotate, self.expiry) = (ended, None, false, None);
         self.changes.clear();
     }
 
@@ -253,7 +253,7 @@ impl Request {
             return self.login.is_some() || !self.data(None).is_empty();
         };
         let sets = self.expiry.is_some() && self.expiry != base.expiry;
-        self.login.is_some() || self.cycle || sets || self.data(Some(&base)) != base.data
+        self.login.is_some() || self.rotate || sets || self.data(Some(&base)) != base.data
     }
 
     async fn commit(&mut self, failed: bool) -> Result<(), Trouble> {
@@ -279,7 +279,7 @@ impl Request {
             return Ok(Stored::No);
         }
         match self.worth.clone() {
-            Worth::Valid(Card { session, .. }, _) | Worth::Rotated(session) if ends => {
+            Worth::Valid(Token { session, .. }, _) | Worth::Rotated(session) if ends => {
                 self.delete(session).await?;
                 if writes {
                     return self.create().await;
@@ -288,8 +288,8 @@ impl Request {
                 self.cookie = Some(Cookie::Remove);
                 Ok(Stored::Yes)
             }
-            Worth::Valid(card, record) if writes => self.replace(card, record).await,
-            Worth::Valid(card, record) => Ok(self.touch(card, record).await),
+            Worth::Valid(token, record) if writes => self.replace(token, record).await,
+            Worth::Valid(token, record) => Ok(self.touch(token, record).await),
             Worth::Rotated(_) | Worth::Deleted if writes && self.login.is_none() => {
                 Err(Trouble::Interrupted)
             }
@@ -302,15 +302,15 @@ impl Request {
         }
     }
 
-    async fn touch(&mut self, card: Card, record: Record) -> Stored {
+    async fn touch(&mut self, token: Token, record: Record) -> Stored {
         if !self.world.borrow().save_every_request {
             return Stored::No;
         }
         match self
-            .call(Wanted::Touch(card.session, record.revision))
+            .call(Wanted::Touch(token.session, record.revision))
             .await
         {
-            Answer::Done(true) => self.cookie = Some(Cookie::Set(card)),
+            Answer::Done(true) => self.cookie = Some(Cookie::Set(token)),
             Answer::Done(false) => self.cookie = None,
             _ => {}
         }
@@ -331,8 +331,8 @@ impl Request {
     async fn create(&mut self) -> Result<Stored, Trouble> {
         let (session, record) = {
             let mut world = self.world.borrow_mut();
-            let session = world.cards;
-            world.cards += 1;
+            let session = world.tokens;
+            world.tokens += 1;
             let mut record = record(&mut world);
             record.user = self.login.map(ToOwned::to_owned);
             record.expiry = self.expiry;
@@ -356,20 +356,20 @@ impl Request {
 
     fn created(&mut self, session: usize, record: Record) -> Stored {
         let verifier = record.verifier;
-        let card = Card { session, verifier };
-        self.cookie = Some(Cookie::Set(card));
-        self.worth = Worth::Valid(card, record);
+        let token = Token { session, verifier };
+        self.cookie = Some(Cookie::Set(token));
+        self.worth = Worth::Valid(token, record);
         Stored::Yes
     }
 
-    async fn replace(&mut self, card: Card, mut base: Record) -> Result<Stored, Trouble> {
-        let rotates = self.cycle || self.login.is_some();
+    async fn replace(&mut self, token: Token, mut base: Record) -> Result<Stored, Trouble> {
+        let rotates = self.rotate || self.login.is_some();
         let new = match rotates {
-            true => Card {
+            true => Token {
                 verifier: self.world.borrow_mut().number(),
-                ..card
+                ..token
             },
-            false => card,
+            false => token,
         };
         let mut unanswered: Vec<u64> = Vec::new();
         for _ in 0..ATTEMPTS {
@@ -384,7 +384,7 @@ impl Request {
                 record.verifier = new.verifier;
             }
             let revision = record.revision;
-            let call = Wanted::Replace(card.session, base.revision, record.clone());
+            let call = Wanted::Replace(token.session, base.revision, record.clone());
             let there = match self.call(call).await {
                 Answer::Done(_) => {
                     let moved = record.expiry != base.expiry;
@@ -398,7 +398,7 @@ impl Request {
                 Answer::Conflict(there) => there,
                 Answer::Unknown => {
                     unanswered.push(revision);
-                    match self.call(Wanted::Load(card.session)).await {
+                    match self.call(Wanted::Load(token.session)).await {
                         Answer::Found(there) => there,
                         _ => return Err(Trouble::Unavailable),
                     }
@@ -410,7 +410,7 @@ impl Request {
             };
             if unanswered.iter().any(|write| there.writes.contains(write)) {
                 if there.verifier != new.verifier {
-                    self.worth = Worth::Rotated(card.session);
+                    self.worth = Worth::Rotated(token.session);
                     self.cookie = None;
                     return Ok(Stored::Yes);
                 }
@@ -420,7 +420,7 @@ impl Request {
                 self.worth = Worth::Valid(new, there);
                 return Ok(Stored::Yes);
             }
-            if there.verifier != card.verifier {
+            if there.verifier != token.verifier {
                 return self.taken_over().await;
             }
             // On cleared data an append depends on nothing.
@@ -443,13 +443,13 @@ impl Request {
     }
 }
 
-fn judge(card: Card, found: Option<Slot>) -> Worth {
+fn evaluate(token: Token, found: Option<Slot>) -> Worth {
     match found {
         None => Worth::Unknown,
         Some(None) => Worth::Deleted,
-        Some(Some(record)) if record.verifier == card.verifier => Worth::Valid(card, record),
-        Some(Some(record)) if record.retired.contains(&card.verifier) => {
-            Worth::Rotated(card.session)
+        Some(Some(record)) if record.verifier == token.verifier => Worth::Valid(token, record),
+        Some(Some(record)) if record.retired.contains(&token.verifier) => {
+            Worth::Rotated(token.session)
         }
         Some(Some(_)) => Worth::Unknown,
     }

@@ -1,7 +1,7 @@
 //! What the browser is left with, in whatever order the responses reach it.
 //!
 //! A network may deliver two responses in the other order, and no server can help it. What a server can do is this: in every
-//! order in which no response overtakes another that was decided before it, the browser ends with a card that works, if it
+//! order in which no response overtakes another that was decided before it, the browser ends with a token that works, if it
 //! was given one at all; and where it does not, one of the responses that would have changed its mind never arrived.
 
 use crate::browser::{Browser, SetCookie};
@@ -19,7 +19,7 @@ pub(crate) fn check(check: &mut Check<'_>) {
     for order in orders {
         if ends_badly(check, &order) {
             check.fail(format!(
-                "responses delivered as {order:?} leave a dead card in place of a live one"
+                "responses delivered as {order:?} leave a dead token in place of a live one"
             ));
         }
     }
@@ -46,15 +46,15 @@ fn permute(check: &Check<'_>, order: &mut Vec<usize>, all: &[usize], found: &mut
 
 fn ends_badly(check: &Check<'_>, order: &[usize]) -> bool {
     let trace = check.trace;
-    let lives = |card: &str| trace.cards[card].exists;
+    let lives = |token: &str| trace.tokens[token].exists;
     let mut browser = Browser::default();
-    browser.receive(trace.first_card.clone().map(SetCookie::Set).as_ref());
+    browser.receive(trace.first_token.clone().map(SetCookie::Set).as_ref());
     let mut last = None;
     let mut live_before = false;
     for &number in order {
         let cookie = trace.outcomes[number].cookie.as_ref();
         if cookie.is_some() {
-            live_before |= browser.card().is_some_and(lives);
+            live_before |= browser.token().is_some_and(lives);
             last = Some(number);
         }
         browser.receive(cookie);
@@ -62,11 +62,11 @@ fn ends_badly(check: &Check<'_>, order: &[usize]) -> bool {
     let Some(last) = last else {
         return false;
     };
-    // A card is forgotten after a logout, and where it opened nothing: the server cannot know that there is another.
-    if !live_before || browser.card().is_none_or(lives) || !trace.outcomes[last].heard() {
+    // A token is forgotten after a logout, and where it opened nothing: the server cannot know that there is another.
+    if !live_before || browser.token().is_none_or(lives) || !trace.outcomes[last].heard() {
         return false;
     }
-    // Whoever decided later than the last response in this order: overtaken, or never heard of.
+    // A request that decided later than the last response in this order: overtaken, or never heard of.
     let decided = |number: &usize| check.confirmed.get(number).map(|at| at.moment);
     let ended = |number: &usize| check.killers.get(number).copied();
     let later = |number: &usize| decided(number).max(ended(number)) > decided(&last);

@@ -18,21 +18,23 @@ use crate::script::Operation::{Append, Insert, Read};
 use crate::script::{Notes, Operation, Script};
 use crate::support::cookie;
 
-fn ask(card: &str) -> Request<()> {
+fn ask(token: &str) -> Request<()> {
     Request::post("/")
-        .header(COOKIE, cookie::header(card))
+        .header(COOKIE, cookie::header(token))
         .body(())
         .unwrap()
 }
 
 /// A whole request, and what its handler saw at last.
-async fn visit(layer: &SessionLayer, operations: &[Operation], card: Option<&str>) -> Visited {
+async fn send(layer: &SessionLayer, operations: &[Operation], token: Option<&str>) -> Seen {
     let (script, notes) = (Script::new(operations), Notes::default());
-    let answer = request(layer, BEFORE, &script, &notes, card).await.unwrap();
+    let answer = request(layer, BEFORE, &script, &notes, token)
+        .await
+        .unwrap();
     let sight = notes.sights().pop().unwrap();
-    Visited {
-        card: match SetCookie::of(answer.headers()) {
-            Some(SetCookie::Set(card)) => Some(card),
+    Seen {
+        token: match SetCookie::of(answer.headers()) {
+            Some(SetCookie::Set(token)) => Some(token),
             _ => None,
         },
         exists: sight.exists,
@@ -40,14 +42,14 @@ async fn visit(layer: &SessionLayer, operations: &[Operation], card: Option<&str
     }
 }
 
-struct Visited {
-    card: Option<String>,
+struct Seen {
+    token: Option<String>,
     exists: bool,
     entries: usize,
 }
 
-async fn check_in(layer: &SessionLayer) -> String {
-    visit(layer, &[Insert("a")], None).await.card.unwrap()
+async fn new_session(layer: &SessionLayer) -> String {
+    send(layer, &[Insert("a")], None).await.token.unwrap()
 }
 
 /// Panics when it is dropped, unless that would end the process.
@@ -65,11 +67,11 @@ impl Drop for Grenade {
 fn an_update_that_panics_when_it_runs_again_stores_nothing_and_harms_nobody() {
     runtime().block_on(async {
         let layer = SessionLayer::new(MemoryStore::new());
-        let card = check_in(&layer).await;
+        let token = new_session(&layer).await;
         let runs = Arc::new(AtomicU32::new(0));
-        let (beside, counter, carried) = (layer.clone(), runs.clone(), card.clone());
+        let (beside, counter, carried) = (layer.clone(), runs.clone(), token.clone());
         let updating = layer.layer(service_fn(move |request: Request<()>| {
-            let (layer, runs, card) = (beside.clone(), counter.clone(), carried.clone());
+            let (layer, runs, token) = (beside.clone(), counter.clone(), carried.clone());
             async move {
                 let session = Session::load(request.extensions()).await.unwrap();
                 let update = move |value: Option<u32>| {
@@ -78,23 +80,23 @@ fn an_update_that_panics_when_it_runs_again_stores_nothing_and_harms_nobody() {
                 };
                 session.update("n", update).unwrap();
                 // Another request writes meanwhile, so the update has to run again.
-                visit(&layer, &[Append], Some(&card)).await;
+                send(&layer, &[Append], Some(&token)).await;
                 Ok::<_, Infallible>(Response::new(()))
             }
         }));
-        let panicked = tokio::spawn(updating.oneshot(ask(&card))).await;
+        let panicked = tokio::spawn(updating.oneshot(ask(&token))).await;
         assert!(panicked.unwrap_err().is_panic());
         assert_eq!(runs.load(Ordering::Relaxed), 2);
 
         layer.drain().await;
-        let after = visit(&layer, &[Read], Some(&card)).await;
+        let after = send(&layer, &[Read], Some(&token)).await;
         assert!(after.exists);
         assert_eq!(
             after.entries, 2,
             "what was there, and what the other request wrote"
         );
-        visit(&layer, &[Append], Some(&card)).await;
-        assert_eq!(visit(&layer, &[Read], Some(&card)).await.entries, 3);
+        send(&layer, &[Append], Some(&token)).await;
+        assert_eq!(send(&layer, &[Read], Some(&token)).await.entries, 3);
     });
 }
 
@@ -102,7 +104,7 @@ fn an_update_that_panics_when_it_runs_again_stores_nothing_and_harms_nobody() {
 fn a_handler_that_panics_after_a_logout_is_logged_out() {
     runtime().block_on(async {
         let layer = SessionLayer::new(MemoryStore::new());
-        let card = check_in(&layer).await;
+        let token = new_session(&layer).await;
         let service = layer.layer(service_fn(async |request: Request<()>| {
             let session = Session::load(request.extensions()).await.unwrap();
             session.logout().unwrap();
@@ -112,11 +114,11 @@ fn a_handler_that_panics_after_a_logout_is_logged_out() {
             Ok::<_, Infallible>(Response::new(()))
         }));
         let mut service = service;
-        let call = service.call(ask(&card));
+        let call = service.call(ask(&token));
         let panicked = tokio::spawn(call).await;
         assert!(panicked.unwrap_err().is_panic());
         layer.drain().await;
-        assert!(!visit(&layer, &[Read], Some(&card)).await.exists);
+        assert!(!send(&layer, &[Read], Some(&token)).await.exists);
     });
 }
 
@@ -136,9 +138,9 @@ fn a_local_whose_destructor_panics_does_not_stop_a_logout() {
     for waits in [false, true] {
         runtime().block_on(async {
             let layer = SessionLayer::new(MemoryStore::new());
-            let card = check_in(&layer).await;
+            let token = new_session(&layer).await;
             let mut service = layer.layer(service_fn(move |request| armed(request, waits)));
-            let mut call = Box::pin(service.call(ask(&card)));
+            let mut call = Box::pin(service.call(ask(&token)));
             let panicked = catch_unwind(AssertUnwindSafe(|| {
                 // Where the handler ends by itself, its locals are dropped as it is polled; otherwise with the request.
                 let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -148,7 +150,7 @@ fn a_local_whose_destructor_panics_does_not_stop_a_logout() {
             }));
             assert!(panicked.is_err());
             layer.drain().await;
-            assert!(!visit(&layer, &[Read], Some(&card)).await.exists);
+            assert!(!send(&layer, &[Read], Some(&token)).await.exists);
         });
     }
 }

@@ -1,7 +1,7 @@
 //! Cases that the exploration found, each explored to its end.
 
 use crate::schedules::{Explorer, InMemory};
-use crate::script::Operation::{Append, Cycle, Insert, Login, Logout, Save};
+use crate::script::Operation::{Append, Insert, Login, Logout, Rotate, Save};
 use crate::script::{Fault, Scene, Script, Start};
 
 /// Plays a scene in every schedule, in none of which anything may be wrong.
@@ -14,7 +14,7 @@ fn exhaust(scene: &Scene) {
 #[test]
 fn a_save_whose_reply_was_lost_gives_no_way_into_what_another_request_rotated() {
     let saves = Script::new(&[Append, Save, Insert("b")]).faults(&[Fault::None, Fault::ReplyLost]);
-    for other in [&[Cycle][..], &[Login("alice")]] {
+    for other in [&[Rotate][..], &[Login("alice")]] {
         let scene = Scene::new(Start::Anonymous, vec![saves.clone(), Script::new(other)]);
         exhaust(&scene);
     }
@@ -23,7 +23,7 @@ fn a_save_whose_reply_was_lost_gives_no_way_into_what_another_request_rotated() 
 #[test]
 fn an_interrupted_request_sends_no_cookie_that_an_earlier_save_left() {
     let saves = Script::new(&[Append, Save, Append]);
-    for other in [&[Cycle][..], &[Login("alice")], &[Logout]] {
+    for other in [&[Rotate][..], &[Login("alice")], &[Logout]] {
         let requests = vec![saves.clone(), Script::new(other)];
         let mut scene = Scene::new(Start::Anonymous, requests);
         scene.save_every_request = true;
@@ -34,7 +34,7 @@ fn an_interrupted_request_sends_no_cookie_that_an_earlier_save_left() {
 #[test]
 fn a_save_is_not_confirmed_by_a_touch_that_finds_another_revision() {
     let saves = Script::new(&[Append, Save]);
-    for other in [&[Cycle][..], &[Login("alice")], &[Logout]] {
+    for other in [&[Rotate][..], &[Login("alice")], &[Logout]] {
         let requests = vec![saves.clone(), Script::new(other)];
         let mut scene = Scene::new(Start::Anonymous, requests);
         scene.save_every_request = true;

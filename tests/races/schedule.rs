@@ -1,4 +1,4 @@
-//! Who decides what happens next: an exhaustive search, a seed, or a recorded schedule.
+//! What decides the next step: an exhaustive search, a seed, or a recorded schedule.
 
 use crate::support::random::Random;
 

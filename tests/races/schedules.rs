@@ -9,7 +9,7 @@ use crate::driver::{Driver, START, Trace};
 use crate::invariants::violations;
 use crate::schedule::Schedule;
 use crate::script::Operation::{
-    Append, Clear, Cycle, Fail, Insert, Login, Logout, Read, Reload, Remove, Save, SetExpiry,
+    Append, Clear, Fail, Insert, Login, Logout, Read, Reload, Remove, Rotate, Save, SetExpiry,
 };
 use crate::script::{Carries, Fault, Operation, Scene, Script, Start};
 use crate::support::random::Random;
@@ -123,7 +123,7 @@ pub(crate) const MENU: &[&[Operation]] = &[
     &[Insert("b"), Login("alice")],
     &[Login("bob"), Append],
     &[Logout],
-    &[Cycle, Append],
+    &[Rotate, Append],
     &[Insert("b"), Save, Append],
     &[Remove("a")],
     &[Logout, Insert("b")],
@@ -146,7 +146,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Login("alice"),
     Login("bob"),
     Logout,
-    Cycle,
+    Rotate,
     SetExpiry(600),
     Save,
     Save,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use tower_keycard::{Session, SessionError, SessionRejection};
 
-/// Who wrote what nobody was logged in for.
+/// The author of what was written while nobody was logged in.
 pub(crate) const ANYBODY: &str = "anybody";
 /// The key under which updates append, so that one that is lost or carried out twice shows.
 pub(crate) const LOG: &str = "log";
@@ -27,7 +27,7 @@ pub(crate) enum Operation {
     Clear,
     Login(&'static str),
     Logout,
-    Cycle,
+    Rotate,
     /// Ends after this many seconds without activity.
     SetExpiry(u32),
     /// An explicit save.
@@ -102,7 +102,7 @@ pub(crate) enum Start {
     Anonymous,
     /// A session of Alice, with data.
     Alice,
-    /// A card that opens nothing.
+    /// A token that opens nothing.
     Unknown,
 }
 
@@ -121,7 +121,7 @@ impl Start {
     }
 }
 
-/// Which card a request carries.
+/// Which token a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carries {
     /// The one that the browser held before the first request: all were sent at the same time.
@@ -184,7 +184,7 @@ impl Sight {
         }
     }
 
-    /// Somebody else's data among what was seen.
+    /// Another user's data among what was seen.
     pub(crate) fn foreign(&self) -> Option<&str> {
         let own = |entry: &&String| {
             let author = entry.split('/').next();
@@ -267,7 +267,7 @@ async fn carry_out(
                 session.logout()?;
                 notes.0.lock().unwrap().logged_out = true;
             }
-            Operation::Cycle => session.cycle_id()?,
+            Operation::Rotate => session.rotate_token()?,
             Operation::SetExpiry(seconds) => {
                 session.set_expiry(Duration::from_secs(seconds.into()))?;
             }

@@ -1,7 +1,7 @@
 //! The store as the scenes see it: every call waits twice for its turn, and faults befall it.
 //!
 //! A call waits before it is carried out, and again before its answer arrives. Between the two turns it is carried out as one
-//! step, as a server would. So each call is two points at which the schedule may let somebody else go on.
+//! step, as a server would. So each call is two points at which the schedule may let another request go on.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tower_keycard::store::testing::OwnedWrite;
 use tower_keycard::store::{
-    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
-    StoreErrorKind,
+    Created, IndexEntry, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    StoreErrorKind, Write,
 };
 
 use crate::script::Fault;
@@ -296,15 +297,10 @@ impl<S: SessionStore + Clone> SessionStore for StagedStore<S> {
         self.run(Kind::Load, key, call, effect).await
     }
 
-    async fn create(
-        &self,
-        key: &RecordKey,
-        record: &Record,
-        ttl: Duration,
-    ) -> Result<Created, StoreError> {
-        let (store, at, new) = (self.store.clone(), key.clone(), record.clone());
-        let written = new.clone();
-        let call = async move { store.create(&at, &new, ttl).await };
+    async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
+        let (store, at, written) = (self.store.clone(), key.clone(), write.record.clone());
+        let (ttl, new) = (write.ttl, OwnedWrite::of(write));
+        let call = async move { store.create(&at, &new.write(ttl)).await };
         let effect = |created: &Created| match created {
             Created::Created => Effect::Created(written),
             Created::Exists => Effect::Existed,
@@ -316,12 +312,11 @@ impl<S: SessionStore + Clone> SessionStore for StagedStore<S> {
         &self,
         key: &RecordKey,
         expected: Revision,
-        record: &Record,
-        ttl: Duration,
+        write: &Write<'_>,
     ) -> Result<Replaced, StoreError> {
-        let (store, at, new) = (self.store.clone(), key.clone(), record.clone());
-        let written = new.clone();
-        let call = async move { store.replace(&at, expected, &new, ttl).await };
+        let (store, at, written) = (self.store.clone(), key.clone(), write.record.clone());
+        let (ttl, new) = (write.ttl, OwnedWrite::of(write));
+        let call = async move { store.replace(&at, expected, &new.write(ttl)).await };
         let effect = |replaced: &Replaced| match replaced {
             Replaced::Replaced => Effect::Replaced(written),
             Replaced::Conflict(there) => Effect::Conflicted(there.clone().into()),
@@ -334,7 +329,7 @@ impl<S: SessionStore + Clone> SessionStore for StagedStore<S> {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
-        _prolongs: Option<Binding<'_>>,
+        _extends: Option<IndexEntry<'_>>,
     ) -> Result<bool, StoreError> {
         let (store, at) = (self.store.clone(), key.clone());
         let call = async move { store.touch(&at, expected, ttl, None).await };

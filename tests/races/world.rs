@@ -9,7 +9,7 @@ pub(crate) type Data = BTreeMap<String, Vec<String>>;
 
 /// A session and which of its verifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Card {
+pub(crate) struct Token {
     pub(crate) session: usize,
     pub(crate) verifier: u64,
 }
@@ -61,7 +61,7 @@ pub(crate) struct World {
     pub(crate) lanes: BTreeMap<usize, Lane>,
     late: VecDeque<Wanted>,
     numbers: u64,
-    pub(crate) cards: usize,
+    pub(crate) tokens: usize,
     pub(crate) save_every_request: bool,
 }
 
@@ -142,7 +142,7 @@ impl World {
 }
 
 /// The sessions that stand before the first request: their script, carried out.
-pub(crate) fn first(world: &mut World, operations: &[Operation]) -> Card {
+pub(crate) fn first(world: &mut World, operations: &[Operation]) -> Token {
     let mut record = record(world);
     for (place, operation) in operations.iter().enumerate() {
         let author = record.user.clone().unwrap_or_else(|| ANYBODY.to_owned());
@@ -156,8 +156,8 @@ pub(crate) fn first(world: &mut World, operations: &[Operation]) -> Card {
     }
     let verifier = record.verifier;
     world.sessions.insert(0, Some(record));
-    world.cards = 1;
-    Card {
+    world.tokens = 1;
+    Token {
         session: 0,
         verifier,
     }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::json;
-use tower_keycard::{BeyondLimit, Clock, Timestamp};
+use tower_keycard::config::BeyondLimit;
+use tower_keycard::session::Timestamp;
+use tower_keycard::{Clock, SessionConfig};
 
 use crate::app::{App, Browser, on_every_store};
 
@@ -21,7 +23,7 @@ async fn user(browser: &mut Browser) -> serde_json::Value {
 }
 
 fn public_id(browser: &Browser) -> String {
-    browser.card()[..20].to_owned()
+    browser.token()[..20].to_owned()
 }
 
 #[tokio::test]
@@ -44,7 +46,7 @@ async fn r05_a_user_lists_their_sessions_and_ends_one_the_others_or_all() {
         expected.sort_by_key(ToString::to_string);
         assert_eq!(listed, expected);
 
-        // One of theirs, at its next request; and none of somebody else's.
+        // One of theirs, at its next request; and none of another user.
         let ends = format!("/end/{}", public_id(&devices[3]));
         assert_eq!(devices[0].does(&ends).await.json(), true);
         assert_eq!(user(&mut devices[3]).await, json!(null));
@@ -77,7 +79,7 @@ async fn r05_a_new_password_ends_every_other_session() {
             device.does("/check/old").await;
         }
         let [mut phone, mut laptop, mut tablet] = devices;
-        // Somebody has stored a new password without a word to the sessions.
+        // A new password was stored without a report to the sessions.
         let refused = tablet.post("/check/new").await;
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
         assert_eq!(user(&mut tablet).await, json!(null));
@@ -93,13 +95,14 @@ async fn r05_a_new_password_ends_every_other_session() {
 }
 
 #[tokio::test]
-async fn r06_a_user_has_no_more_sessions_than_the_policy_allows() {
+async fn r06_a_user_has_no_more_sessions_than_the_limit_allows() {
     on_every_store(async |store| {
         for beyond in [BeyondLimit::EvictOldest, BeyondLimit::Refuse] {
             let name = format!("{beyond:?}");
             let clock = Clock::manual(START);
             let app = App::with(store.clone(), |layer| {
-                layer.clock(clock.clone()).max_sessions_per_user(1, beyond)
+                let one = SessionConfig::new().max_sessions_per_user(1, beyond);
+                layer.config(one).clock(clock.clone())
             });
             let mut first = logged_in(&app, &name).await;
             // Until then it might be a double click.

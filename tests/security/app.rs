@@ -10,10 +10,11 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use tower_keycard::store::fault::{FaultStore, Faults};
+use tower_keycard::middleware::SessionLayerBuilder;
+use tower_keycard::store::testing::fault::{FaultStore, Faults};
 use tower_keycard::store::{AnyStore, RedisStore};
 use tower_keycard::{
-    Login, MemoryStore, Session, SessionError, SessionId, SessionLayer, SessionLayerBuilder,
+    Login, MemoryStore, Session, SessionConfig, SessionError, SessionId, SessionLayer,
 };
 
 use crate::support::cookie;
@@ -48,6 +49,10 @@ impl App {
         Self::new(AnyStore::new(MemoryStore::new()))
     }
 
+    pub(crate) fn configured(store: AnyStore, config: SessionConfig) -> Self {
+        Self::with(store, |layer| layer.config(config))
+    }
+
     pub(crate) fn with(
         store: AnyStore,
         configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
@@ -79,14 +84,14 @@ impl App {
     }
 
     pub(crate) fn browser(&self) -> Browser {
-        self.with_card(None)
+        self.with_token(None)
     }
 
-    /// A browser that holds this card, wherever it got it.
-    pub(crate) fn with_card(&self, card: impl Into<Option<String>>) -> Browser {
+    /// A browser that holds this token, wherever it got it.
+    pub(crate) fn with_token(&self, token: impl Into<Option<String>>) -> Browser {
         Browser {
             app: self.clone(),
-            card: card.into(),
+            token: token.into(),
         }
     }
 }
@@ -145,7 +150,10 @@ fn routes() -> Router {
                     .map(|ended| ended.to_string())
             }),
         )
-        .route("/cycle", post(async |session: Session| session.cycle_id()))
+        .route(
+            "/rotate",
+            post(async |session: Session| session.rotate_token()),
+        )
         .route("/logout", post(async |session: Session| session.logout()))
         .route("/fail", post(fail))
         .route("/save-and-read", post(save_and_read))
@@ -202,7 +210,7 @@ async fn login(session: Session, Path(user): Path<String>) -> Result<(), Session
 
 async fn fail(session: Session) -> Result<StatusCode, SessionError> {
     session.insert("cart", "of a failed request")?;
-    session.cycle_id()?;
+    session.rotate_token()?;
     Ok(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
@@ -226,7 +234,7 @@ async fn logout_and_panic(session: Session) -> StatusCode {
 #[derive(Clone)]
 pub(crate) struct Browser {
     app: App,
-    pub(crate) card: Option<String>,
+    pub(crate) token: Option<String>,
 }
 
 impl Browser {
@@ -252,20 +260,20 @@ impl Browser {
         reply.json()
     }
 
-    /// The card, which there must be.
-    pub(crate) fn card(&self) -> String {
-        self.card.clone().expect("a card")
+    /// The token, which there must be.
+    pub(crate) fn token(&self) -> String {
+        self.token.clone().expect("a token")
     }
 
     async fn send(&mut self, method: &str, path: &str) -> Reply {
-        let cookie = self.card.as_deref().map(cookie::header);
+        let cookie = self.token.as_deref().map(cookie::header);
         let headers: Vec<(&str, &[u8])> = cookie
             .iter()
             .map(|cookie| (COOKIE.as_str(), cookie.as_bytes()))
             .collect();
         let reply = self.app.send(method, path, &headers).await;
         if reply.set_cookie().is_some() {
-            self.card = reply.card();
+            self.token = reply.token();
         }
         reply
     }

@@ -5,20 +5,23 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, VARY};
 use tower_http::csrf::CsrfLayer;
+use tower_keycard::config::SameSite;
 use tower_keycard::store::AnyStore;
-use tower_keycard::{MemoryStore, SameSite, SessionConfig, SessionLayer, SessionLayerBuilder};
+use tower_keycard::{MemoryStore, SessionConfig, SessionLayer};
 
 use crate::app::{App, COOKIE_NAME};
 
-fn build(configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder) -> Result<(), String> {
-    configure(SessionLayer::builder(MemoryStore::new()))
+fn build(configure: impl FnOnce(SessionConfig) -> SessionConfig) -> Result<(), String> {
+    SessionLayer::builder(MemoryStore::new())
+        .config(configure(SessionConfig::new()))
         .build()
         .map(drop)
         .map_err(|error| error.option().to_owned())
 }
 
-fn with(configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder) -> App {
-    App::with(AnyStore::new(MemoryStore::new()), configure)
+fn with(configure: impl FnOnce(SessionConfig) -> SessionConfig) -> App {
+    let store = AnyStore::new(MemoryStore::new());
+    App::configured(store, configure(SessionConfig::new()))
 }
 
 #[tokio::test]
@@ -27,7 +30,7 @@ async fn r09_the_default_cookie_has_every_defence() {
     let reply = browser.does("/write/x").await;
     let line = reply.set_cookie().unwrap();
     let (pair, attributes) = line.split_once("; ").unwrap();
-    assert_eq!(pair, format!("{COOKIE_NAME}={}", browser.card()));
+    assert_eq!(pair, format!("{COOKIE_NAME}={}", browser.token()));
     let mut attributes: Vec<_> = attributes.split("; ").collect();
     attributes.sort_unstable();
     let max_age = format!("Max-Age={}", 14 * 86_400);
@@ -46,62 +49,62 @@ fn r09_a_cookie_that_a_browser_would_refuse_fails_when_the_layer_is_built() {
     };
     refused(
         "cookie.name",
-        build(|layer| layer.cookie_name("__Host-id").secure(false)),
+        build(|config| config.cookie_name("__Host-id").secure(false)),
     );
     refused(
         "cookie.name",
-        build(|layer| layer.cookie_name("__hOsT-id").cookie_domain("example.com")),
+        build(|config| config.cookie_name("__hOsT-id").cookie_domain("example.com")),
     );
     refused(
         "cookie.name",
-        build(|layer| layer.cookie_name("__Secure-id").secure(false)),
+        build(|config| config.cookie_name("__Secure-id").secure(false)),
     );
     refused(
         "cookie.name",
-        build(|layer| layer.cookie_name("a\r\nSet-Cookie: b")),
+        build(|config| config.cookie_name("a\r\nSet-Cookie: b")),
     );
     refused(
         "cookie.name",
-        build(|layer| layer.cookie_name("n".repeat(5_000)).namespace("n")),
+        build(|config| config.cookie_name("n".repeat(5_000)).namespace("n")),
     );
     refused(
         "cookie.same_site",
-        build(|layer| layer.same_site(SameSite::None).secure(false)),
+        build(|config| config.same_site(SameSite::None).secure(false)),
     );
     refused(
         "cookie.path",
-        build(|layer| layer.cookie_path("/; Domain=evil.example")),
+        build(|config| config.cookie_path("/; Domain=evil.example")),
     );
     refused(
         "cookie.domain",
-        build(|layer| layer.cookie_domain("example.com\r\nX: y")),
+        build(|config| config.cookie_domain("example.com\r\nX: y")),
     );
 }
 
 #[tokio::test]
-async fn r12_no_response_tells_the_token_but_in_the_cookie_and_none_with_it_is_stored() {
+async fn r12_no_response_shows_the_token_but_in_the_cookie_and_none_with_it_is_stored() {
     let app = App::in_memory();
     let mut browser = app.browser();
-    for path in ["/write/x", "/login/alice", "/reauthenticate", "/cycle"] {
+    for path in ["/write/x", "/login/alice", "/reauthenticate", "/rotate"] {
         let reply = browser.does(path).await;
         assert_eq!(reply.headers[CACHE_CONTROL], "no-store", "{path}");
         assert_eq!(reply.headers[VARY], "Cookie");
-        let secret = browser.card()[20..].to_owned();
+        let secret = browser.token()[20..].to_owned();
         for (name, value) in &reply.headers {
-            let told = value.to_str().unwrap().contains(&secret);
-            assert_eq!(told, name == "set-cookie", "{name}");
+            let shown = value.to_str().unwrap().contains(&secret);
+            assert_eq!(shown, name == "set-cookie", "{name}");
         }
         assert!(!reply.body.contains(&secret));
     }
     let read = browser.get("/read").await;
     assert_eq!(read.headers[VARY], "Cookie");
-    assert!(!read.body.contains(&browser.card()[20..]));
+    assert!(!read.body.contains(&browser.token()[20..]));
     let removed = browser.does("/logout").await;
     assert_eq!(removed.headers[CACHE_CONTROL], "no-store");
     // A token in the URL is nobody's token.
-    let card = app.browser().does("/write/x").await.card().unwrap();
+    let token = app.browser().does("/write/x").await.token().unwrap();
     let mut stranger = app.browser();
-    let reply = stranger.get(&format!("/read?{COOKIE_NAME}={card}")).await;
+    let reply = stranger.get(&format!("/read?{COOKIE_NAME}={token}")).await;
     assert_eq!(reply.json()["exists"], false);
 }
 
@@ -109,23 +112,23 @@ async fn r12_no_response_tells_the_token_but_in_the_cookie_and_none_with_it_is_s
 async fn r12_a_logout_has_the_browser_drop_what_it_stored_where_that_is_wanted() {
     for wanted in [false, true] {
         let store = AnyStore::new(MemoryStore::new());
-        let app = App::with(store, |layer| layer.clear_site_data(wanted));
+        let app = App::configured(store, SessionConfig::new().clear_site_data(wanted));
         let mut browser = app.browser();
         let login = browser.does("/login/alice").await;
         assert!(!login.headers.contains_key("clear-site-data"));
-        let card = browser.card();
+        let token = browser.token();
         let logout = browser.does("/logout").await;
-        let told = logout.headers.get("clear-site-data");
+        let sent = logout.headers.get("clear-site-data");
         assert_eq!(
-            told.map(|told| told.as_bytes()),
+            sent.map(|sent| sent.as_bytes()),
             wanted.then_some(&br#""cache", "storage""#[..])
         );
-        // A card that opens nothing is removed; nobody has logged out.
-        let stranger = card.replace(&card[..20], &"A".repeat(20));
-        let read = app.with_card(stranger.clone()).get("/read").await;
+        // A token that opens nothing is removed; nobody has logged out.
+        let stranger = token.replace(&token[..20], &"A".repeat(20));
+        let read = app.with_token(stranger.clone()).get("/read").await;
         assert!(read.headers.contains_key("set-cookie"));
         assert!(!read.headers.contains_key("clear-site-data"));
-        let logout = app.with_card(stranger).post("/logout").await;
+        let logout = app.with_token(stranger).post("/logout").await;
         assert_eq!(logout.headers.contains_key("clear-site-data"), wanted);
     }
 }
@@ -137,7 +140,7 @@ async fn r12_what_serves_inside_the_layer_cannot_print_the_token_from_the_header
     browser.does("/login/alice").await;
     let printed = browser.get("/headers").await.body;
     assert!(printed.contains("cookie"), "{printed}");
-    assert!(!printed.contains(&browser.card()[20..]), "{printed}");
+    assert!(!printed.contains(&browser.token()[20..]), "{printed}");
 }
 
 #[tokio::test]
@@ -145,7 +148,7 @@ async fn r16_the_cookie_is_read_by_exact_bytes_from_all_lines_in_any_order() {
     let app = App::in_memory();
     let mut browser = app.browser();
     browser.does("/login/alice").await;
-    let pair = format!("{COOKIE_NAME}={}", browser.card());
+    let pair = format!("{COOKIE_NAME}={}", browser.token());
     let other = format!("{COOKIE_NAME}={}", "A".repeat(44));
     let user = async |lines: &[&str]| {
         let headers: Vec<_> = lines
@@ -166,7 +169,11 @@ async fn r16_the_cookie_is_read_by_exact_bytes_from_all_lines_in_any_order() {
 
 #[tokio::test]
 async fn r16_a_cookie_lives_for_400_days_at_most_and_stands_once() {
-    let app = with(|layer| layer.idle(Duration::from_secs(600 * 86_400)).absolute(None));
+    let app = with(|config| {
+        config
+            .idle(Duration::from_secs(600 * 86_400))
+            .absolute(None)
+    });
     let reply = app.browser().does("/write/x").await;
     let line = reply.set_cookie().unwrap();
     assert!(line.ends_with("; Max-Age=34560000"), "{line}");
@@ -182,14 +189,14 @@ async fn r16_a_cookie_lives_for_400_days_at_most_and_stands_once() {
 #[tokio::test]
 async fn r17_partitioned_needs_secure_and_same_site_none() {
     let refused = Err("cookie.partitioned".to_owned());
-    assert_eq!(build(|layer| layer.partitioned(true)), refused);
+    assert_eq!(build(|config| config.partitioned(true)), refused);
     assert_eq!(
-        build(|layer| layer.partitioned(true).same_site(SameSite::Strict)),
+        build(|config| config.partitioned(true).same_site(SameSite::Strict)),
         refused
     );
-    let insecure = build(|layer| layer.partitioned(true).secure(false).cookie_prefix(false));
+    let insecure = build(|config| config.partitioned(true).secure(false).cookie_prefix(false));
     assert_eq!(insecure, refused);
-    let app = with(|layer| layer.partitioned(true).same_site(SameSite::None));
+    let app = with(|config| config.partitioned(true).same_site(SameSite::None));
     let reply = app.send("POST", "/write/x", &[]).await;
     let line = reply.set_cookie().unwrap();
     assert!(line.starts_with("__Host-idp="), "a name of its own: {line}");
@@ -203,7 +210,7 @@ async fn r18_a_csrf_layer_around_the_sessions_keeps_forged_requests_out() {
     let app = App::in_memory().around(|router| router.layer(CsrfLayer::new()));
     let mut browser = app.browser();
     browser.does("/login/alice").await;
-    let cookie = format!("{COOKIE_NAME}={}", browser.card());
+    let cookie = format!("{COOKIE_NAME}={}", browser.token());
     for (site, status) in [
         ("cross-site", StatusCode::FORBIDDEN),
         ("same-origin", StatusCode::OK),

@@ -1,4 +1,4 @@
-//! Cookie headers that no browser of ours sent: none opens the session whose card they imitate.
+//! Cookie headers that no browser of ours sent: none opens the session whose token they imitate.
 
 use axum::http::HeaderValue;
 use tower_keycard::fuzzing::accepts_cookie;
@@ -71,7 +71,7 @@ fn names() -> Vec<String> {
 }
 
 /// The value in other encodings and surroundings.
-fn values(card: &str) -> Vec<String> {
+fn values(token: &str) -> Vec<String> {
     let percent = |text: &str| {
         text.bytes()
             .map(|byte| format!("%{byte:02X}"))
@@ -82,42 +82,43 @@ fn values(card: &str) -> Vec<String> {
             .map(|byte| format!("{byte:02x}"))
             .collect::<String>()
     };
-    let (selector, verifier) = card.split_at(20);
+    let (selector, verifier) = token.split_at(20);
     let mut values = vec![
         String::new(),
         selector.to_owned(),
         verifier.to_owned(),
-        card[..43].to_owned(),
-        card[1..].to_owned(),
-        format!("{card}{card}"),
-        format!("{card}="),
-        format!("{card}=="),
-        format!("={card}"),
-        format!("\"{card}\""),
-        format!("\"{card}"),
-        format!("{card}\""),
-        format!("'{card}'"),
-        format!("\\{card}"),
-        format!("{card},"),
-        format!("{card},{card}"),
-        format!("{card}.signature"),
-        format!("s:{card}.signature"),
-        format!("j:\"{card}\""),
+        token[..43].to_owned(),
+        token[1..].to_owned(),
+        format!("{token}{token}"),
+        format!("{token}="),
+        format!("{token}=="),
+        format!("={token}"),
+        format!("\"{token}\""),
+        format!("\"{token}"),
+        format!("{token}\""),
+        format!("'{token}'"),
+        format!("\\{token}"),
+        format!("{token},"),
+        format!("{token},{token}"),
+        format!("{token}.signature"),
+        format!("s:{token}.signature"),
+        format!("j:\"{token}\""),
         format!("{selector}.{verifier}"),
         format!("{selector} {verifier}"),
         format!("{selector}%00{verifier}"),
-        format!("{card}\0"),
-        percent(card),
-        format!("{}{}", percent(&card[..1]), &card[1..]),
-        format!("{}{}", &card[..43], percent(&card[43..])),
-        hex(card),
-        card.bytes().map(|byte| format!("&#{byte};")).collect(),
-        card.bytes().map(|byte| format!("\\u{byte:04x}")).collect(),
-        card.bytes().map(|byte| format!("\\{byte:03o}")).collect(),
-        card.chars()
+        format!("{token}\0"),
+        percent(token),
+        format!("{}{}", percent(&token[..1]), &token[1..]),
+        format!("{}{}", &token[..43], percent(&token[43..])),
+        hex(token),
+        token.bytes().map(|byte| format!("&#{byte};")).collect(),
+        token.bytes().map(|byte| format!("\\u{byte:04x}")).collect(),
+        token.bytes().map(|byte| format!("\\{byte:03o}")).collect(),
+        token
+            .chars()
             .map(|character| char::from_u32(u32::from(character) + 0xfee0).unwrap())
             .collect(),
-        format!("{}A{}", &card[..20], &card[21..43]),
+        format!("{}A{}", &token[..20], &token[21..43]),
         "*".repeat(44),
         "?".repeat(44),
         "%".repeat(44),
@@ -128,49 +129,49 @@ fn values(card: &str) -> Vec<String> {
     ];
     for space in SPACES {
         values.extend([
-            format!("{space}{card}"),
-            format!("{card}{space}"),
+            format!("{space}{token}"),
+            format!("{token}{space}"),
             format!("{selector}{space}{verifier}"),
         ]);
     }
     values
 }
 
-fn forged(card: &str) -> Vec<Vec<u8>> {
+fn forged(token: &str) -> Vec<Vec<u8>> {
     let mut headers: Vec<String> = Vec::new();
     for name in names() {
-        headers.push(format!("{name}={card}"));
-        headers.push(format!("a=b; {name}={card}; c=d"));
+        headers.push(format!("{name}={token}"));
+        headers.push(format!("a=b; {name}={token}; c=d"));
     }
-    for value in values(card) {
+    for value in values(token) {
         headers.push(format!("{COOKIE_NAME}={value}"));
         headers.push(format!("a=b;{COOKIE_NAME}={value};c=d"));
         headers.push(format!("{COOKIE_NAME} \t=\t {value}\t"));
     }
     headers.extend([
-        card.to_owned(),
+        token.to_owned(),
         COOKIE_NAME.to_owned(),
-        format!("{COOKIE_NAME}:{card}"),
-        format!("{COOKIE_NAME};={card}"),
-        format!("{COOKIE_NAME};{card}"),
-        format!("{COOKIE_NAME}=;{card}"),
-        format!("{COOKIE_NAME}={};{}", &card[..22], &card[22..]),
-        format!("{COOKIE_NAME}={}\n{}", &card[..22], &card[22..]),
-        format!("{COOKIE_NAME}=\n{card}"),
-        format!("{COOKIE_NAME}\n={card}"),
-        format!("__Host\n-id={card}"),
-        format!("a={COOKIE_NAME}={card}"),
-        format!("a=\"b; c\", {COOKIE_NAME}={card}"),
-        format!("a=b, {COOKIE_NAME}={card}"),
-        format!("a=b&{COOKIE_NAME}={card}"),
-        format!("$Version=1, {COOKIE_NAME}={card}; $Path=/"),
-        format!("Cookie: {COOKIE_NAME}={card}"),
-        format!("[\"{COOKIE_NAME}={card}\"]"),
-        // Two cards: which one is planted, nobody can say.
-        format!("{COOKIE_NAME}={card}; {COOKIE_NAME}={}", "A".repeat(44)),
-        format!("{COOKIE_NAME}={}\n{COOKIE_NAME}={card}", "A".repeat(44)),
+        format!("{COOKIE_NAME}:{token}"),
+        format!("{COOKIE_NAME};={token}"),
+        format!("{COOKIE_NAME};{token}"),
+        format!("{COOKIE_NAME}=;{token}"),
+        format!("{COOKIE_NAME}={};{}", &token[..22], &token[22..]),
+        format!("{COOKIE_NAME}={}\n{}", &token[..22], &token[22..]),
+        format!("{COOKIE_NAME}=\n{token}"),
+        format!("{COOKIE_NAME}\n={token}"),
+        format!("__Host\n-id={token}"),
+        format!("a={COOKIE_NAME}={token}"),
+        format!("a=\"b; c\", {COOKIE_NAME}={token}"),
+        format!("a=b, {COOKIE_NAME}={token}"),
+        format!("a=b&{COOKIE_NAME}={token}"),
+        format!("$Version=1, {COOKIE_NAME}={token}; $Path=/"),
+        format!("Cookie: {COOKIE_NAME}={token}"),
+        format!("[\"{COOKIE_NAME}={token}\"]"),
+        // Two tokens: which one is planted, nobody can say.
+        format!("{COOKIE_NAME}={token}; {COOKIE_NAME}={}", "A".repeat(44)),
+        format!("{COOKIE_NAME}={}\n{COOKIE_NAME}={token}", "A".repeat(44)),
         format!(
-            "{}{COOKIE_NAME}={card}",
+            "{}{COOKIE_NAME}={token}",
             format!("{COOKIE_NAME}={};", "A".repeat(44)).repeat(900)
         ),
         // Thousands of pairs, none of them ours.
@@ -178,16 +179,16 @@ fn forged(card: &str) -> Vec<Vec<u8>> {
         ";".repeat(HEADER_LIMIT),
         "=".repeat(HEADER_LIMIT),
         format!("{COOKIE_NAME}=; ").repeat(HEADER_LIMIT / 12),
-        format!("{COOKIE_NAME}={}; ", &card[..43]).repeat(HEADER_LIMIT / 55),
+        format!("{COOKIE_NAME}={}; ", &token[..43]).repeat(HEADER_LIMIT / 55),
         format!("{COOKIE_NAME}={}", "A".repeat(HEADER_LIMIT - 10)),
-        format!("{}={card}", "_".repeat(HEADER_LIMIT - 45)),
-        format!("{}{COOKIE_NAME}={card}", "x".repeat(HEADER_LIMIT - 54)),
+        format!("{}={token}", "_".repeat(HEADER_LIMIT - 45)),
+        format!("{}{COOKIE_NAME}={token}", "x".repeat(HEADER_LIMIT - 54)),
     ]);
     let mut headers: Vec<_> = headers.into_iter().map(String::into_bytes).collect();
     // Bytes that are no UTF-8, beside and within.
     for byte in 0x80..=0xff {
-        headers.push([&[byte], COOKIE_NAME.as_bytes(), b"=", card.as_bytes()].concat());
-        headers.push([COOKIE_NAME.as_bytes(), b"=", card.as_bytes(), &[byte]].concat());
+        headers.push([&[byte], COOKIE_NAME.as_bytes(), b"=", token.as_bytes()].concat());
+        headers.push([COOKIE_NAME.as_bytes(), b"=", token.as_bytes(), &[byte]].concat());
     }
     headers
 }
@@ -197,8 +198,8 @@ async fn no_forged_cookie_header_opens_the_session_it_imitates() {
     let app = App::in_memory();
     let mut browser = app.browser();
     browser.does("/login/alice").await;
-    let card = browser.card();
-    let headers = forged(&card);
+    let token = browser.token();
+    let headers = forged(&token);
     assert!(headers.len() > 700, "{}", headers.len());
 
     let (mut accepted, mut sent) = (0, 0);
@@ -218,9 +219,9 @@ async fn no_forged_cookie_header_opens_the_session_it_imitates() {
     }
     assert_eq!(accepted, 0, "of {}", headers.len());
     assert!(sent > 500, "{sent}");
-    // The corpus would notice: the card itself is accepted.
+    // The corpus would notice: the token itself is accepted.
     assert!(accepts_cookie(
-        format!("a=b;\t{COOKIE_NAME} = {card} ; c=d").as_bytes()
+        format!("a=b;\t{COOKIE_NAME} = {token} ; c=d").as_bytes()
     ));
     assert_eq!(browser.session().await["user"], "alice");
 }

@@ -26,7 +26,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 
 /// A few changes to one input: bytes set, cut out, doubled, or taken from another.
 fn mutated(numbers: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
-    const TELLING: &[u8] = b"\0\x01\x02\x0b\x1f ;=\"\\,{}[]:-_%AZaz09\n\t\x7f\x80\x85\xa0\xc2\xff";
+    const SPECIAL: &[u8] = b"\0\x01\x02\x0b\x1f ;=\"\\,{}[]:-_%AZaz09\n\t\x7f\x80\x85\xa0\xc2\xff";
     let mut input = corpus[numbers.below(corpus.len())].clone();
     for _ in 0..=numbers.below(4) {
         let (one, other) = (
@@ -35,8 +35,8 @@ fn mutated(numbers: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
         );
         let (start, end) = (one.min(other), one.max(other));
         match numbers.below(6) {
-            0 if start < input.len() => input[start] = numbers.one_of(TELLING),
-            1 => input.insert(start, numbers.one_of(TELLING)),
+            0 if start < input.len() => input[start] = numbers.one_of(SPECIAL),
+            1 => input.insert(start, numbers.one_of(SPECIAL)),
             2 => drop(input.drain(start..end)),
             3 => {
                 let piece = input[start..end].to_vec();

@@ -22,12 +22,12 @@ mod futures_poll {
     }
 }
 
-/// A store with one session in it, and the request of its card.
+/// A store with one session in it, and the request of its token.
 async fn logged_in(store: &MemoryStore) -> Request<Body> {
     let app = App::new(AnyStore::new(store.clone()));
     let mut browser = app.browser();
     browser.does("/login/alice").await;
-    let cookie = format!("{COOKIE_NAME}={}", browser.card());
+    let cookie = format!("{COOKIE_NAME}={}", browser.token());
     let request = Request::post("/").header("cookie", cookie);
     request.body(Body::empty()).unwrap()
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::Value;
-use tower_keycard::store::conformance::sample_revision_of;
-use tower_keycard::store::fault::{Fault, Operation};
-use tower_keycard::store::{AnyStore, Loaded, RecordKey, Replaced, SessionStore};
-use tower_keycard::{Clock, MemoryStore, SessionConfig, Timestamp};
+use tower_keycard::session::Timestamp;
+use tower_keycard::store::testing::conformance::sample_revision_of;
+use tower_keycard::store::testing::fault::Fault;
+use tower_keycard::store::{AnyStore, Loaded, RecordKey, Replaced, SessionStore, StoreCall};
+use tower_keycard::{Clock, MemoryStore, SessionConfig};
 
 use crate::app::{App, COOKIE_NAME, on_every_store};
 
@@ -50,16 +51,17 @@ async fn r03_the_absolute_limit_holds_whatever_the_store_still_keeps() {
     on_every_store(async |store| {
         let clock = Clock::manual(START);
         let app = App::with(store, |layer| {
-            layer.idle(12 * HOUR).absolute(HOUR).clock(clock.clone())
+            let config = SessionConfig::new().idle(12 * HOUR).absolute(HOUR);
+            layer.config(config).clock(clock.clone())
         });
         let mut browser = app.browser();
         browser.does("/login/alice").await;
         clock.advance(HOUR - MINUTE);
         assert_eq!(browser.session().await["user"], "alice");
-        let kept = browser.card();
+        let kept = browser.token();
         clock.advance(MINUTE);
         assert_eq!(browser.session().await["exists"], false);
-        assert_eq!(app.with_card(kept).session().await["exists"], false);
+        assert_eq!(app.with_token(kept).session().await["exists"], false);
     })
     .await;
 }
@@ -70,8 +72,8 @@ async fn r04_a_terminated_session_stays_terminated() {
         let app = App::new(store.clone());
         let mut browser = app.browser();
         browser.does("/login/alice").await;
-        let card = browser.card();
-        let key = RecordKey::new(COOKIE_NAME, card[..20].parse().unwrap());
+        let token = browser.token();
+        let key = RecordKey::new(COOKIE_NAME, token[..20].parse().unwrap());
         let Loaded::Record { record, .. } = store.load(&key).await.unwrap() else {
             panic!("a record");
         };
@@ -80,21 +82,24 @@ async fn r04_a_terminated_session_stays_terminated() {
         for (path, status) in [
             ("/write/x", StatusCode::CONFLICT),
             ("/add", StatusCode::CONFLICT),
-            ("/cycle", StatusCode::OK),
+            ("/rotate", StatusCode::OK),
             ("/logout", StatusCode::OK),
             ("/login/mallory", StatusCode::OK),
         ] {
-            let mut thief = app.with_card(card.clone());
+            let mut thief = app.with_token(token.clone());
             assert_eq!(thief.session().await["user"], Value::Null);
             let reply = thief.post(path).await;
             assert_eq!(reply.status, status, "{path}");
-            assert_ne!(reply.card().unwrap_or_default().get(..20), card.get(..20));
-            assert_eq!(app.with_card(card.clone()).session().await["exists"], false);
+            assert_ne!(reply.token().unwrap_or_default().get(..20), token.get(..20));
+            assert_eq!(
+                app.with_token(token.clone()).session().await["exists"],
+                false
+            );
         }
         // A write that was on its way when the session ended.
         let late = sample_revision_of(&record, "{}");
         let replaced = store
-            .replace(&key, record.revision(), &late, HOUR)
+            .replace(&key, record.revision(), &late.write(HOUR))
             .await
             .unwrap();
         assert!(matches!(replaced, Replaced::Conflict(_)));
@@ -118,11 +123,11 @@ async fn r04_no_write_brings_a_session_back_after_its_tombstone_is_gone() {
     });
     let mut browser = app.browser();
     browser.does("/login/alice").await;
-    let card = browser.card();
+    let token = browser.token();
 
     // A write that waits for the store for longer than the tombstone lives.
-    app.faults.next(Operation::Replace, Fault::Hold);
-    let mut slow = app.with_card(card.clone());
+    app.faults.next(StoreCall::Replace, Fault::Hold);
+    let mut slow = app.with_token(token.clone());
     let slow = tokio::spawn(async move { slow.post("/write/x").await });
     app.faults.until_waiting(1).await;
     browser.does("/logout").await;
@@ -130,7 +135,7 @@ async fn r04_no_write_brings_a_session_back_after_its_tombstone_is_gone() {
     app.faults.release().await;
     assert_eq!(slow.await.unwrap().status, StatusCode::CONFLICT);
     assert!(store.is_empty());
-    assert_eq!(app.with_card(card).session().await["exists"], false);
+    assert_eq!(app.with_token(token).session().await["exists"], false);
 }
 
 #[tokio::test]
@@ -140,14 +145,14 @@ async fn r04_logout_is_carried_out_even_if_its_handler_fails_panics_or_is_droppe
         for path in ["/logout-and-fail", "/logout-and-panic"] {
             let mut browser = app.browser();
             browser.does("/login/alice").await;
-            let card = browser.card();
-            let deleted = app.faults.calls(Operation::Delete);
+            let token = browser.token();
+            let deleted = app.faults.calls(StoreCall::Delete);
             let ended = tokio::spawn(async move { browser.post(path).await.status }).await;
             assert!(ended.is_err() || ended.is_ok_and(|status| status.is_server_error()));
-            while app.faults.calls(Operation::Delete) == deleted {
+            while app.faults.calls(StoreCall::Delete) == deleted {
                 tokio::task::yield_now().await;
             }
-            let mut thief = app.with_card(card);
+            let mut thief = app.with_token(token);
             while thief.clone().session().await["exists"] == true {
                 tokio::task::yield_now().await;
             }
@@ -158,7 +163,7 @@ async fn r04_logout_is_carried_out_even_if_its_handler_fails_panics_or_is_droppe
 }
 
 #[tokio::test]
-async fn r07_the_time_of_the_last_proof_is_kept_and_only_a_proof_moves_it() {
+async fn r07_the_time_of_the_last_authentication_is_kept_and_only_another_moves_it() {
     on_every_store(async |store| {
         let clock = Clock::manual(START);
         let app = App::with(store, |layer| layer.clock(clock.clone()));
@@ -166,21 +171,21 @@ async fn r07_the_time_of_the_last_proof_is_kept_and_only_a_proof_moves_it() {
         browser.does("/write/x").await;
         assert_eq!(browser.session().await["authenticated"], Value::Null);
         let mut expected = Value::Null;
-        for (path, proves) in [
+        for (path, authenticates) in [
             ("/login/alice", true),
             ("/write/y", false),
-            ("/cycle", false),
+            ("/rotate", false),
             ("/reauthenticate", true),
             ("/add", false),
         ] {
             clock.advance(MINUTE);
             browser.does(path).await;
-            if proves {
+            if authenticates {
                 expected = clock.now().as_millis().into();
             }
             assert_eq!(browser.session().await["authenticated"], expected, "{path}");
         }
-        // Nobody who is not logged in can prove that they are.
+        // Without a login there is nothing to re-authenticate.
         let reply = app.browser().post("/reauthenticate").await;
         assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
     })
@@ -188,7 +193,7 @@ async fn r07_the_time_of_the_last_proof_is_kept_and_only_a_proof_moves_it() {
 }
 
 #[tokio::test]
-async fn r07_a_sensitive_action_asks_for_a_recent_proof() {
+async fn r07_a_sensitive_action_asks_for_a_recent_authentication() {
     on_every_store(async |store| {
         let clock = Clock::manual(START);
         let app = App::with(store, |layer| layer.clock(clock.clone()));
@@ -215,7 +220,7 @@ async fn r08_only_a_write_begins_a_session() {
         let reply = app.browser().get(path).await;
         assert_eq!(reply.set_cookie(), None);
     }
-    for path in ["/cycle", "/logout", "/fail", "/logout-and-fail"] {
+    for path in ["/rotate", "/logout", "/fail", "/logout-and-fail"] {
         assert_eq!(app.browser().post(path).await.set_cookie(), None, "{path}");
     }
     assert!(store.is_empty());

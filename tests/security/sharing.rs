@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use serde_json::Value;
-use tower_keycard::store::conformance::{sample_key, sample_record};
-use tower_keycard::store::fault::Operation;
-use tower_keycard::store::{AnyStore, Loaded, Record, RedisStore, SessionStore};
-use tower_keycard::{Clock, MemoryStore, Timestamp};
+use tower_keycard::session::Timestamp;
+use tower_keycard::store::testing::conformance::{sample_key, sample_record};
+use tower_keycard::store::{AnyStore, Loaded, Record, RedisStore, SessionStore, StoreCall};
+use tower_keycard::{Clock, MemoryStore, SessionConfig};
 
 use crate::app::{App, COOKIE_NAME, on_every_store, redis};
 use crate::leaks::dump::{Dump, ask};
@@ -16,15 +16,15 @@ use crate::support::redis_server::RedisServer;
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 #[tokio::test]
-async fn r20_a_card_of_one_namespace_opens_nothing_in_another() {
+async fn r20_a_token_of_one_namespace_opens_nothing_in_another() {
     on_every_store(async |store| {
-        let shop = App::with(store.clone(), |layer| layer.namespace("shop"));
-        let admin = App::with(store, |layer| layer.namespace("admin"));
+        let shop = App::configured(store.clone(), SessionConfig::new().namespace("shop"));
+        let admin = App::configured(store, SessionConfig::new().namespace("admin"));
         let mut browser = shop.browser();
         browser.does("/login/alice").await;
-        let mut pasted = admin.with_card(browser.card());
+        let mut pasted = admin.with_token(browser.token());
         assert_eq!(pasted.session().await["exists"], false);
-        admin.with_card(browser.card()).does("/logout").await;
+        admin.with_token(browser.token()).does("/logout").await;
         assert_eq!(browser.session().await["user"], "alice");
     })
     .await;
@@ -37,23 +37,26 @@ async fn r20_a_record_copied_under_another_prefix_or_namespace_opens_nothing_the
         let config = server.patiently().prefix(prefix);
         AnyStore::new(RedisStore::connect(config).await.unwrap())
     };
-    let app = App::with(store("a:").await, |layer| layer.namespace("n"));
+    let app = App::configured(store("a:").await, SessionConfig::new().namespace("n"));
     let mut browser = app.browser();
     browser.does("/login/alice").await;
-    let card = browser.card();
-    let id = &card[..20];
+    let token = browser.token();
+    let id = &token[..20];
     for (prefix, namespace) in [("b:", "n"), ("a:", "m"), ("a", "n"), ("a:n", "n")] {
         let (from, to) = (format!("a:n:{id}"), format!("{prefix}{namespace}:{id}"));
         assert_eq!(server.cli(&["COPY", &from, &to]), "1");
-        let other = App::with(store(prefix).await, |layer| layer.namespace(namespace));
+        let other = App::configured(
+            store(prefix).await,
+            SessionConfig::new().namespace(namespace),
+        );
         assert_eq!(
-            other.with_card(card.clone()).session().await["exists"],
+            other.with_token(token.clone()).session().await["exists"],
             false
         );
     }
     // The same prefix and namespace are the same application.
-    let twin = App::with(store("a:").await, |layer| layer.namespace("n"));
-    assert_eq!(twin.with_card(card).session().await["user"], "alice");
+    let twin = App::configured(store("a:").await, SessionConfig::new().namespace("n"));
+    assert_eq!(twin.with_token(token).session().await["user"], "alice");
 }
 
 #[tokio::test]
@@ -62,8 +65,8 @@ async fn r21_whatever_stands_in_the_store_is_no_session_no_panic_and_stays() {
     let app = App::new(redis(&server).await);
     let mut browser = app.browser();
     browser.does("/login/alice").await;
-    let card = browser.card();
-    let key = format!("keycard:{COOKIE_NAME}:{}", &card[..20]);
+    let token = browser.token();
+    let key = format!("keycard:{COOKIE_NAME}:{}", &token[..20]);
     let good: Vec<u8> = ask(&server, &["GET", &key]);
     let nested = [
         &good[..good.len() - 2],
@@ -72,7 +75,7 @@ async fn r21_whatever_stands_in_the_store_is_no_session_no_panic_and_stays() {
     ]
     .concat();
     for bad in [
-        &b"text of somebody else's"[..],
+        &b"text of another program"[..],
         b"\x01",
         &good[..good.len() - 1],
         &[&good[..], b"}"].concat(),
@@ -83,21 +86,31 @@ async fn r21_whatever_stands_in_the_store_is_no_session_no_panic_and_stays() {
     ] {
         let set = [&b"SET"[..], key.as_bytes(), bad];
         let _: String = ask(&server, &set);
-        assert_eq!(app.with_card(card.clone()).session().await["exists"], false);
-        let mut writer = app.with_card(card.clone());
+        assert_eq!(
+            app.with_token(token.clone()).session().await["exists"],
+            false
+        );
+        let mut writer = app.with_token(token.clone());
         writer.does("/write/x").await;
-        assert_ne!(writer.card()[..20], card[..20], "a new session, elsewhere");
+        assert_ne!(
+            writer.token()[..20],
+            token[..20],
+            "a new session, elsewhere"
+        );
         let kept: Vec<u8> = ask(&server, &["GET", &key]);
         assert_eq!(kept, bad);
     }
     let _: i64 = ask(&server, &["DEL", &key]);
     let _: i64 = ask(&server, &["RPUSH", &key, "a list"]);
-    assert_eq!(app.with_card(card.clone()).session().await["exists"], false);
+    assert_eq!(
+        app.with_token(token.clone()).session().await["exists"],
+        false
+    );
     // What a later version wrote is left alone, and so is the browser's cookie.
     let _: i64 = ask(&server, &["DEL", &key]);
     let later = [b"\x0f", &good[1..]].concat();
     let _: String = ask(&server, &[&b"SET"[..], key.as_bytes(), &later]);
-    let reply = app.with_card(card).get("/read").await;
+    let reply = app.with_token(token).get("/read").await;
     assert_eq!(
         (reply.json()["exists"].clone(), reply.set_cookie()),
         (false.into(), None)
@@ -105,12 +118,12 @@ async fn r21_whatever_stands_in_the_store_is_no_session_no_panic_and_stays() {
 }
 
 #[tokio::test]
-async fn r22_a_made_up_card_costs_one_read_and_a_malformed_one_nothing() {
+async fn r22_a_made_up_token_costs_one_read_and_a_malformed_one_nothing() {
     let server = RedisServer::start();
     let app = App::new(redis(&server).await);
     let mut monitor = server.monitor();
     for number in 0..50 {
-        let mut browser = app.with_card(format!("{number:A>44}"));
+        let mut browser = app.with_token(format!("{number:A>44}"));
         assert_eq!(browser.session().await["exists"], false);
         let commands: Vec<_> = monitor
             .commands()
@@ -119,11 +132,11 @@ async fn r22_a_made_up_card_costs_one_read_and_a_malformed_one_nothing() {
             .collect();
         assert_eq!(commands, ["GET"]);
         for malformed in ["", "A", &"A".repeat(43), &"=".repeat(44)] {
-            app.with_card(malformed.to_owned()).session().await;
+            app.with_token(malformed.to_owned()).session().await;
         }
         assert_eq!(monitor.commands().len(), 0);
     }
-    assert_eq!(app.faults.all_calls(), app.faults.calls(Operation::Load));
+    assert_eq!(app.faults.all_calls(), app.faults.calls(StoreCall::Load));
     assert_eq!(server.cli(&["DBSIZE"]), "0");
 }
 
@@ -162,7 +175,7 @@ async fn r24_a_call_that_was_given_up_never_hands_its_answer_to_another() {
     let mut sessions = Vec::new();
     for number in 0..20 {
         let (key, record) = (sample_key(), sample_record(&format!("{{\"n\":{number}}}")));
-        store.create(&key, &record, HOUR).await.unwrap();
+        store.create(&key, &record.write(HOUR)).await.unwrap();
         sessions.push((key, record));
     }
     let mut given_up = 0;

@@ -1,4 +1,4 @@
-//! `docs/security.md` names every requirement and threat, and tests that exist.
+//! Checks that `docs/security.md` has a row for every requirement and threat, and that the tests in the rows exist.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const THREATS: [&str; 16] = [
     "Random-token flood",
     "Anonymous-session flood",
     "Fixation",
-    "Stolen card",
+    "Stolen token",
     "Log leakage",
     "Timing",
     "Fail-over that rolls back",
@@ -30,7 +30,7 @@ fn page() -> String {
     std::fs::read_to_string(root().join("docs/security.md")).unwrap()
 }
 
-/// The cells of every row, without heads and rules.
+/// The cells of every row, without table heads.
 fn rows(page: &str) -> Vec<Vec<String>> {
     page.split("\n## What reading costs")
         .next()
@@ -46,12 +46,12 @@ fn rows(page: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// What stands in backticks.
+/// The text in backticks.
 fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
-/// The names of all test functions below a directory, with the files they stand in.
+/// Finds all test functions below a directory: their files and names.
 fn tests_below(directory: &Path, found: &mut BTreeSet<(String, String)>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -84,43 +84,43 @@ fn tests() -> BTreeSet<(String, String)> {
     found
 }
 
-/// What is wrong with a page of rows.
-fn faults(page: &str, tests: &BTreeSet<(String, String)>) -> Vec<String> {
-    let mut faults = Vec::new();
+/// The mistakes in a page of rows.
+fn mistakes(page: &str, tests: &BTreeSet<(String, String)>) -> Vec<String> {
+    let mut mistakes = Vec::new();
     let rows = rows(page);
     let named = |name: &str| rows.iter().filter(|row| row[0] == name).count();
     for number in 1..=26 {
         if named(&format!("R{number}")) != 1 {
-            faults.push(format!("R{number} does not stand there once"));
+            mistakes.push(format!("R{number} is not there exactly once"));
         }
     }
     for threat in THREATS {
         if named(threat) != 1 {
-            faults.push(format!("{threat} does not stand there once"));
+            mistakes.push(format!("{threat} is not there exactly once"));
         }
     }
     let mut claimed = BTreeSet::new();
     for row in &rows {
-        let Some(proof) = row.get(3) else {
-            faults.push(format!("{} has no fourth cell", row[0]));
+        let Some(tests_cell) = row.get(3) else {
+            mistakes.push(format!("{} has no fourth cell", row[0]));
             continue;
         };
         let (mut file, mut named) = (String::new(), 0);
-        for word in quoted(proof) {
+        for word in quoted(tests_cell) {
             if word.ends_with(".rs") {
                 word.clone_into(&mut file);
                 if !root().join(word).is_file() {
-                    faults.push(format!("{}: there is no file {word}", row[0]));
+                    mistakes.push(format!("{}: there is no file {word}", row[0]));
                 }
             } else if tests.contains(&(file.clone(), word.to_owned())) {
                 named += 1;
                 claimed.insert(word.to_owned());
             } else {
-                faults.push(format!("{}: there is no test {word} in {file}", row[0]));
+                mistakes.push(format!("{}: there is no test {word} in {file}", row[0]));
             }
         }
         if named == 0 && !row[2].contains("not yet") && !row[2].contains("outside") {
-            faults.push(format!("{} names no test", row[0]));
+            mistakes.push(format!("{} names no test", row[0]));
         }
     }
     for (_, name) in tests {
@@ -128,45 +128,43 @@ fn faults(page: &str, tests: &BTreeSet<(String, String)>) -> Vec<String> {
             && name.starts_with('r')
             && name[1..3].bytes().all(|byte| byte.is_ascii_digit());
         if (numbered || name.starts_with("threat_")) && !claimed.contains(name) {
-            faults.push(format!("{name} stands in no row"));
+            mistakes.push(format!("{name} is in no row"));
         }
     }
-    faults
+    mistakes
 }
 
 #[test]
 fn every_row_names_tests_that_exist() {
-    assert_eq!(faults(&page(), &tests()), Vec::<String>::new());
+    assert_eq!(mistakes(&page(), &tests()), Vec::<String>::new());
 }
 
 #[test]
-fn a_row_that_is_missing_or_names_nothing_is_noticed() {
+fn a_missing_row_and_a_missing_test_are_found() {
     let (page, tests) = (page(), tests());
     let without = |line: &str| {
         let lines = page.lines().filter(|other| !other.starts_with(line));
         lines.map(|line| format!("{line}\n")).collect::<String>()
     };
     assert!(
-        faults(&without("| R4 |"), &tests).contains(&"R4 does not stand there once".to_owned())
+        mistakes(&without("| R4 |"), &tests).contains(&"R4 is not there exactly once".to_owned())
     );
-    assert!(!faults(&without("| Fixation |"), &tests).is_empty());
+    assert!(!mistakes(&without("| Fixation |"), &tests).is_empty());
     let renamed = page.replace(
         "`r04_a_terminated_session_stays_terminated`",
         "`r04_no_such_test`",
     );
-    let found = faults(&renamed, &tests);
+    let found = mistakes(&renamed, &tests);
     assert!(
         found
             .iter()
-            .any(|fault| fault.contains("no test r04_no_such_test"))
+            .any(|mistake| mistake.contains("no test r04_no_such_test"))
     );
-    assert!(
-        found.contains(&"r04_a_terminated_session_stays_terminated stands in no row".to_owned())
-    );
+    assert!(found.contains(&"r04_a_terminated_session_stays_terminated is in no row".to_owned()));
     let moved = page.replace("`tests/security/tokens.rs`", "`tests/security/nowhere.rs`");
     assert!(
-        faults(&moved, &tests)
+        mistakes(&moved, &tests)
             .iter()
-            .any(|fault| fault.contains("no file"))
+            .any(|mistake| mistake.contains("no file"))
     );
 }

@@ -3,25 +3,26 @@
 use axum::http::StatusCode;
 use serde_json::Value;
 use tower_http::csrf::CsrfLayer;
-use tower_keycard::store::AnyStore;
-use tower_keycard::store::fault::{Fault, Operation};
-use tower_keycard::{MemoryStore, SameSite};
+use tower_keycard::config::SameSite;
+use tower_keycard::store::testing::fault::Fault;
+use tower_keycard::store::{AnyStore, StoreCall};
+use tower_keycard::{MemoryStore, SessionConfig};
 
 use crate::app::{App, COOKIE_NAME, on_every_store, redis};
 use crate::leaks::dump::ask;
 use crate::support::redis_server::RedisServer;
 
 #[tokio::test]
-async fn threat_fixation_a_card_from_before_the_login_is_dead_after_it() {
+async fn threat_fixation_a_token_from_before_the_login_is_dead_after_it() {
     on_every_store(async |store| {
         let app = App::new(store);
         let mut attacker = app.browser();
         attacker.does("/write/planted").await;
-        let planted = attacker.card();
-        let mut victim = app.with_card(planted.clone());
+        let planted = attacker.token();
+        let mut victim = app.with_token(planted.clone());
         victim.does("/login/alice").await;
         for path in ["/write/x", "/add"] {
-            let reply = app.with_card(planted.clone()).post(path).await;
+            let reply = app.with_token(planted.clone()).post(path).await;
             assert_eq!(
                 (reply.status, reply.set_cookie()),
                 (StatusCode::CONFLICT, None)
@@ -42,11 +43,11 @@ async fn threat_fixation_a_save_without_an_answer_does_not_show_what_a_login_mad
     let app = App::in_memory();
     let mut attacker = app.browser();
     attacker.does("/write/planted").await;
-    let mut victim = app.with_card(attacker.card());
+    let mut victim = app.with_token(attacker.token());
     // The attacker's write arrives, its answer does not; before it looks, the victim logs in.
-    app.faults.next(Operation::Replace, Fault::LostReply);
-    app.faults.next(Operation::Load, Fault::Pass);
-    app.faults.next(Operation::Load, Fault::Hold);
+    app.faults.next(StoreCall::Replace, Fault::LostReply);
+    app.faults.next(StoreCall::Load, Fault::Pass);
+    app.faults.next(StoreCall::Load, Fault::Hold);
     let save = tokio::spawn(async move { attacker.post("/save-and-read").await });
     app.faults.until_waiting(1).await;
     victim.does("/login/alice").await;
@@ -65,15 +66,15 @@ async fn threat_a_switch_of_users_leaves_nothing_to_the_next() {
         let mut browser = app.browser();
         browser.does("/login/alice").await;
         browser.does("/write/alices").await;
-        let alices = browser.card();
+        let alices = browser.token();
         browser.does("/login/bob").await;
         let session = browser.session().await;
         assert_eq!(
             (&session["user"], &session["cart"]),
             (&"bob".into(), &Value::Null)
         );
-        assert_ne!(browser.card()[..20], alices[..20]);
-        assert_eq!(app.with_card(alices).session().await["exists"], false);
+        assert_ne!(browser.token()[..20], alices[..20]);
+        assert_eq!(app.with_token(alices).session().await["exists"], false);
     })
     .await;
 }
@@ -87,7 +88,7 @@ async fn threat_cookie_tossing_makes_no_session_and_no_cookie() {
     attacker.does("/login/mallory").await;
     for order in [[&victim, &attacker], [&attacker, &victim]] {
         let cookie = order
-            .map(|browser| format!("{COOKIE_NAME}={}", browser.card()))
+            .map(|browser| format!("{COOKIE_NAME}={}", browser.token()))
             .join("; ");
         let send = async |method, path| {
             app.send(method, path, &[("cookie", cookie.as_bytes())])
@@ -122,9 +123,8 @@ async fn threat_a_forged_request_does_not_overwrite_the_browsers_cookie() {
     assert!(store.is_empty());
 
     // A Strict one it holds back from a link as well.
-    let strict = App::with(AnyStore::new(store.clone()), |layer| {
-        layer.same_site(SameSite::Strict)
-    });
+    let strict = SessionConfig::new().same_site(SameSite::Strict);
+    let strict = App::configured(AnyStore::new(store.clone()), strict);
     for (site, stored) in [("cross-site", 0), ("same-origin", 1)] {
         let reply = strict
             .send("GET", "/visit", &[("sec-fetch-site", site.as_bytes())])
@@ -159,7 +159,7 @@ async fn threat_store_write_access_can_bind_a_session_to_a_user_but_not_open_one
     let mut attacker = app.browser();
     attacker.does("/login/mallory").await;
     let key =
-        |browser: &crate::app::Browser| format!("keycard:{COOKIE_NAME}:{}", &browser.card()[..20]);
+        |browser: &crate::app::Browser| format!("keycard:{COOKIE_NAME}:{}", &browser.token()[..20]);
     // The victim's record under the attacker's key: the hash covers the selector.
     let record: Vec<u8> = ask(&server, &["GET", &key(&victim)]);
     let _: String = ask(&server, &[&b"SET"[..], key(&attacker).as_bytes(), &record]);
@@ -174,7 +174,7 @@ async fn threat_store_write_access_can_bind_a_session_to_a_user_but_not_open_one
 }
 
 #[tokio::test]
-async fn threat_an_anonymous_flood_stores_nothing_for_visitors_who_only_read() {
+async fn threat_an_anonymous_flood_stores_nothing_for_clients_who_only_read() {
     let store = MemoryStore::new();
     let app = App::new(AnyStore::new(store.clone()));
     for _ in 0..1_000 {
@@ -184,13 +184,13 @@ async fn threat_an_anonymous_flood_stores_nothing_for_visitors_who_only_read() {
 }
 
 #[tokio::test]
-async fn threat_a_stolen_card_dies_with_every_rotation_and_logout() {
+async fn threat_a_stolen_token_dies_with_every_rotation_and_logout() {
     on_every_store(async |store| {
         let app = App::new(store);
-        for path in ["/login/alice", "/reauthenticate", "/cycle", "/logout"] {
+        for path in ["/login/alice", "/reauthenticate", "/rotate", "/logout"] {
             let mut victim = app.browser();
             victim.does("/login/alice").await;
-            let mut thief = app.with_card(victim.card());
+            let mut thief = app.with_token(victim.token());
             assert_eq!(
                 thief.session().await["user"],
                 "alice",
@@ -204,14 +204,14 @@ async fn threat_a_stolen_card_dies_with_every_rotation_and_logout() {
 }
 
 #[tokio::test]
-async fn threat_the_holder_of_a_pre_login_card_can_end_the_session_for_a_minute_and_not_use_it() {
+async fn threat_the_holder_of_a_pre_login_token_can_end_the_session_for_a_minute_and_not_use_it() {
     let app = App::in_memory();
     let mut attacker = app.browser();
     attacker.does("/write/planted").await;
-    let mut victim = app.with_card(attacker.card());
+    let mut victim = app.with_token(attacker.token());
     victim.does("/login/alice").await;
     let reply = attacker.clone().post("/logout").await;
     assert_eq!(reply.status, StatusCode::OK);
-    assert_eq!(app.faults.calls(Operation::Delete), 1);
+    assert_eq!(app.faults.calls(StoreCall::Delete), 1);
     assert_eq!(victim.session().await["exists"], false);
 }

@@ -4,8 +4,7 @@ use std::collections::HashSet;
 
 use axum::http::StatusCode;
 use tower_keycard::MemoryStore;
-use tower_keycard::store::AnyStore;
-use tower_keycard::store::fault::Operation;
+use tower_keycard::store::{AnyStore, StoreCall};
 
 use crate::app::{App, on_every_store, redis};
 use crate::leaks::dump::Dump;
@@ -19,13 +18,13 @@ async fn r01_every_token_is_new_and_has_144_secret_bits() {
     for _ in 0..2_000 {
         let mut browser = app.browser();
         browser.does("/write/x").await;
-        let card = browser.card();
-        assert_eq!(card.len(), 44);
-        for (seen, character) in characters.iter_mut().zip(card.chars()) {
+        let token = browser.token();
+        assert_eq!(token.len(), 44);
+        for (seen, character) in characters.iter_mut().zip(token.chars()) {
             seen.insert(character);
         }
-        assert!(selectors.insert(card[..20].to_owned()));
-        assert!(verifiers.insert(card[20..].to_owned()));
+        assert!(selectors.insert(token[..20].to_owned()));
+        assert!(verifiers.insert(token[20..].to_owned()));
     }
     // 24 characters of 6 bits each: all 64 values turn up at every place.
     assert!(characters.iter().all(|seen| seen.len() == 64));
@@ -54,12 +53,12 @@ async fn r02_login_reauthentication_and_cycling_give_a_new_token_and_kill_the_ol
         let app = App::new(store);
         let mut browser = app.browser();
         browser.does("/write/apples").await;
-        for path in ["/login/alice", "/login/alice", "/reauthenticate", "/cycle"] {
-            let before = browser.card();
+        for path in ["/login/alice", "/login/alice", "/reauthenticate", "/rotate"] {
+            let before = browser.token();
             browser.does(path).await;
-            assert_ne!(browser.card()[20..], before[20..], "{path}");
-            assert_eq!(browser.card()[..20], before[..20], "the public id stays");
-            let old = app.with_card(before).session().await;
+            assert_ne!(browser.token()[20..], before[20..], "{path}");
+            assert_eq!(browser.token()[..20], before[..20], "the public id stays");
+            let old = app.with_token(before).session().await;
             assert_eq!(old["exists"], false, "{path}");
             assert_eq!(old["user"], serde_json::Value::Null);
         }
@@ -78,23 +77,23 @@ async fn r14_a_clients_id_is_never_adopted() {
         let app = App::new(store);
         for made_up in ["A".repeat(44), "-_".repeat(22)] {
             for path in ["/write/x", "/login/alice"] {
-                let mut browser = app.with_card(made_up.clone());
+                let mut browser = app.with_token(made_up.clone());
                 browser.does(path).await;
-                assert_ne!(browser.card()[..20], made_up[..20]);
-                assert_ne!(browser.card()[20..], made_up[20..]);
+                assert_ne!(browser.token()[..20], made_up[..20]);
+                assert_ne!(browser.token()[20..], made_up[20..]);
                 assert_eq!(
-                    app.with_card(made_up.clone()).session().await["exists"],
+                    app.with_token(made_up.clone()).session().await["exists"],
                     false
                 );
             }
         }
-        // Nor is half of a card that the server did issue.
+        // Nor is half of a token that the server did issue.
         let mut browser = app.browser();
         browser.does("/login/alice").await;
-        let forged = format!("{}{}", &browser.card()[..20], "A".repeat(24));
-        let mut forger = app.with_card(forged.clone());
+        let forged = format!("{}{}", &browser.token()[..20], "A".repeat(24));
+        let mut forger = app.with_token(forged.clone());
         forger.does("/write/x").await;
-        assert_ne!(forger.card()[..20], forged[..20]);
+        assert_ne!(forger.token()[..20], forged[..20]);
         assert_eq!(browser.session().await["cart"], serde_json::Value::Null);
     })
     .await;
@@ -121,11 +120,11 @@ async fn r19_what_the_store_holds_opens_nothing() {
     let mut browser = app.browser();
     browser.does("/write/apples").await;
     browser.does("/login/alice").await;
-    let card = browser.card();
+    let token = browser.token();
 
     let dump = Dump::take(&server);
     assert!(
-        dump.contains(&card.as_bytes()[..20]),
+        dump.contains(&token.as_bytes()[..20]),
         "the search finds what is there"
     );
     // The thief sends whatever is as long as a verifier, under every id.
@@ -134,7 +133,7 @@ async fn r19_what_the_store_holds_opens_nothing() {
         for window in bytes.windows(18) {
             let verifier = base64url(window);
             assert_eq!(
-                app.with_card(card[..20].to_owned() + &verifier)
+                app.with_token(token[..20].to_owned() + &verifier)
                     .session()
                     .await["exists"],
                 false
@@ -143,7 +142,7 @@ async fn r19_what_the_store_holds_opens_nothing() {
         }
         for window in bytes.windows(24).filter(|window| window.is_ascii()) {
             let text = String::from_utf8_lossy(window);
-            assert_ne!(text, card[20..]);
+            assert_ne!(text, token[20..]);
         }
     }
     assert!(tried > 50);
@@ -170,24 +169,24 @@ async fn r26_a_check_that_fails_is_no_session() {
         let app = App::new(store);
         let mut browser = app.browser();
         browser.does("/login/alice").await;
-        let card = browser.card();
+        let token = browser.token();
         // Each character of the verifier counts, in each of its places.
         for place in 20..44 {
-            let other = if &card[place..=place] == "A" {
+            let other = if &token[place..=place] == "A" {
                 "B"
             } else {
                 "A"
             };
-            let mut forged = card.clone();
+            let mut forged = token.clone();
             forged.replace_range(place..=place, other);
-            let mut forger = app.with_card(forged);
+            let mut forger = app.with_token(forged);
             let session = forger.session().await;
             assert_eq!(
                 (&session["exists"], &session["user"]),
                 (&false.into(), &serde_json::Value::Null)
             );
         }
-        assert_eq!(app.faults.calls(Operation::Delete), 0);
+        assert_eq!(app.faults.calls(StoreCall::Delete), 0);
         assert_eq!(browser.session().await["user"], "alice");
     })
     .await;
@@ -196,8 +195,9 @@ async fn r26_a_check_that_fails_is_no_session() {
 #[test]
 fn r26_there_are_no_default_keys_and_no_empty_namespace() {
     let layer = |namespace: &str| {
+        let config = tower_keycard::SessionConfig::new().namespace(namespace);
         let layer = tower_keycard::SessionLayer::builder(MemoryStore::new());
-        layer.namespace(namespace).build()
+        layer.config(config).build()
     };
     assert!(layer("").is_err());
     assert!(layer("shop").is_ok());

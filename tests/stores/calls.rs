@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tower_keycard::store::conformance::{sample_login, sample_record, sample_revision_of};
+use tower_keycard::store::testing::OwnedWrite;
+use tower_keycard::store::testing::conformance::{sample_login, sample_record, sample_revision_of};
 use tower_keycard::store::{
     Created, Loaded, Record, RecordKey, RedisStore, Replaced, SessionStore, UserIndex,
 };
@@ -15,9 +16,9 @@ pub(crate) fn key(number: u32) -> RecordKey {
     RecordKey::new("__Host-id", format!("{number:A>20}").parse().unwrap())
 }
 
-pub(crate) async fn created(store: &impl SessionStore, key: &RecordKey) -> Record {
+pub(crate) async fn created(store: &impl SessionStore, key: &RecordKey) -> OwnedWrite {
     let record = sample_record(r#"{"n":1}"#);
-    let created = store.create(key, &record, LONG).await.unwrap();
+    let created = store.create(key, &record.write(LONG)).await.unwrap();
     assert_eq!(created, Created::Created);
     record
 }
@@ -25,7 +26,9 @@ pub(crate) async fn created(store: &impl SessionStore, key: &RecordKey) -> Recor
 /// The record and its remaining life; panics if there is none.
 pub(crate) async fn loaded(store: &impl SessionStore, key: &RecordKey) -> (Record, Duration) {
     match store.load(key).await.unwrap() {
-        Loaded::Record { record, remaining } => (record, remaining),
+        Loaded::Record {
+            record, remaining, ..
+        } => (record, remaining),
         other => panic!("no record: {other:?}"),
     }
 }
@@ -40,7 +43,7 @@ pub(crate) async fn serves(store: &RedisStore) {
     let next = sample_revision_of(&record, "{}");
     assert!(is_replaced(
         &store
-            .replace(&key(1), record.revision(), &next, LONG)
+            .replace(&key(1), record.revision(), &next.write(LONG))
             .await
             .unwrap()
     ));
@@ -58,7 +61,10 @@ pub(crate) async fn serves(store: &RedisStore) {
     ));
     for number in 10..30 {
         let login = sample_login("alice", LONG);
-        store.create(&key(number), &login, LONG).await.unwrap();
+        store
+            .create(&key(number), &login.write(LONG))
+            .await
+            .unwrap();
     }
     let listed = store.sessions_of("__Host-id", "alice").await.unwrap();
     assert_eq!(listed.len(), 20);

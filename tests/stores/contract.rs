@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use tower_keycard::store::conformance::{self, CASES, Harness, INDEX_CASES, Outcome, Report};
+use tower_keycard::store::testing::conformance::{
+    self, CASES, Harness, INDEX_CASES, Outcome, Report,
+};
 use tower_keycard::store::{RecordKey, RedisStore, SessionStore, UserIndex};
 
 use crate::support::AGE;
@@ -133,7 +135,10 @@ pub(crate) async fn passes_every_case<S: SessionStore + Clone, D: Deployment>(
     redis.deployment.denied_nothing();
 }
 
-pub(crate) async fn passes_every_case_of_the_index<S: UserIndex + Clone, D: Deployment>(
+pub(crate) async fn passes_every_case_of_the_index<
+    S: SessionStore + UserIndex + Clone,
+    D: Deployment,
+>(
     deployment: &D,
     wrap: impl Fn(RedisStore) -> S + Sync,
 ) {

@@ -1,8 +1,8 @@
 //! `MemoryStore` keeps the store contract.
 
 use tower_keycard::Clock;
-use tower_keycard::store::conformance::{self, ManualTime};
-use tower_keycard::store::fault::FaultStore;
+use tower_keycard::store::testing::conformance::{self, ManualTime};
+use tower_keycard::store::testing::fault::FaultStore;
 use tower_keycard::store::{AnyStore, MemoryStore};
 
 fn memory(clock: Clock) -> MemoryStore {

@@ -1,4 +1,4 @@
-//! An application with a session, and visitors who do one thing each.
+//! An application with a session, whose handlers do one thing each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,21 +22,21 @@ pub(crate) struct App {
     pub(crate) gate: Gate,
 }
 
-/// What a visitor gets.
+/// What a client gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) cookie: Cookie,
-    /// Whose session the handler saw, if it ran and asked.
+    /// The user of the session that the handler saw, if it ran and asked.
     pub(crate) body: String,
 }
 
 impl Answer {
-    /// The card that came with it; panics if none did.
-    pub(crate) fn card(&self) -> &str {
+    /// The token that came with it; panics if none did.
+    pub(crate) fn token(&self) -> &str {
         match &self.cookie {
-            Cookie::Set(card) => card,
-            _ => panic!("no card: {self:?}"),
+            Cookie::Set(token) => token,
+            _ => panic!("no token: {self:?}"),
         }
     }
 }
@@ -58,11 +58,11 @@ impl App {
         Self { router, gate }
     }
 
-    /// A request with this card, or without any.
-    pub(crate) async fn get(&self, path: &str, card: Option<&str>) -> Answer {
+    /// A request with this token, or without any.
+    pub(crate) async fn get(&self, path: &str, token: Option<&str>) -> Answer {
         let mut request = Request::get(path);
-        if let Some(card) = card {
-            request = request.header(header::COOKIE, cookie::header(card));
+        if let Some(token) = token {
+            request = request.header(header::COOKIE, cookie::header(token));
         }
         let request = request.body(Body::empty()).unwrap();
         let reply = Reply::of(self.router.clone().oneshot(request).await.unwrap()).await;
@@ -76,10 +76,10 @@ impl App {
         }
     }
 
-    /// The card of a user who has just logged in.
+    /// The token of a user who has just logged in.
     pub(crate) async fn logged_in(&self, user: &str) -> String {
         let answer = self.get(&format!("/login/{user}"), None).await;
-        answer.card().to_owned()
+        answer.token().to_owned()
     }
 }
 
@@ -128,7 +128,7 @@ impl Gate {
     }
 }
 
-/// Whose session it is, as the handler saw it before it did anything.
+/// The user of the session, as the handler saw it before it did anything.
 fn owner(session: &Session) -> String {
     session.user().unwrap_or_else(|| "nobody".to_owned())
 }
@@ -156,7 +156,7 @@ async fn write(State(gate): State<Gate>, session: Session) -> Result<String, Ses
 
 async fn rotate(State(gate): State<Gate>, session: Session) -> Result<String, SessionError> {
     gate.pass().await;
-    session.cycle_id()?;
+    session.rotate_token()?;
     Ok(owner(&session))
 }
 

@@ -1,4 +1,4 @@
-//! A layer around one closure, and a browser that keeps one cookie.
+//! A client that keeps one cookie, and sends requests through a layer to handlers that are closures.
 
 use std::convert::Infallible;
 use std::sync::Mutex;
@@ -12,13 +12,13 @@ use super::cookie;
 
 pub(crate) type Body = String;
 
-/// Answers one request by a handler that is given its session.
-pub(crate) struct Desk {
+/// Sends one request after the other through a layer, each to a handler of its own.
+pub(crate) struct Client {
     pub(crate) layer: SessionLayer,
     cookie: Mutex<Option<String>>,
 }
 
-impl Desk {
+impl Client {
     pub(crate) fn new() -> Self {
         Self::with(SessionLayer::new(MemoryStore::new()))
     }
@@ -31,7 +31,7 @@ impl Desk {
     }
 
     /// A request with the cookie that is kept.
-    pub(crate) fn request(&self) -> Request<Body> {
+    pub(crate) fn new_request(&self) -> Request<Body> {
         let mut request = Request::new(Body::new());
         if let Some(cookie) = &*self.cookie.lock().unwrap() {
             request
@@ -50,7 +50,7 @@ impl Desk {
     }
 
     /// Sends a request through the layer, and keeps the cookie of the response.
-    pub(crate) async fn visit<F, T>(&self, handler: F) -> Response<Body>
+    pub(crate) async fn request<F, T>(&self, handler: F) -> Response<Body>
     where
         F: AsyncFnOnce(Session) -> T,
         T: IntoAnswer,
@@ -58,17 +58,17 @@ impl Desk {
         let answer = async |session: Result<Session, _>| {
             handler(session.expect("a layer")).await.into_answer()
         };
-        let response = respond(&self.layer, self.request(), answer).await;
+        let response = respond(&self.layer, self.new_request(), answer).await;
         cookie::keep(&mut self.cookie.lock().unwrap(), response.headers());
         response
     }
 }
 
 /// What a handler finds out of its session, whatever becomes of the response.
-pub(crate) async fn ask<T>(device: &Desk, question: impl AsyncFnOnce(Session) -> T) -> T {
+pub(crate) async fn ask<T>(device: &Client, question: impl AsyncFnOnce(Session) -> T) -> T {
     let mut answer = None;
     device
-        .visit(async |session| answer = Some(question(session).await))
+        .request(async |session| answer = Some(question(session).await))
         .await;
     answer.unwrap()
 }

@@ -27,7 +27,7 @@ impl Cookie {
         assert_eq!(name, NAME);
         match rest.split(';').next().unwrap() {
             "" => Self::Removed,
-            card => Self::Set(card.to_owned()),
+            token => Self::Set(token.to_owned()),
         }
     }
 }
@@ -40,17 +40,17 @@ pub(crate) fn keep(kept: &mut Option<String>, headers: &HeaderMap) {
     }
 }
 
-/// The `Cookie` header that carries a card.
-pub(crate) fn header(card: &str) -> String {
-    format!("{NAME}={card}")
+/// The `Cookie` header that carries a token.
+pub(crate) fn header(token: &str) -> String {
+    format!("{NAME}={token}")
 }
 
-/// The public part of a card.
-pub(crate) fn id(card: &str) -> SessionId {
-    card[..20].parse().unwrap()
+/// The public part of a token.
+pub(crate) fn id(token: &str) -> SessionId {
+    token[..20].parse().unwrap()
 }
 
-/// What a server knows the session of a card by.
-pub(crate) fn key(card: &str) -> String {
-    format!("keycard:{NAME}:{}", &card[..20])
+/// What a server knows the session of a token by.
+pub(crate) fn key(token: &str) -> String {
+    format!("keycard:{NAME}:{}", &token[..20])
 }

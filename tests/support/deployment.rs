@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-use tower_keycard::RedisConfig;
+use tower_keycard::store::RedisConfig;
 
 use super::redis_cluster::RedisCluster;
 use super::redis_sentinel::RedisSentinel;

@@ -1,4 +1,4 @@
-//! A network that can be told to fail: it stands between a store and its server.
+//! A network that can be made to fail: it stands between a store and its server.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +16,7 @@ pub(crate) enum Network {
     Fine,
     /// Answers arrive this much later.
     Slow(Duration),
-    /// Nothing arrives, and nobody is told: the connections that there are, and those made meanwhile, stay open and are
+    /// Nothing arrives, and nothing is reported: the connections that there are, and those made meanwhile, stay open and are
     /// dead for good, as behind a firewall that has forgotten them.
     Silent,
     /// So many bytes of an answer arrive; then the connection is closed, or reset.

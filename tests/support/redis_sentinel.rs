@@ -55,8 +55,8 @@ impl RedisSentinel {
     }
 
     #[cfg(feature = "redis")]
-    pub(crate) fn config(&self) -> tower_keycard::RedisConfig {
-        tower_keycard::RedisConfig::new(self.url()).sentinel_password(SENTINEL_PASSWORD)
+    pub(crate) fn config(&self) -> tower_keycard::store::RedisConfig {
+        tower_keycard::store::RedisConfig::new(self.url()).sentinel_password(SENTINEL_PASSWORD)
     }
 
     /// Waits until the sentinels know each other and both replicas, and these are up to date.
@@ -78,7 +78,7 @@ impl RedisSentinel {
         });
     }
 
-    /// Who runs as the primary. One that has just been replaced may think so too, but then it has no replica.
+    /// The server that runs as the primary. One that has just been replaced may think so too, but then it has no replica.
     pub(crate) fn primary(&self) -> &RedisServer {
         &self.servers[self.primary_number()]
     }
@@ -144,7 +144,7 @@ impl Sentinel {
             if !ended {
                 return sentinel;
             }
-            // Somebody else took the port; the directory is still needed.
+            // Another process took the port; the directory is still needed.
             sentinel.directory = PathBuf::new();
         }
         panic!("no sentinel starts to watch port {primary}");

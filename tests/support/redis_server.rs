@@ -58,7 +58,7 @@ impl RedisServer {
             args,
             password,
         };
-        // Somebody else may take the port between its choice and the server's start.
+        // Another process may take the port between its choice and the server's start.
         for _ in 0..10 {
             if server.wait_until_it_answers() {
                 return server;
@@ -101,9 +101,9 @@ impl RedisServer {
 
     /// How to connect for a test that is about anything but time: the machine may be slow, the server is not.
     #[cfg(feature = "redis")]
-    pub(crate) fn patiently(&self) -> tower_keycard::RedisConfig {
+    pub(crate) fn patiently(&self) -> tower_keycard::store::RedisConfig {
         let patience = Duration::from_secs(60);
-        tower_keycard::RedisConfig::new(self.url())
+        tower_keycard::store::RedisConfig::new(self.url())
             .connect_timeout(patience)
             .response_timeout(patience)
     }
@@ -111,15 +111,15 @@ impl RedisServer {
     /// The same as the user of `docs/production.md`, who has the rights that are written there and no more: its keys begin
     /// with `keycard:`.
     #[cfg(feature = "redis")]
-    pub(crate) fn restricted(&self) -> tower_keycard::RedisConfig {
+    pub(crate) fn restricted(&self) -> tower_keycard::store::RedisConfig {
         self.restrict("");
         self.patiently().username("keycard").password("password")
     }
 
-    /// Makes the user of `docs/production.md`, with the rights besides that the page lists where it says so.
-    pub(crate) fn restrict(&self, besides: &str) {
+    /// Makes the user of `docs/production.md`, with the additional rights that the page lists where it says so.
+    pub(crate) fn restrict(&self, more: &str) {
         let set_user = documented_user().split(' ');
-        let set_user: Vec<_> = set_user.chain(besides.split_whitespace()).collect();
+        let set_user: Vec<_> = set_user.chain(more.split_whitespace()).collect();
         assert_eq!(self.cli(&set_user), "OK");
     }
 

@@ -38,8 +38,8 @@ impl Reply {
         Some(line)
     }
 
-    /// The card that the browser is given.
-    pub(crate) fn card(&self) -> Option<String> {
+    /// The token that the browser is given.
+    pub(crate) fn token(&self) -> Option<String> {
         let value = self.set_cookie()?.split([';', '=']).nth(1)?;
         (!value.is_empty()).then(|| value.to_owned())
     }

@@ -1,4 +1,4 @@
-//! Counts what is allocated. A program of its own, because counting costs time and instructions.
+//! Counts allocations. It is a separate program, because counting costs time and instructions.
 
 use std::time::{Duration, Instant};
 
@@ -11,25 +11,25 @@ use tokio::runtime::{Builder, Runtime};
 
 #[derive(Parser)]
 enum Cli {
-    /// Prints what one request allocates: how often, and how many bytes.
+    /// Prints the allocations and the allocated bytes of one request.
     Request {
         #[arg(value_parser = Subject::named)]
         subject: Subject,
         #[arg(ignore_case = true)]
         work: Work,
-        /// How many requests are counted.
+        /// The number of requests that are counted.
         times: u64,
-        /// Where a Redis server is, for those who need one.
+        /// The URL of a Redis server, for the subjects that need one.
         #[arg(default_value = "")]
         redis: String,
     },
-    /// Prints the bytes that are kept for each of so many sessions.
+    /// Prints the bytes of each session, with this many sessions.
     Stored {
         #[arg(value_parser = Subject::named)]
         subject: Subject,
         sessions: u64,
     },
-    /// Prints which part of the memory of so many expired sessions is still held after as many others have come.
+    /// Prints the memory of new sessions as a fraction of the memory of as many sessions that have expired before.
     Expired {
         #[arg(value_parser = Subject::named)]
         subject: Subject,
@@ -37,7 +37,7 @@ enum Cli {
     },
 }
 
-/// How long a session lives that is to expire: longer than it takes to make them all.
+/// The lifetime of sessions that expire: longer than it takes to create them all.
 const SHORT: Duration = Duration::from_secs(4);
 
 fn main() -> std::io::Result<()> {
@@ -50,25 +50,25 @@ fn main() -> std::io::Result<()> {
             redis,
         } => request(&runtime, &subject, Setting::new(work, redis), times),
         Cli::Stored { subject, sessions } => {
-            let mut visitor = arrive(&runtime, &subject, Setting::new(Work::W4, ""));
-            let bytes = kept(&runtime, &mut visitor, sessions);
+            let mut visitor = start(&runtime, &subject, Setting::new(Work::W4, ""));
+            let bytes = retained(&runtime, &mut visitor, sessions);
             println!("{}", bytes / sessions as f64);
         }
         Cli::Expired { subject, sessions } => {
             let mut setting = Setting::new(Work::W4, "");
             setting.idle = SHORT;
-            let mut visitor = arrive(&runtime, &subject, setting);
-            let bytes = kept(&runtime, &mut visitor, sessions);
+            let mut visitor = start(&runtime, &subject, setting);
+            let bytes = retained(&runtime, &mut visitor, sessions);
             let expired = Instant::now() + SHORT + Duration::from_secs(1);
             std::thread::sleep(expired - Instant::now());
-            let more = kept(&runtime, &mut visitor, sessions);
+            let more = retained(&runtime, &mut visitor, sessions);
             println!("{}", more / bytes);
         }
     }
     Ok(())
 }
 
-fn arrive(runtime: &Runtime, subject: &Subject, setting: Setting) -> Visitor {
+fn start(runtime: &Runtime, subject: &Subject, setting: Setting) -> Visitor {
     let work = setting.work;
     runtime.block_on(async {
         let app = subject.open(setting).await;
@@ -78,15 +78,15 @@ fn arrive(runtime: &Runtime, subject: &Subject, setting: Setting) -> Visitor {
     })
 }
 
-/// The bytes that are held after so many requests and were not held before. Requests are served by this thread, and
-/// nobody else's allocations are counted.
-fn kept(runtime: &Runtime, visitor: &mut Visitor, requests: u64) -> f64 {
+/// The bytes that are allocated after this many requests and were not before. This thread serves the requests, and only its
+/// allocations are counted.
+fn retained(runtime: &Runtime, visitor: &mut Visitor, requests: u64) -> f64 {
     measure(|| runtime.block_on(visitor.work(requests))).bytes_current as f64
 }
 
 fn request(runtime: &Runtime, subject: &Subject, setting: Setting, times: u64) {
-    let mut visitor = arrive(runtime, subject, setting);
-    // On this thread, where a connection's task runs too.
+    let mut visitor = start(runtime, subject, setting);
+    // Counts this thread, which also runs the task of a connection.
     let all = measure(|| runtime.block_on(visitor.work(times)));
     let driver = match visitor.cookie() {
         // The driver itself copies the new cookie each time.

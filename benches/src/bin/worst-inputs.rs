@@ -1,18 +1,18 @@
-//! Work to be counted in instructions by `scripts/instructions`: `worst-inputs <input> <KiB> <times>`.
+//! The work whose instructions `scripts/instructions` counts: `worst-inputs <input> <KiB> <times>`.
 //!
-//! Without arguments it says which inputs there are.
+//! Without arguments it lists the inputs.
 
 use std::hint::black_box;
 
 use tower_keycard::fuzzing::accepts_cookie;
 use tower_keycard::store::Record;
-use tower_keycard::store::conformance::sample_record;
+use tower_keycard::store::testing::conformance::sample_record;
 
 const NAME: &str = "__Host-id";
 
 type Work = (&'static str, fn(usize) -> Vec<u8>, fn(&[u8]) -> bool);
 
-/// The worst that a header or a record of a length can hold, for one reason or another.
+/// The headers and records that are the most expensive to read for their length, each for another reason.
 const INPUTS: &[Work] = &[
     (
         "cookie/other-pairs",

@@ -1,90 +1,92 @@
-//! The pages' words.
+//! The text of the pages.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use super::{Results, reached};
+use super::{Results, targets};
 use crate::figures::{Figures, ordered};
-use crate::load;
-use crate::work::Work;
+use crate::work::{CSRF, NAME, USER_ID, Work};
+use crate::{load, stored, tcp, throughput};
 
 pub(super) fn benchmarks(results: &Results) -> Result<String, Box<dyn Error>> {
     let mut works = String::new();
     for work in Work::ALL {
         works += &format!("| {work} | {} |\n", work.description());
     }
-    let reached = reached::table(results)?;
+    let reached = targets::table(results)?;
     let versions = super::versions()?;
-    let words = words(&results.commands, "commands");
+    let commands = table_of_words(&results.commands, "commands");
     let table = |figures: &Figures, name: &str, decimals| figures.markdown(name, decimals);
     Ok(format!(
         "\
 # What sessions cost
 
-This crate beside its peers, beside what one would write by hand, and beside axum without sessions. This page is written by
-one command, which measures everything:
+This page compares the crate with its peers, with hand-written code, and with axum without sessions. One command measures
+everything and writes this page:
 
 ```sh
 scripts/bench all            # or one part: scripts/bench --help
 ```
 
-![Time per request in memory, and requests per second with Redis](benchmarks.svg)
+[The plot][plot] shows the time per request in memory, and the requests per second with Redis.
 
-## What is done
+## What is measured
 
 | | |
 |---|---|
 {works}
-A session holds a `user_id` of 42, a name of 20 characters and a token of 32. Every request goes through the whole
-application, in the process that measures (over TCP where it says so); every handler checks what it read.
+A session holds a `user_id` of {user_id}, a name of {name} characters and a token of {csrf}. Each request goes through the whole
+application, in the measuring process (over TCP where the page says so). Each handler checks what it read.
 
-`axum` and `actix-web` are without sessions, `extension-layer` is a layer that only hands its handlers a value, `map-by-hand` and
-`redis-by-hand` are what one would write without a library. The others: {versions}.
+`axum` and `actix-web` have no sessions. `extension-layer` is a layer that only gives its handlers a value. `map-by-hand` and
+`redis-by-hand` are hand-written code without a session library.
 
-Settings are everybody's defaults, except that the cookie is the same (`__Host-id; HttpOnly; SameSite=Lax; Secure; Path=/`
-with a `Max-Age`), that a session lives a day without being used, and where a default would make the work another one:
+The peers: {versions}.
 
-- This crate slides a session at most once a minute: W6, which is over before that, slides nothing and costs what W2 does. W7 is
-  the work in which everybody slides.
+All subjects have their default settings, except for three things: they share one cookie (`__Host-id; HttpOnly; SameSite=Lax;
+Secure; Path=/` with a `Max-Age`), a session lives for a day without use, and a default is changed if it would change the work:
+
+- This crate slides a session at most once a minute. W6 is measured within a minute, so it slides nothing and costs the same as
+  W2. In W7 every subject slides.
 - tower-sessions slides an expiry only when it saves: W6 and W7 are `with_always_save(true)`. Its stores for moka and Redis
-  are for its version 0.14, its memory store is measured with 0.15.
-- ruts reads and writes each value by a store call of its own and expires each on its own: three values are three calls. Its
-  moka store is not limited to 10,000 sessions and has a `time_to_idle`, without which it frees nothing. Its Redis store needs
-  Redis 7.4; where there is no row, the server was older.
-- axum_session makes a session for each request without a cookie. With Redis it is told to keep no copy in the process
-  (`with_memory_lifetime(0)`), for which one process would not see another's sessions; with its default it would ask Redis
-  less often. Its pool takes as many connections as there are requests.
-- actix-session is compared with actix-web, by whose own request and response types it is called; its cookie is signed.
-- By hand means: without a library, in the handler. Nothing is checked but the expiry, the last writer wins, and a rotation
-  leaves the session under its key. With Redis, W2 is `GET`; W3 and W5 are `GET` and `SET`; W4 is `SET NX`; W6 and W7 are `GETEX`.
+  need the older of the two versions; its memory store is measured with the newer one.
+- ruts reads, writes and expires each value with a store call of its own: three values are three calls. Its moka store has a
+  `time_to_idle`, without which it frees nothing, and not its default limit of 10,000 sessions. Its Redis store needs
+  `HEXPIRE` of Redis 7.4; if its row is missing, the server was older.
+- axum_session creates a session for each request without a cookie. With Redis it keeps no copy in the process
+  (`with_memory_lifetime(0)`), because one process would not see the sessions of another. With its default it would ask Redis
+  less often. Its pool opens as many connections as there are requests.
+- actix-session is compared with actix-web, and called with the request and response types of actix-web. Its cookie is signed.
+- The hand-written map checks only the expiry. The hand-written code over Redis checks nothing, the last writer wins, and a
+  rotation keeps the key of the session: W2 is `GET`; W3 and W5 are `GET` and `SET`; W4 is `SET NX`; W6 and W7 are `GETEX`.
 
-Counts of instructions are callgrind's, of one request with axum and the driver. They depend on the compiler and on the
-processor that valgrind pretends to be, which has no SHA instructions; what the kernel does is not in them. Times are medians
-of blocks in which everybody takes turns, and ratios are of what was measured in the same round.
+callgrind counts the instructions of one request, including axum and the driver. The counts depend on the compiler and on the
+processor that valgrind emulates, which has no SHA instructions. They do not include the kernel. Times are medians of blocks in
+which the subjects alternate, and ratios compare figures of the same round.
 
-## What was to be reached
+## Targets
 
-The targets stand in `benches/targets.toml`. Requests per second are to be no fewer, everything else is to be no more; in bold
-is what was missed.
+The targets are in `benches/targets.toml`. For requests per second a target is a minimum, otherwise a maximum. Missed targets
+are bold.
 
 {reached}
-What stands in the way:
+The reasons for the misses:
 
-- Before anything is looked up, the token is hashed with SHA-256; a rotation hashes two. In software, as callgrind counts it,
-  that is a third of what a read costs above bare axum ([below](#where-this-crates-instructions-go)). In time it is much
-  less, on processors with SHA instructions; and without it the reads' and writes' targets would be missed as well.
-- A map by hand has no requests that cross, and none that fail: it changes a session where it lies. Here a request works on a
-  copy, which is stored by compare-and-swap once the handler has answered: a commit allocates the next record, and what it
-  needs to go on alone if the client is gone meanwhile. No single part of that stands out in the profile.
-- A layer, an extractor and a future of its own cost something whoever writes them: see `extension-layer`, which only hands
-  its handlers a value.
-- With Redis, writes are slower than some peers'. A write (W3, W5) and a touch (W7) compare and swap, so that nobody's write is
-  lost, and a session that was ended stays so. In one round trip over a shared connection that takes a script, which costs
-  the server several times as much as a `SET` ([below](#with-redis-the-servers-processor-time)). That is not all of it: ruts
-  runs scripts too. In W4 the server does what it does by hand, and the difference is this crate's own work in the client.
-  `SET … IFEQ` of Valkey 8.1 and Redis 8.4 should be cheaper than the script; it is neither used nor measured yet.
-- `GETEX` (by hand, W6 and W7) slides a session before anybody knows whether the card is right, and whether the handler
-  succeeds. Here it slides afterwards: a round trip more in W7.
+- Before a look-up the token is hashed with SHA-256; a rotation hashes two tokens. In software, as callgrind counts it, this is
+  the largest part of a read ([below](#where-this-crates-instructions-go)). On processors with SHA instructions it takes much
+  less time. Without it the targets of reads and writes would be missed as well.
+- The hand-written map has no concurrent requests to merge and no requests that fail: it changes a session in place. This crate
+  changes a copy, and stores it by compare-and-swap after the handler has answered. A commit allocates the next record, and the
+  state that it needs to finish if the client disconnects. No single part of that stands out in the profile.
+- A layer, an extractor and a future have a cost in any implementation: see `extension-layer`, which only gives its handlers a
+  value.
+- With Redis, writes are slower than those of some peers. A write (W3, W5) and a touch (W7) compare and swap, so that no write
+  is lost and no ended session returns. Over a shared connection, one round trip for that requires a script, which costs the
+  server more than a `SET` ([below](#with-redis-the-servers-processor-time)). That is not the only reason, because ruts runs
+  scripts too. In W4 the server does the same work as for the hand-written code; the difference is this crate's work in the
+  client. `SET … IFEQ` of Valkey 8.1 and Redis 8.4 should be cheaper than the script; it is not used or measured yet.
+- `GETEX` (by hand, W6 and W7) slides a session before the token is checked, and before the handler succeeds. This crate slides
+  it afterwards, which takes another round trip in W7.
 
 ## Instructions per request, in memory
 
@@ -92,10 +94,10 @@ What stands in the way:
 {}
 ## Where this crate's instructions go
 
-By the crate, and for this crate by the module, in which the source stands: what was inlined counts where it was written.
+By crate, and for this crate by module. An inlined instruction counts for the module that contains its source.
 
 {}
-The same of a layer that only hands its handlers an extension:
+The same for a layer that only gives its handlers an extension:
 
 {}
 {}
@@ -113,10 +115,10 @@ The same of a layer that only hands its handlers an extension:
 
 {}
 {}
-## With Redis: requests per second, as a part of what is reached by hand
+## With Redis: requests per second, as a fraction of the hand-written code
 
-64 tasks, one thread, one connection (axum_session: a pool). Medians of the ratios of nine short rounds, which are not the
-quotients of the medians below: differences of a few hundredths mean little.
+{tasks} tasks, one thread, one connection (axum_session: a pool). The figures are medians of the ratios of {rounds} short rounds.
+They are not the quotients of the medians below, and differences of a few hundredths mean little.
 
 {}
 ## With Redis: requests per second
@@ -125,7 +127,7 @@ quotients of the medians below: differences of a few hundredths mean little.
 {}
 ## With Redis: the server's processor time
 
-Microseconds per request, its network included:
+Microseconds per request, including the server's network:
 
 {}
 ## With Redis: bytes to and from the server
@@ -134,36 +136,36 @@ Microseconds per request, its network included:
 {}
 ## With Redis: commands
 
-What is sent for one request; a script is one command, `MULTI` and `EXEC` are two.
+The commands of one request. A script is one command, `MULTI` and `EXEC` are two.
 
-{words}
+{commands}
 ## With Redis: round trips
 
 {}
 ## Over TCP: requests per second
 
-`axum::serve` on one thread, and `wrk -t1 -c64` beside it, which takes a part of the machine for itself. All connections
-bring the same session.
+`axum::serve` on one thread, and `wrk -t1 -c{connections}` beside it, which uses a part of the machine itself. All connections
+send the cookie of the same session.
 
 {}
 {}
 ## Bytes of a session
 
-In Redis, `MEMORY USAGE` of everything that belongs to it:
+In Redis, the `MEMORY USAGE` of all keys of a session:
 
 {}
-In memory, of 1,000,000 sessions:
+In memory, with {sessions} sessions:
 
 {}
-Which part of the memory of 100,000 sessions is taken again by 100,000 others that come when those have expired: none
-where an expired session's place is freed, 1 where it is not. They come a second after the first ones expired: a store that
-frees by a timer may free later.
+After {expiring} sessions have expired, as many new ones are created. The table shows how much memory they take, as a fraction
+of what the expired ones took: 0 if the memory of an expired session is reused, 1 if it is not. The new sessions come a second
+after the first ones expired: a store that frees by a timer may free later.
 
 {}
 {}
 ## With more threads
 
-Requests per second, as a multiple of one thread's. Reads of one store (W2), each thread of a session of its own:
+Requests per second, as a multiple of one thread's. Reads from one store (W2), with a session for each thread:
 
 {}
 Writes (W3):
@@ -171,16 +173,19 @@ Writes (W3):
 {}
 ## With more sessions
 
-Nanoseconds of a read, with so many sessions stored in memory (ten million by this crate alone, for the sake of time):
+Nanoseconds of a read, by the number of sessions stored in memory (only this crate is measured with the largest number, to save
+time):
 
 {}
 Nanoseconds of a creation:
 
 {}
-Requests per second that read, with so many stored in Redis:
+Reads per second, by the number of sessions stored in Redis:
 
 {}
 {}
+
+[plot]: benchmarks.svg
 ",
         table(&results.instructions, "instructions", 0),
         conditions(&results.instructions),
@@ -212,6 +217,14 @@ Requests per second that read, with so many stored in Redis:
         table(&results.scaling, "stored, create", 0),
         table(&results.scaling, "stored, requests per second", 0),
         conditions(&results.scaling),
+        user_id = USER_ID,
+        name = NAME.len(),
+        csrf = CSRF.len(),
+        tasks = throughput::TASKS,
+        rounds = throughput::BLOCKS,
+        connections = tcp::CONNECTIONS,
+        sessions = thousands(stored::SESSIONS),
+        expiring = thousands(stored::EXPIRING),
     ))
 }
 
@@ -231,44 +244,74 @@ pub(super) fn redis_load(results: &Results) -> String {
     }
     format!(
         "\
-# What a million active users ask of Redis
+# The load of a million active users on Redis
 
-Computed from what was measured of each request: its commands and round trips, the server's processor time and network
-traffic for it, and the bytes of a session ([the figures](benchmarks.md)). Written by `scripts/bench report`.
+Computed from the measurements of each request: its commands and round trips, the server's processor time and network traffic,
+and the bytes of a session ([the measurements][benchmarks]). Written by `scripts/bench report`.
 
-A million users are active, and each makes a request every 30 seconds: 33,333 requests per second. Of a hundred requests, 90
-read the session while its idle limit slides (W6), 8 change it (W3), one creates one (W4), one logs in (W5). This crate
-slides a session at most once a minute, here with every other read; the others do it with every read, if at all.
+A million users are active. Each makes a request every {seconds_between} seconds, which is {requests} requests per second: {reads} % read the
+session and slide its idle limit (W6), {writes} % change the session (W3), {creations} % create one (W4), and {logins} % log in (W5). This crate
+slides a session at most every {refresh} seconds, here with one read in {reads_per_slide}. The others slide it with every read, if at all.
 
 | | commands/s | round trips/s | server cores | network Mbit/s | memory GB | $ per month |
 |---|--:|--:|--:|--:|--:|--:|
 {rows}
-The cores are of the machine below, on the loopback, and without what replicas and an append-only file would add. The costs
-are those of [ElastiCache Serverless for Valkey](https://aws.amazon.com/elasticache/pricing/) in us-east-1: ${} for a
-million processing units and ${} for a gigabyte and an hour. A unit is a simple command; of what takes longer than a plain
-`GET` does here, the time counts: so a crate that sends fewer commands may cost more, as this one does where it writes or
-slides by a script. With requests more often than every 30 seconds it slides a smaller part of them. Memory is of the sessions
-alone, without the lists of each user's sessions and the tables of Redis ([sizing](production.md#sizing)), and a login is
-counted as a rotation, though a user's list takes another round trip. By hand, there is no revision, no hash of the token,
-and no limit but the idle one.
+The cores are those of the machine below, over the loopback interface, and without the cost of replicas and an append-only file.
+The price is that of [ElastiCache Serverless for Valkey](https://aws.amazon.com/elasticache/pricing/) in us-east-1: ${units} per
+million processing units, and ${gigabyte_hour} per gigabyte and hour. A unit is a simple command. A command that takes longer than a
+plain `GET` is charged by its time. So a crate that sends fewer commands may cost more, as this one does if it writes or slides
+with a script. If a user makes requests more often, this crate slides with a smaller part of them.
 
-{}",
-        load::MILLION_UNITS,
-        load::GIGABYTE_HOUR,
-        conditions(&results.throughput)
+Memory is that of the sessions alone, without the user index and the tables of Redis ([sizing][production-sizing]). A login
+is counted as a rotation, although the user index takes another round trip. The hand-written code has no revision, no hash of
+the token, and no limit but the idle one.
+
+{}
+[benchmarks]: benchmarks.md
+[production-sizing]: production.md#sizing
+",
+        conditions(&results.throughput),
+        seconds_between = load::SECONDS_BETWEEN,
+        requests = thousands(load::REQUESTS as u64),
+        reads = percent(Work::W6),
+        writes = percent(Work::W3),
+        creations = percent(Work::W4),
+        logins = percent(Work::W5),
+        refresh = load::REFRESH,
+        reads_per_slide = (load::REFRESH / load::SECONDS_BETWEEN).max(1.0),
+        units = load::MILLION_UNITS,
+        gigabyte_hour = load::GIGABYTE_HOUR,
     )
 }
 
+/// The part of the requests that do this work.
+fn percent(work: Work) -> f64 {
+    let mut parts = load::MIX.iter().filter(|(mixed, _)| *mixed == work);
+    parts.next().map_or(0.0, |(_, part)| (100.0 * part).round())
+}
+
+/// A number with commas between the thousands.
+fn thousands(number: u64) -> String {
+    match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", thousands(number / 1000), number % 1000),
+    }
+}
+
 fn conditions(figures: &Figures) -> String {
-    let list: Vec<_> = figures.conditions.values().map(String::as_str).collect();
+    // rustdoc would take a bracket for a link.
+    let versions = figures.conditions.values();
+    let list: Vec<_> = versions
+        .map(|version| version.trim().replace('[', "\\[").replace(']', "\\]"))
+        .collect();
     if list.is_empty() {
         return "Not measured yet.\n".to_owned();
     }
     format!("Measured on: {}.\n", list.join(" · "))
 }
 
-/// A table of words.
-fn words(figures: &Figures, name: &str) -> String {
+/// A table of words instead of figures.
+fn table_of_words(figures: &Figures, name: &str) -> String {
     let Some(table) = figures.words.get(name) else {
         return String::new();
     };
@@ -293,4 +336,45 @@ fn words(figures: &Figures, name: &str) -> String {
         text += &format!("| {subject} | {} |\n", cells.join(" | "));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::fs;
+    use std::path::Path;
+
+    use super::{benchmarks, redis_load, thousands};
+    use crate::report::Results;
+
+    /// The lines of a page that do not depend on a measurement.
+    fn text(page: &str) -> Vec<&str> {
+        let measured = ["|", "Measured on: ", "Not measured yet.", "The peers: "];
+        page.lines()
+            .filter(|line| {
+                !line.is_empty() && !measured.iter().any(|start| line.starts_with(start))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_text_of_the_pages_is_what_this_program_writes() -> Result<(), Box<dyn Error>> {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        let results = Results::default();
+        for (file, written) in [
+            ("benchmarks.md", benchmarks(&results)?),
+            ("redis-load.md", redis_load(&results)),
+        ] {
+            let page = fs::read_to_string(docs.join(file))?;
+            assert_eq!(text(&page), text(&written), "{file}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_number_has_commas_between_its_thousands() {
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(33_333), "33,333");
+        assert_eq!(thousands(1_000_007), "1,000,007");
+    }
 }

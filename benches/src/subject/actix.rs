@@ -20,10 +20,10 @@ use super::Setting;
 use crate::visitor::App;
 use crate::work::{self, CSRF, NAME, USER_ID, Work};
 
-type Answer = Pin<Box<dyn Future<Output = Option<axum::http::HeaderValue>>>>;
-type Call = dyn Fn(&'static str, Option<&axum::http::HeaderValue>) -> Answer;
+type Reply = Pin<Box<dyn Future<Output = Option<axum::http::HeaderValue>>>>;
+type Call = dyn Fn(&'static str, Option<&axum::http::HeaderValue>) -> Reply;
 
-/// An application of that framework: a path and a cookie in, a cookie out.
+/// An application of actix-web: a path and a cookie in, a cookie out.
 #[derive(Clone)]
 pub struct ActixApp(Rc<Call>);
 
@@ -94,7 +94,7 @@ async fn rotate(session: Session) -> &'static str {
     "ok"
 }
 
-/// Its cookie is signed, as by default.
+/// The cookie is signed, as by default.
 pub(super) async fn in_redis(setting: &Setting) -> App {
     let store = RedisSessionStore::new(setting.redis.as_str()).await;
     let idle = setting.idle.as_secs() as i64;
@@ -126,9 +126,9 @@ pub(super) async fn in_redis(setting: &Setting) -> App {
 
 pub(super) async fn bare() -> App {
     let seed = async || {
-        let card = "__Host-id=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let cookie = "__Host-id=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         HttpResponse::Ok()
-            .insert_header((SET_COOKIE, card))
+            .insert_header((SET_COOKIE, cookie))
             .finish()
     };
     let app = Application::new()

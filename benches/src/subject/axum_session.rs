@@ -1,8 +1,8 @@
 //! axum_session, in memory and with Redis behind it.
 //!
-//! Its defaults, with everybody's cookie. With them, every request without a cookie makes a session, and what it keeps in
-//! Redis it also keeps in the process for an hour, for which one process's sessions are not another's: with Redis it is
-//! told to keep nothing there, so that all processes share them, as everybody else's do.
+//! It has its defaults, and the same cookie as the other subjects. By default each request without a cookie creates a session,
+//! and a process keeps its own copy of a Redis session for an hour, so that it does not see the changes of other processes.
+//! This subject keeps no copy with Redis, so that all processes share the sessions, as they do with the other subjects.
 
 use std::fmt::Debug;
 
@@ -63,7 +63,7 @@ where
 {
     let idle: Duration = setting.idle.try_into().expect("some seconds");
     let mut config = SessionConfig::default()
-        // Its `with_prefix_with_host` sets the cookie under the longer name, and looks for the shorter one.
+        // `with_prefix_with_host` would set the cookie under the longer name and read the shorter one.
         .with_session_name(COOKIE)
         .with_secure(true)
         .with_lifetime(idle)
@@ -90,7 +90,7 @@ pub(super) async fn in_memory(setting: &Setting) -> App {
     app::<SessionNullPool>(None, setting).await
 }
 
-/// Its pool takes as many connections as it needs: 16 are kept.
+/// The pool opens as many connections as it needs, and keeps 16.
 pub(super) async fn in_redis(setting: &Setting) -> App {
     let client = redis::Client::open(setting.redis.as_str()).expect("a URL");
     app(

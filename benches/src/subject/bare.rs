@@ -1,4 +1,4 @@
-//! An application without sessions, and one with a layer that does the least that any layer can do for its handlers.
+//! An application without sessions, and one with a minimal layer.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use axum::routing::get;
 
 use crate::visitor::App;
 
-/// As long as those of the others.
-const CARD: &str = "__Host-id=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// A cookie as long as those of the other subjects.
+const SESSION_COOKIE: &str = "__Host-id=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 async fn seed() -> ([(HeaderName, &'static str); 1], &'static str) {
-    ([(SET_COOKIE, CARD)], "ok")
+    ([(SET_COOKIE, SESSION_COOKIE)], "ok")
 }
 
 async fn work() -> &'static str {

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use tower_keycard::store::RedisConfig;
 use tower_keycard::store::SessionStore;
-use tower_keycard::{MemoryStore, RedisConfig, RedisStore, Session, SessionLayer};
+use tower_keycard::{MemoryStore, RedisStore, Session, SessionConfig, SessionLayer};
 
 use super::Setting;
 use crate::visitor::App;
 use crate::work::{CSRF, NAME, USER_ID, Work};
 
 async fn create(session: Session) -> &'static str {
-    session.insert("user_id", USER_ID).expect("room");
-    session.insert("name", NAME).expect("room");
-    session.insert("csrf", CSRF).expect("room");
+    session
+        .insert("user_id", USER_ID)
+        .expect("data within the limit");
+    session.insert("name", NAME).expect("data within the limit");
+    session.insert("csrf", CSRF).expect("data within the limit");
     "ok"
 }
 
@@ -35,19 +38,22 @@ async fn count(session: Session) -> &'static str {
 }
 
 async fn rotate(session: Session) -> &'static str {
-    session.cycle_id().expect("before the head");
+    session.rotate_token().expect("the response has not begun");
     "ok"
 }
 
-/// A busy machine makes a request slow, and not another one: what it costs is counted, whenever the answer comes.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Long, so that a store call never times out on a busy machine: a request that fails would do other work.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The defaults, apart from what a setting asks for.
+/// An application with the defaults, apart from the setting.
 fn app(store: impl SessionStore, setting: Setting) -> App {
     let layer = SessionLayer::builder(store)
-        .idle(setting.idle)
-        .store_timeout(PATIENCE)
-        .save_every_request(setting.work == Work::W7)
+        .config(
+            SessionConfig::new()
+                .idle(setting.idle)
+                .store_timeout(STORE_TIMEOUT)
+                .save_every_request(setting.work == Work::W7),
+        )
         .build()
         .expect("a legal configuration");
     let work = match setting.work {
@@ -70,8 +76,8 @@ pub(super) fn in_memory(setting: Setting) -> App {
 
 pub(super) async fn in_redis(setting: Setting) -> App {
     let config = RedisConfig::new(setting.redis.as_str())
-        .connect_timeout(PATIENCE)
-        .response_timeout(PATIENCE);
+        .connect_timeout(STORE_TIMEOUT)
+        .response_timeout(STORE_TIMEOUT);
     let store = RedisStore::connect(config).await;
     app(store.expect("a Redis server"), setting)
 }

@@ -1,5 +1,5 @@
-//! By hand, over a sharded map: what sessions in memory cost at least. No layer, no limits on size, nothing is checked
-//! but the expiry.
+//! Hand-written sessions in a sharded map: the lower limit of the cost in memory. There is no layer and no limit on size, and
+//! only the expiry is checked.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use axum::routing::get;
 
 use super::Setting;
-use super::card::{self, Answer};
+use super::cookie::{self, Reply};
 use crate::visitor::App;
 use crate::work::{CSRF, NAME, USER_ID, Work};
 
@@ -46,13 +46,13 @@ impl Sessions {
     }
 
     fn insert(&self, data: Data) -> u128 {
-        let id = card::new();
+        let id = cookie::new_id();
         self.shard(id).insert(id, data);
         id
     }
 }
 
-async fn create(State(sessions): Shared) -> Answer {
+async fn create(State(sessions): Shared) -> Reply {
     let data = Data {
         user_id: USER_ID,
         name: NAME.to_owned(),
@@ -60,7 +60,7 @@ async fn create(State(sessions): Shared) -> Answer {
         count: 0,
         expires: Instant::now() + sessions.idle,
     };
-    card::set(sessions.insert(data))
+    cookie::set(sessions.insert(data))
 }
 
 async fn untouched() -> &'static str {
@@ -68,7 +68,7 @@ async fn untouched() -> &'static str {
 }
 
 async fn read(State(sessions): Shared, headers: HeaderMap) -> &'static str {
-    let id = card::presented(&headers).expect("a card");
+    let id = cookie::presented(&headers).expect("a session cookie");
     let user_id = sessions.with(id, |data| {
         assert_eq!((data.name.len(), data.csrf.len()), (20, 32));
         data.user_id
@@ -78,18 +78,18 @@ async fn read(State(sessions): Shared, headers: HeaderMap) -> &'static str {
 }
 
 async fn slide(State(sessions): Shared, headers: HeaderMap) -> &'static str {
-    let id = card::presented(&headers).expect("a card");
-    slid(&sessions, id);
+    let id = cookie::presented(&headers).expect("a session cookie");
+    slide_expiry(&sessions, id);
     "ok"
 }
 
-async fn slide_and_set(State(sessions): Shared, headers: HeaderMap) -> Answer {
-    let id = card::presented(&headers).expect("a card");
-    slid(&sessions, id);
-    card::set(id)
+async fn slide_and_set(State(sessions): Shared, headers: HeaderMap) -> Reply {
+    let id = cookie::presented(&headers).expect("a session cookie");
+    slide_expiry(&sessions, id);
+    cookie::set(id)
 }
 
-fn slid(sessions: &Sessions, id: u128) {
+fn slide_expiry(sessions: &Sessions, id: u128) {
     let user_id = sessions.with(id, |data| {
         data.expires = Instant::now() + sessions.idle;
         data.user_id
@@ -98,15 +98,15 @@ fn slid(sessions: &Sessions, id: u128) {
 }
 
 async fn count(State(sessions): Shared, headers: HeaderMap) -> &'static str {
-    let id = card::presented(&headers).expect("a card");
+    let id = cookie::presented(&headers).expect("a session cookie");
     sessions.with(id, |data| data.count += 1);
     "ok"
 }
 
-async fn rotate(State(sessions): Shared, headers: HeaderMap) -> Answer {
-    let id = card::presented(&headers).expect("a card");
+async fn rotate(State(sessions): Shared, headers: HeaderMap) -> Reply {
+    let id = cookie::presented(&headers).expect("a session cookie");
     let data = sessions.shard(id).remove(&id).expect("a session");
-    card::set(sessions.insert(data))
+    cookie::set(sessions.insert(data))
 }
 
 pub(super) fn app(setting: Setting) -> App {

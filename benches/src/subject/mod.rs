@@ -1,11 +1,11 @@
-//! Who is measured.
+//! The subjects: this crate, its peers, hand-written code, and frameworks without sessions.
 
 #[cfg(feature = "peers")]
 pub mod actix;
 #[cfg(feature = "peers")]
 mod axum_session;
 mod bare;
-mod card;
+mod cookie;
 mod keycard;
 mod map;
 mod redis;
@@ -21,7 +21,7 @@ use crate::server::RedisServer;
 use crate::visitor::{App, Visitor};
 use crate::work::{IDLE, Work};
 
-/// Where a subject keeps its sessions.
+/// Where a subject stores its sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Nowhere,
@@ -29,12 +29,12 @@ pub enum Place {
     Redis,
 }
 
-/// What an application is made for.
+/// The settings of an application.
 #[derive(Clone, Debug)]
 pub struct Setting {
     pub work: Work,
     pub idle: Duration,
-    /// The server's URL, for those who keep their sessions there.
+    /// The URL of the Redis server, for the subjects that store sessions there.
     pub redis: String,
 }
 
@@ -54,13 +54,13 @@ type Opening = Pin<Box<dyn Future<Output = App>>>;
 pub struct Subject {
     pub name: &'static str,
     pub place: Place,
-    /// The one with the same framework and no session.
+    /// The subject with the same framework and without sessions.
     pub bare: &'static str,
     open: fn(Setting) -> Opening,
 }
 
 impl Subject {
-    /// Everybody, in the order of the tables.
+    /// All subjects, in the order of the tables.
     pub const ALL: &[Self] = &[
         Self {
             name: "axum",
@@ -172,7 +172,7 @@ impl Subject {
         let known = Self::ALL.iter().find(|subject| subject.name == name);
         known.copied().ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|subject| subject.name).collect();
-            format!("there are: {}", names.join(", "))
+            format!("known subjects: {}", names.join(", "))
         })
     }
 
@@ -180,7 +180,7 @@ impl Subject {
         self.name.starts_with("keycard")
     }
 
-    /// Whether a server is new enough for it; says so if not. ruts needs `HEXPIRE`, of Redis 7.4.
+    /// Whether a server is new enough for the subject; prints a line if not. ruts needs `HEXPIRE` of Redis 7.4.
     pub(crate) fn can_use(&self, server: &RedisServer) -> bool {
         let command = server.cli(&["COMMAND", "INFO", "HEXPIRE"]);
         let can = self.name != "ruts-redis" || command.contains("hexpire");
@@ -196,6 +196,6 @@ impl Subject {
 
     /// A visitor of an application.
     pub async fn visitor(&self, app: &App, work: Work) -> Visitor {
-        Visitor::arrive(app, work, self.place != Place::Nowhere).await
+        Visitor::start(app, work, self.place != Place::Nowhere).await
     }
 }

@@ -1,5 +1,5 @@
-//! By hand, over the `redis` crate: what sessions in Redis cost at least. Whoever writes last wins, a rotation leaves the
-//! key where it is, and nothing is checked.
+//! Hand-written sessions over the `redis` crate: the lower limit of the cost in Redis. The last writer wins, a rotation keeps
+//! the key, and nothing is checked.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use redis::{ExistenceCheck, Expiry, SetExpiry, SetOptions};
 use serde::{Deserialize, Serialize};
 
 use super::Setting;
-use super::card::{self, Answer};
+use super::cookie::{self, Reply};
 use crate::visitor::App;
 use crate::work::{CSRF, NAME, USER_ID, Work};
 
@@ -72,17 +72,17 @@ fn key(id: u128) -> String {
     format!("session:{id:032x}")
 }
 
-async fn create(State(mut sessions): Shared) -> Answer {
+async fn create(State(mut sessions): Shared) -> Reply {
     let data = Data {
         user_id: USER_ID,
         name: NAME.to_owned(),
         csrf: CSRF.to_owned(),
         count: 0,
     };
-    let id = card::new();
+    let id = cookie::new_id();
     let options = sessions.options().conditional_set(ExistenceCheck::NX);
     sessions.set(id, &data, options).await;
-    card::set(id)
+    cookie::set(id)
 }
 
 async fn untouched() -> &'static str {
@@ -90,25 +90,25 @@ async fn untouched() -> &'static str {
 }
 
 async fn read(State(mut sessions): Shared, headers: HeaderMap) -> &'static str {
-    let id = card::presented(&headers).expect("a card");
+    let id = cookie::presented(&headers).expect("a session cookie");
     assert_eq!(sessions.get(id).await.user_id, USER_ID);
     "ok"
 }
 
 async fn slide(State(mut sessions): Shared, headers: HeaderMap) -> &'static str {
-    let id = card::presented(&headers).expect("a card");
+    let id = cookie::presented(&headers).expect("a session cookie");
     assert_eq!(sessions.get_and_slide(id).await.user_id, USER_ID);
     "ok"
 }
 
-async fn slide_and_set(State(mut sessions): Shared, headers: HeaderMap) -> Answer {
-    let id = card::presented(&headers).expect("a card");
+async fn slide_and_set(State(mut sessions): Shared, headers: HeaderMap) -> Reply {
+    let id = cookie::presented(&headers).expect("a session cookie");
     assert_eq!(sessions.get_and_slide(id).await.user_id, USER_ID);
-    card::set(id)
+    cookie::set(id)
 }
 
 async fn count(State(mut sessions): Shared, headers: HeaderMap) -> &'static str {
-    let id = card::presented(&headers).expect("a card");
+    let id = cookie::presented(&headers).expect("a session cookie");
     let mut data = sessions.get(id).await;
     data.count += 1;
     let options = sessions.options();
@@ -116,12 +116,12 @@ async fn count(State(mut sessions): Shared, headers: HeaderMap) -> &'static str 
     "ok"
 }
 
-async fn rotate(State(mut sessions): Shared, headers: HeaderMap) -> Answer {
-    let id = card::presented(&headers).expect("a card");
+async fn rotate(State(mut sessions): Shared, headers: HeaderMap) -> Reply {
+    let id = cookie::presented(&headers).expect("a session cookie");
     let data = sessions.get(id).await;
     let options = sessions.options();
     sessions.set(id, &data, options).await;
-    card::set(id)
+    cookie::set(id)
 }
 
 pub(super) async fn app(setting: Setting) -> App {

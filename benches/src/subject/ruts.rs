@@ -1,7 +1,6 @@
 //! ruts, with its stores for moka and Redis.
 //!
-//! Each value has a life of its own there, is read and written by a store call of its own, and is given a new life on its
-//! own: a session slides when all its values do.
+//! Each value has its own expiry, and is read, written and slid by its own store call: a session slides when all its values do.
 
 use std::sync::Arc;
 
@@ -99,7 +98,7 @@ where
 }
 
 pub(super) fn in_moka(setting: &Setting) -> App {
-    // Its default would keep 10,000 sessions, and none would ever be given up for its age.
+    // By default it would keep 10,000 sessions, and never drop one for its age.
     let store = MokaStore::builder()
         .max_capacity(u64::MAX)
         .time_to_idle(setting.idle)
@@ -107,7 +106,7 @@ pub(super) fn in_moka(setting: &Setting) -> App {
     app(store, setting)
 }
 
-/// Over one connection, as everybody else.
+/// Uses one connection, like the other subjects.
 pub(super) async fn in_redis(setting: &Setting) -> App {
     let client = Arc::new(client(&setting.redis).await);
     let store = RedisStore::new(client).await.expect("a Redis server");

@@ -1,6 +1,6 @@
 //! tower-sessions, with its stores for memory, moka and Redis.
 //!
-//! Its defaults, but that a cookie has the lifetime of everybody's. It slides an expiry only by saving each time
+//! It has its defaults, and the same lifetime of the cookie as the other subjects. It slides an expiry only by saving each time
 //! (`with_always_save`).
 
 use axum::Router;
@@ -15,7 +15,7 @@ use super::Setting;
 use crate::visitor::App;
 use crate::work::{COOKIE, CSRF, NAME, USER_ID, Work};
 
-/// The same words for two versions of the crate: the stores for moka and Redis know the one before the newest.
+/// The same code for two versions of the crate: the stores for moka and Redis need the one before the newest.
 macro_rules! version {
     ($version:ident) => {
         mod $version {
@@ -86,7 +86,7 @@ pub(super) fn in_moka(setting: &Setting) -> App {
     tower_sessions_0_14::app(MokaStore::new(None), setting)
 }
 
-/// Over one connection, as everybody else.
+/// Uses one connection, like the other subjects.
 pub(super) async fn in_redis(setting: &Setting) -> App {
     tower_sessions_0_14::app(RedisStore::new(client(&setting.redis).await), setting)
 }

@@ -113,7 +113,7 @@ fn no_absolute_limit_is_written_off() {
 }
 
 #[test]
-fn who_is_to_be_remembered_can_be_told_in_part_or_not_at_all() {
+fn the_limits_of_remember_me_can_be_set_in_part_or_off() {
     let off = toml("remember_me = \"off\"");
     assert_eq!(off, config().remember_me(None));
     assert_eq!(toml(&toml::to_string(&off).unwrap()), off);
@@ -139,7 +139,7 @@ fn only_the_absolute_limit_can_be_off() {
 }
 
 #[test]
-fn whoever_writes_none_is_told_of_off() {
+fn the_error_for_none_suggests_off() {
     for wrong in ["none", "never", "0x"] {
         let absolute = error(&format!("absolute = \"{wrong}\""));
         assert!(absolute.contains("or \"off\""), "{absolute}");
@@ -184,7 +184,7 @@ fn unknown_options_are_refused_by_name() {
 }
 
 #[test]
-fn a_limit_without_what_becomes_of_one_more_is_told_what_to_write() {
+fn the_error_for_a_session_limit_without_beyond_says_what_to_write() {
     let error = error("max_sessions_per_user = 3");
     let expected = "expected a table with `most` and `beyond`";
     assert!(error.contains(expected), "{error}");

@@ -66,7 +66,7 @@ fn a_name_with_a_prefix_that_the_attributes_do_not_allow_is_refused_in_any_case(
 
 #[test]
 fn a_refused_prefix_says_what_browsers_demand_of_it() {
-    for (prefix, demands) in [
+    for (prefix, requirements) in [
         ("__Host-", "Secure, the path / and no domain"),
         ("__Secure-", "Secure"),
         ("__Http-", "Secure and HttpOnly"),
@@ -74,8 +74,8 @@ fn a_refused_prefix_says_what_browsers_demand_of_it() {
     ] {
         let config = config().secure(false).cookie_name(format!("{prefix}id"));
         let error = config.validate().unwrap_err().to_string();
-        let told = format!("begins with {prefix} (in any case) unless it has {demands}; ");
-        assert!(error.contains(&told), "{error}");
+        let expected = format!("begins with {prefix} (in any case) unless it has {requirements}; ");
+        assert!(error.contains(&expected), "{error}");
     }
 }
 

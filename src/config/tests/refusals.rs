@@ -5,7 +5,7 @@ use crate::config::RememberMe;
 use crate::cookie::CookieTemplate;
 use crate::random::Random;
 use crate::record::Record;
-use crate::token::Token;
+use crate::record::Token;
 
 #[test]
 fn defaults_and_presets_are_valid() {
@@ -36,7 +36,7 @@ fn presets_have_the_limits_that_they_are_named_for() {
             BrowserSession,
         ),
     ] {
-        // Nobody is remembered beyond the limits of a preset.
+        // A preset remembers nobody for longer than its own limits.
         let remembered = (config == SessionConfig::new()).then(RememberMe::default);
         assert_eq!(config.remember_me, remembered);
         assert_eq!(limits(config), (idle, Some(absolute), persistence));
@@ -233,7 +233,7 @@ fn no_valid_configuration_renders_a_line_beyond_4096_bytes() {
             valid = len;
         }
     }
-    // As long as any line of these attributes can be, whichever of them stand in it.
+    // The longest line that these attributes can make, whichever of them are present.
     let longest = "__Secure-=; HttpOnly; SameSite=Strict; Partitioned; Secure; Path=/; Domain=a.example; \
         Max-Age=34560000; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
     assert_eq!(valid + longest.len() + 500 + Token::LEN, 4_096);
@@ -244,12 +244,12 @@ fn an_error_names_the_option_and_says_what_to_do() {
     let error = config().cookie_domain("localhost").validate().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "session option `cookie.domain`: browsers take no single word as a domain; leave it out, \
-         and the cookie is for the very host that set it"
+        "session option `cookie.domain`: browsers accept no single word as a domain; leave it out, \
+         and the cookie is sent only to the host that set it"
     );
     let error = config().cookie_name("n".repeat(65)).validate();
     let error = error.unwrap_err().to_string();
-    assert!(error.contains("the cookie's name is too long to be the namespace as well"));
+    assert!(error.contains("the cookie's name is too long to be used as the namespace"));
     let error = config().refresh_interval(36 * 60 * 60 * SECOND);
     let error = error.validate().unwrap_err().to_string();
     assert!(error.contains("1d 12h is not less than the idle limit of 1d"));

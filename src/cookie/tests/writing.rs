@@ -7,7 +7,7 @@ use http::HeaderValue;
 use super::ONE;
 use crate::config::{SameSite, SessionConfig};
 use crate::cookie::CookieTemplate;
-use crate::token::Token;
+use crate::record::Token;
 
 const EXPIRED: &str = "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
 

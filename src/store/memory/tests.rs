@@ -1,7 +1,7 @@
-use super::entries::number_of;
-use super::table::STEP;
+use super::shard::DUE_PER_CALL;
+use super::slab::number_of;
 use super::*;
-use crate::store::conformance::{sample_key, sample_record, sample_revision_of};
+use crate::store::testing::conformance::{sample_key, sample_record, sample_revision_of};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -13,33 +13,33 @@ fn store(max: usize) -> (MemoryStore, Clock) {
 
 impl MemoryStore {
     fn entries(&self) -> usize {
-        // All locks at once: else what moves meanwhile is counted twice.
-        let tables: Vec<_> = self.0.shards.iter().map(Shard::lock).collect();
-        tables.iter().map(|table| table.entries.len()).sum()
+        // All locks at once. Otherwise an entry that is freed and the one that takes its place in another shard both count.
+        let shards: Vec<_> = self.0.shards.iter().map(Shard::lock).collect();
+        shards.iter().map(|state| state.entries.len()).sum()
     }
 
-    /// Checks what must always hold between the parts of the store.
+    /// Checks the invariants between the parts of the store.
     fn check(&self) {
-        let mut kept = 0;
+        let mut entries = 0;
         for shard in &self.0.shards {
-            let table = shard.lock();
-            for (number, (key, entry)) in table.entries.iter().enumerate() {
+            let state = shard.lock();
+            for (number, (key, entry)) in state.entries.iter().enumerate() {
                 let number = number_of(number);
-                assert_eq!(table.entries.find(key), Some(number));
-                assert!(table.queue.at(number) <= entry.expires);
+                assert_eq!(state.entries.find(key), Some(number));
+                assert!(state.queue.at(number) <= entry.expires);
             }
-            let records = table.entries.iter();
+            let records = state.entries.iter();
             let records = records.filter(|(_, entry)| entry.record.is_some()).count();
-            assert_eq!(table.records, records);
-            let front = table
+            assert_eq!(state.records, records);
+            let front = state
                 .queue
                 .first()
                 .map_or(u64::MAX, |(at, _)| at.as_millis());
-            assert!(shard.due.load(Ordering::Acquire) <= front);
-            kept += table.entries.len();
+            assert!(shard.next_due.load(Ordering::Acquire) <= front);
+            entries += state.entries.len();
         }
-        assert_eq!(self.0.kept.load(Ordering::Relaxed), kept);
-        assert!(kept <= self.0.max);
+        assert_eq!(self.0.entries.load(Ordering::Relaxed), entries);
+        assert!(entries <= self.0.max_entries);
     }
 }
 
@@ -47,17 +47,17 @@ async fn fill(store: &MemoryStore, count: usize, ttl: Duration) -> Vec<RecordKey
     let record = sample_record("{}");
     let keys: Vec<_> = (0..count).map(|_| sample_key()).collect();
     for key in &keys {
-        let created = store.create(key, &record, ttl).await.unwrap();
+        let created = store.create(key, &record.write(ttl)).await.unwrap();
         assert_eq!(created, Created::Created);
     }
     keys
 }
 
 async fn is_full(store: &MemoryStore) -> bool {
-    let answer = store
-        .create(&sample_key(), &sample_record("{}"), MINUTE)
+    let created = store
+        .create(&sample_key(), &sample_record("{}").write(MINUTE))
         .await;
-    answer.is_err_and(|error| error.kind() == StoreErrorKind::Full)
+    created.is_err_and(|error| error.kind() == StoreErrorKind::Full)
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn a_full_store_refuses_new_sessions_until_old_ones_expire() {
     assert!(is_full(&store).await);
     assert_eq!(store.len(), 100);
     clock.advance(Duration::from_millis(1));
-    // Nobody asks for those that have expired.
+    // No call asks for the expired ones.
     fill(&store, 60, MINUTE).await;
     assert!(is_full(&store).await);
     store.check();
@@ -82,7 +82,7 @@ async fn a_full_store_refuses_new_sessions_until_old_ones_expire() {
 }
 
 #[tokio::test]
-async fn tombstones_take_room_and_give_it_back() {
+async fn tombstones_count_as_entries_until_they_expire() {
     let (store, clock) = store(10);
     for key in fill(&store, 10, MINUTE * 60).await {
         store.delete(&key, None).await.unwrap();
@@ -97,7 +97,7 @@ async fn tombstones_take_room_and_give_it_back() {
 }
 
 #[tokio::test]
-async fn deleting_what_is_not_there_grows_a_full_store_by_nothing() {
+async fn deleting_an_absent_session_does_not_grow_a_full_store() {
     let (store, clock) = store(3);
     let keys = fill(&store, 2, MINUTE).await;
     let (one, other) = (sample_key(), sample_key());
@@ -106,7 +106,7 @@ async fn deleting_what_is_not_there_grows_a_full_store_by_nothing() {
     assert!(matches!(store.load(&one).await.unwrap(), Loaded::Tombstone));
     assert!(matches!(store.load(&other).await.unwrap(), Loaded::Absent));
     assert_eq!(store.entries(), 3);
-    // What has expired makes room for a tombstone too, whether it is the session's own or another's.
+    // An expired entry is freed for a tombstone, too, whether it is the session's own or another one's.
     clock.advance(MINUTE);
     store.delete(&keys[0], None).await.unwrap();
     store.delete(&other, None).await.unwrap();
@@ -122,12 +122,12 @@ async fn deleting_what_is_not_there_grows_a_full_store_by_nothing() {
 }
 
 #[tokio::test]
-async fn what_has_expired_is_freed_by_calls_about_another_session() {
+async fn expired_entries_are_freed_by_calls_for_another_session() {
     let (store, clock) = store(10_000);
     fill(&store, 5_000, MINUTE).await;
     let only = fill(&store, 1, MINUTE * 2).await.remove(0);
     clock.advance(MINUTE);
-    for _ in 0..(5_000 / STEP + SHARDS) * 2 {
+    for _ in 0..(5_000 / DUE_PER_CALL + SHARDS) * 2 {
         store.load(&only).await.unwrap();
     }
     assert_eq!(store.entries(), 1);
@@ -140,7 +140,7 @@ async fn one_call_frees_only_a_few() {
     fill(&store, 10_000, MINUTE).await;
     clock.advance(MINUTE);
     store.load(&sample_key()).await.unwrap();
-    assert!(store.entries() >= 10_000 - STEP);
+    assert!(store.entries() >= 10_000 - DUE_PER_CALL);
     let left = store.entries();
     assert_eq!(store.purge_expired(), left);
     assert_eq!(store.entries(), 0);
@@ -148,20 +148,20 @@ async fn one_call_frees_only_a_few() {
 }
 
 #[tokio::test]
-async fn a_session_touched_a_million_times_takes_no_more_room() {
+async fn a_session_touched_a_million_times_takes_no_more_memory() {
     let (store, clock) = store(10);
     let (key, record) = (sample_key(), sample_record("{}"));
-    store.create(&key, &record, MINUTE).await.unwrap();
-    for turn in 0..1_000_000_u32 {
-        // Further away, nearer, and past what was queued.
-        let ttl = MINUTE * (1 + turn % 3);
+    store.create(&key, &record.write(MINUTE)).await.unwrap();
+    for round in 0..1_000_000_u32 {
+        // The expiry moves to later times, to earlier times, and past the queued time.
+        let ttl = MINUTE * (1 + round % 3);
         assert!(
             store
                 .touch(&key, record.revision(), ttl, None)
                 .await
                 .unwrap()
         );
-        if turn % 1000 == 0 {
+        if round % 1000 == 0 {
             clock.advance(MINUTE / 2);
         }
     }
@@ -173,10 +173,10 @@ async fn a_session_touched_a_million_times_takes_no_more_room() {
 }
 
 #[tokio::test]
-async fn a_session_whose_life_was_prolonged_outlives_its_first_expiry() {
+async fn a_session_whose_lifetime_was_extended_outlives_its_first_expiry() {
     let (store, clock) = store(10);
     let (key, record) = (sample_key(), sample_record("{}"));
-    store.create(&key, &record, MINUTE).await.unwrap();
+    store.create(&key, &record.write(MINUTE)).await.unwrap();
     clock.advance(MINUTE / 2);
     assert!(
         store
@@ -194,7 +194,7 @@ async fn a_session_whose_life_was_prolonged_outlives_its_first_expiry() {
 }
 
 #[tokio::test]
-async fn a_session_is_over_at_its_expiry_and_not_before() {
+async fn a_session_ends_at_its_expiry_and_not_before() {
     let (store, clock) = store(10);
     let key = fill(&store, 1, MINUTE).await.remove(0);
     clock.advance(MINUTE - Duration::from_millis(1));
@@ -207,7 +207,7 @@ async fn a_session_is_over_at_its_expiry_and_not_before() {
 }
 
 #[tokio::test]
-async fn after_a_rush_the_tables_shrink() {
+async fn the_slabs_shrink_after_a_time_of_high_load() {
     let (store, clock) = store(200_000);
     fill(&store, 100_000, MINUTE).await;
     clock.advance(MINUTE);
@@ -218,7 +218,7 @@ async fn after_a_rush_the_tables_shrink() {
 }
 
 #[test]
-fn of_many_threads_exactly_one_replaces_a_revision() {
+fn exactly_one_of_many_threads_replaces_a_revision() {
     let (store, _clock) = store(10);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -226,7 +226,7 @@ fn of_many_threads_exactly_one_replaces_a_revision() {
     for _ in 0..100 {
         let (key, first) = (sample_key(), sample_record("{}"));
         runtime
-            .block_on(store.create(&key, &first, MINUTE))
+            .block_on(store.create(&key, &first.write(MINUTE)))
             .unwrap();
         let start = std::sync::Barrier::new(8);
         let winners = std::thread::scope(|scope| {
@@ -236,8 +236,9 @@ fn of_many_threads_exactly_one_replaces_a_revision() {
                     .build()
                     .unwrap();
                 start.wait();
-                let answer = runtime.block_on(store.replace(&key, first.revision(), &next, MINUTE));
-                matches!(answer.unwrap(), Replaced::Replaced)
+                let replaced =
+                    runtime.block_on(store.replace(&key, first.revision(), &next.write(MINUTE)));
+                matches!(replaced.unwrap(), Replaced::Replaced)
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(replace)).collect();
             let won = threads.into_iter().map(|thread| thread.join().unwrap());
@@ -250,7 +251,7 @@ fn of_many_threads_exactly_one_replaces_a_revision() {
 }
 
 #[test]
-fn many_threads_never_exceed_the_bound_and_use_all_of_it() {
+fn many_threads_never_exceed_the_limit_and_use_all_of_it() {
     let (store, clock) = store(500);
     std::thread::scope(|scope| {
         for thread in 0..8_usize {
@@ -260,13 +261,13 @@ fn many_threads_never_exceed_the_bound_and_use_all_of_it() {
                     .build()
                     .unwrap();
                 runtime.block_on(async {
-                    for turn in 0..2_000 {
+                    for round in 0..2_000 {
                         let (key, record) = (sample_key(), sample_record("{}"));
-                        store.create(&key, &record, MINUTE).await.ok();
-                        if turn % 3 == thread % 3 {
+                        store.create(&key, &record.write(MINUTE)).await.ok();
+                        if round % 3 == thread % 3 {
                             store.delete(&key, None).await.unwrap();
                         }
-                        if turn % 100 == 0 {
+                        if round % 100 == 0 {
                             clock.advance(MINUTE / 8);
                         }
                         assert!(store.entries() <= 500);
@@ -299,12 +300,14 @@ async fn sessions_spread_over_all_shards() {
 }
 
 #[tokio::test]
-async fn a_write_is_not_taken_for_an_earlier_one_whose_revision_is_remembered_alike() {
+async fn a_write_is_not_mistaken_for_an_earlier_one_with_a_similar_revision() {
     let (store, _clock) = store(10);
     let (key, first) = (sample_key(), sample_record("{}"));
-    store.create(&key, &first, MINUTE).await.unwrap();
+    store.create(&key, &first.write(MINUTE)).await.unwrap();
     let second = sample_revision_of(&first, r#"{"n":2}"#);
-    let replaced = store.replace(&key, first.revision(), &second, MINUTE).await;
+    let replaced = store
+        .replace(&key, first.revision(), &second.write(MINUTE))
+        .await;
     assert!(matches!(replaced, Ok(Replaced::Replaced)));
 
     let mut alike = first.revision();
@@ -313,7 +316,9 @@ async fn a_write_is_not_taken_for_an_earlier_one_whose_revision_is_remembered_al
     header.revise(alike);
     let data = sample_record(r#"{"n":3}"#).data().clone();
     let third = Record::new(header, data);
-    let replaced = store.replace(&key, second.revision(), &third, MINUTE).await;
+    let replaced = store
+        .replace(&key, second.revision(), &Write::new(&third, MINUTE))
+        .await;
     assert!(matches!(replaced, Ok(Replaced::Replaced)));
     match store.load(&key).await.unwrap() {
         Loaded::Record { record, .. } => assert_eq!(record.json(), r#"{"n":3}"#),
@@ -322,7 +327,7 @@ async fn a_write_is_not_taken_for_an_earlier_one_whose_revision_is_remembered_al
 }
 
 #[test]
-fn an_empty_prefix_is_none() {
+fn an_empty_prefix_is_replaced_by_the_default() {
     let prefix = |prefix: &str| {
         let store = MemoryStore::builder().prefix(prefix).build();
         SessionStore::prefix(&store).to_owned()

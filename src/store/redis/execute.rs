@@ -1,92 +1,132 @@
-//! How servers are asked: within a deadline, and what is sent a second time.
+//! How commands are executed: with a deadline, and sent a second time only where that is safe.
 
 use std::time::Duration;
 
 use redis::{Cmd, Pipeline, ServerErrorKind, Value};
 use tokio::time::Instant;
 
-use crate::store::redis::RedisStore;
-use crate::store::redis::protocol::command::{self, Key, Run};
-use crate::store::redis::protocol::error::Failure;
-use crate::store::redis::protocol::{reply, scripts};
-use crate::store::redis::topology::replication::Waiting;
+use crate::clock::{Clock, Timestamp};
+use crate::store::redis::config::WaitReplicas;
+use crate::store::redis::protocol::command::{self, ScriptCall};
+use crate::store::redis::protocol::{CallError, Key, reply, scripts};
+use crate::store::redis::topology::{Replication, Topology};
 use crate::store::{Loaded, Record, RecordKey, StoreError, TOMBSTONE_LIFETIME};
 
-/// How long a replica has to answer, at most.
-const REPLICA_PATIENCE: Duration = Duration::from_millis(100);
+/// The longest time that a replica may take to answer.
+const REPLICA_TIMEOUT: Duration = Duration::from_millis(100);
 
-impl RedisStore {
-    /// What a call has to learn whose changes are to be waited for.
-    pub(super) fn waiting(&self) -> Option<Waiting> {
-        self.0.wait.map(Waiting::new)
+/// Executes commands on the servers of a store.
+pub(super) struct Executor {
+    pub(super) prefix: Box<str>,
+    pub(super) response_timeout: Duration,
+    /// How many replicas logouts, rotations and revocations wait for.
+    pub(super) wait_replicas: Option<WaitReplicas>,
+    /// Whether replicas serve reads.
+    pub(super) read_from_replicas: bool,
+    pub(super) topology: Topology,
+}
+
+impl Executor {
+    /// The system's time, which the servers' expiry follows. A manual clock of the application does not change it.
+    pub(super) fn now(&self) -> Timestamp {
+        Clock::system().now()
     }
 
     pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.0.response_timeout
+        Instant::now() + self.response_timeout
+    }
+
+    /// The replication of a call whose changes wait for replicas.
+    pub(super) fn replication(&self) -> Option<Replication> {
+        self.wait_replicas.map(Replication::new)
+    }
+
+    pub(super) fn record_key<'a>(&'a self, record: &'a RecordKey) -> Key<'a> {
+        Key::Record {
+            prefix: &self.prefix,
+            record,
+        }
+    }
+
+    pub(super) fn index_key<'a>(&'a self, namespace: &'a str, user: &'a str) -> Key<'a> {
+        Key::Index {
+            prefix: &self.prefix,
+            namespace,
+            user,
+        }
     }
 
     pub(super) async fn run(
         &self,
-        script: Run<'_>,
-        wait: Option<&Waiting>,
+        script: ScriptCall<'_>,
+        replication: Option<&Replication>,
         deadline: Instant,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, CallError> {
         let command = script.by_hash();
-        let reply = self.0.backend.one(&command, wait, deadline).await?;
-        self.run_again(&script, reply, wait, deadline).await
+        let reply = self
+            .topology
+            .execute(&command, replication, deadline)
+            .await?;
+        self.run_if_unknown(&script, reply, replication, deadline)
+            .await
     }
 
-    /// A script on an index and then one on a record: in one round trip where one server has both, and where that one carries
-    /// them out in this order.
+    /// Runs a script on an index and then one on a record: in one round trip if one server has both keys, because it runs
+    /// them in this order.
     pub(super) async fn run_both(
         &self,
-        index: Run<'_>,
-        record: Run<'_>,
-        wait: Option<&Waiting>,
+        index: ScriptCall<'_>,
+        record: ScriptCall<'_>,
+        replication: Option<&Replication>,
         deadline: Instant,
-    ) -> Result<[Value; 2], Failure> {
-        if self.0.backend.is_spread() {
-            // If nothing more is heard of this process, a session must not outlive its entry.
-            let entry = self.run(index, wait, deadline).await?;
-            return Ok([entry, self.run(record, wait, deadline).await?]);
+    ) -> Result<[Value; 2], CallError> {
+        if self.topology.is_sharded() {
+            // If this process stops between the two, the session must not outlive its entry.
+            let entry = self.run(index, replication, deadline).await?;
+            return Ok([entry, self.run(record, replication, deadline).await?]);
         }
         let mut commands = Pipeline::with_capacity(2);
         for script in [&index, &record] {
             commands.add_command(script.by_hash());
         }
-        let replies = self.0.backend.all(&commands, wait, deadline).await?;
+        let replies = self
+            .topology
+            .execute_all(&commands, replication, deadline)
+            .await?;
         let Ok([first, second]) = <[Value; 2]>::try_from(replies) else {
-            return Err(Failure::Unexpected("EVALSHA"));
+            return Err(CallError::Unexpected("EVALSHA"));
         };
         Ok([
-            self.run_again(&index, first, wait, deadline).await?,
-            self.run_again(&record, second, wait, deadline).await?,
+            self.run_if_unknown(&index, first, replication, deadline)
+                .await?,
+            self.run_if_unknown(&record, second, replication, deadline)
+                .await?,
         ])
     }
 
-    /// The answer to a script, which the server may not have known.
-    async fn run_again(
+    /// Sends the text of a script, if the server replied that it does not know the script.
+    async fn run_if_unknown(
         &self,
-        script: &Run<'_>,
+        script: &ScriptCall<'_>,
         reply: Value,
-        wait: Option<&Waiting>,
+        replication: Option<&Replication>,
         deadline: Instant,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, CallError> {
         match &reply {
-            // It did nothing, so it can be asked again.
+            // The server did nothing, so the script can be sent again.
             Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript) => {
                 let command = script.by_text();
-                self.0.backend.one(&command, wait, deadline).await
+                self.topology.execute(&command, replication, deadline).await
             }
             _ => Ok(reply),
         }
     }
 
-    /// The answer to a command that only reads, which is sent once more if the connection breaks.
-    pub(super) async fn read(&self, command: &Cmd, deadline: Instant) -> Result<Value, Failure> {
-        match self.0.backend.one(command, None, deadline).await {
-            // Reading twice does no harm, and a server that was replaced goes unnoticed.
-            Err(Failure::Lost(_)) => self.0.backend.one(command, None, deadline).await,
+    /// The answer to a command that only reads. It is sent once more if the connection breaks.
+    pub(super) async fn read(&self, command: &Cmd, deadline: Instant) -> Result<Value, CallError> {
+        match self.topology.execute(command, None, deadline).await {
+            // Reading twice does no harm, and hides that a server was replaced.
+            Err(CallError::Lost(_)) => self.topology.execute(command, None, deadline).await,
             reply => reply,
         }
     }
@@ -96,9 +136,9 @@ impl RedisStore {
         &self,
         commands: &Pipeline,
         deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
-        match self.0.backend.all(commands, None, deadline).await {
-            Err(Failure::Lost(_)) => self.0.backend.all(commands, None, deadline).await,
+    ) -> Result<Vec<Value>, CallError> {
+        match self.topology.execute_all(commands, None, deadline).await {
+            Err(CallError::Lost(_)) => self.topology.execute_all(commands, None, deadline).await,
             replies => replies,
         }
     }
@@ -108,51 +148,52 @@ impl RedisStore {
         key: &RecordKey,
         deadline: Instant,
     ) -> Result<Loaded, StoreError> {
-        let reply = self.read(&command::load(self.key(key)), deadline).await;
+        let command = command::load(self.record_key(key));
+        let reply = self.read(&command, deadline).await;
         let loaded = reply.and_then(|reply| reply::loaded(reply, self.now()));
-        loaded.map_err(Failure::of_a_read)
+        loaded.map_err(CallError::for_read)
     }
 
-    /// The record that a replica has, if it is well. What it has not got it may not have got *yet*.
+    /// The record that a replica has, if one answers. `None` if the replica lacks it, because it may not have received
+    /// it yet.
     pub(super) async fn load_from_replica(&self, key: &RecordKey) -> Option<Loaded> {
-        let command = command::load(self.key(key));
-        // The rest of the time, which the caller may have less of, is for the primary.
-        let deadline = Instant::now() + REPLICA_PATIENCE.min(self.0.response_timeout / 4);
-        let reply = self.0.backend.read_replica(&command, deadline).await?;
+        let command = command::load(self.record_key(key));
+        // The rest of the time is for the primary. The caller's own deadline may be shorter.
+        let deadline = Instant::now() + REPLICA_TIMEOUT.min(self.response_timeout / 4);
+        let reply = self.topology.read_replica(&command, deadline).await?;
         match reply::loaded(reply, self.now()) {
-            Ok(Loaded::Record { record, remaining }) => Some(Loaded::Record {
-                record: record.possibly_stale(),
+            Ok(Loaded::Record {
+                record, remaining, ..
+            }) => Some(Loaded::Record {
+                record,
                 remaining,
+                stale: true,
             }),
             _ => None,
         }
     }
 
-    /// Puts a tombstone over a record, if a full server has just refused to.
-    pub(super) async fn bury(
+    /// Completes the deletion of a record from the reply to [`command::delete`]. If the server was too full for the
+    /// tombstone, a script writes it in the place of the record.
+    pub(super) async fn complete_delete(
         &self,
         key: Key<'_>,
         reply: Value,
-        wait: Option<&Waiting>,
+        replication: Option<&Replication>,
         deadline: Instant,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CallError> {
         let reply = match &reply {
             Value::ServerError(error) if error.code() == "OOM" => {
-                let script = Run {
-                    script: &scripts::BURY,
+                let script = ScriptCall {
+                    script: &scripts::TOMBSTONE,
                     key,
                     args: &[Record::TOMBSTONE],
                     ttl: Some(TOMBSTONE_LIFETIME),
                 };
-                self.run(script, wait, deadline).await?
+                self.run(script, replication, deadline).await?
             }
             _ => reply,
         };
         reply::deleted(reply)
     }
-}
-
-/// Whether all that a call changed has reached as many replicas as it had to wait for.
-pub(super) fn confirmed(wait: Option<&Waiting>) -> Result<(), Failure> {
-    wait.map_or(Ok(()), Waiting::confirmed)
 }

@@ -10,34 +10,37 @@
 //!
 //! # The server
 //!
-//! Redis 6.2 or newer, or any Valkey; an older one is refused with an error that says so. RESP3 and users with restricted
-//! rights came with Redis 6.0, and 6.2 is the oldest release line that this store is meant for. One server, or the primary
-//! of a replicated one behind a name that follows it: after a fail-over the store connects anew. Or:
+//! Redis 6.2 or newer, or any Valkey. The store refuses an older server with an error that says so. RESP3 and users with
+//! restricted rights came with Redis 6.0, and 6.2 is the oldest release line that this store supports. It works
+//! with one server, or with a name that follows the primary of a replicated one: after a fail-over the store reconnects. It also
+//! works with:
 //!
 //! - a [cluster](https://redis.io/docs/latest/operate/oss_and_stack/management/scaling/):
-//!   `redis+cluster://host1,host2,host3`. Some of its nodes are enough; the others are learnt from them. No command concerns
-//!   two keys, so that no two keys need share a slot. A slot may move at any time: whoever had it says so before it does
-//!   anything, and the command goes on to the new place;
+//!   `redis+cluster://host1,host2,host3`. Some of its nodes are enough; the store learns the others from them. Every command
+//!   concerns one key, so no two keys need to be in the same slot. A slot may move at any time: the node that had it says so
+//!   before it does anything, and the command goes to the new node;
 //! - the primary that [sentinels](https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/) name:
-//!   `redis+sentinel://host1,host2,host3/service`. They are asked for each new connection, and whoever they
-//!   name has to be a primary.
+//!   `redis+sentinel://host1,host2,host3/service`. The store asks them for each new connection, and the server that they name
+//!   must be a primary.
 //!
-//! Both with all that follows, and with TLS as `rediss+cluster://` and `rediss+sentinel://`.
+//! Everything below applies to all of these. The last two work over TLS as `rediss+cluster://` and `rediss+sentinel://`.
 //!
-//! Set [`maxmemory-policy`](https://redis.io/docs/latest/develop/reference/eviction/) to `noeviction` (a full server then
-//! refuses new sessions, which is [`StoreErrorKind::Full`](super::StoreErrorKind::Full)) or to `volatile-ttl` (it gives up
-//! what expires soonest: tombstones, then the sessions that were not used for longest, and the list of a user's sessions
-//! last). With another policy that list may go first, and ending all sessions of a user then misses some. `appendonly` keeps
-//! what was written over a restart. [`RedisStore::check`] asks for both, and the page
+//! Set [`maxmemory-policy`](https://redis.io/docs/latest/develop/reference/eviction/) to `noeviction` or to `volatile-ttl`.
+//! With `noeviction` a full server refuses new sessions, which is [`StoreErrorKind::Full`](super::StoreErrorKind::Full). With
+//! `volatile-ttl` it evicts what expires soonest: tombstones, then the sessions that were not used for longest, and the list
+//! of a user's sessions last. With another policy it may evict that list first, and ending all sessions of a user then misses
+//! some. `appendonly` preserves what was written over a restart. [`RedisStore::check`] checks both, and the page
 //! [Running it in production](crate::documentation::production) has the rest.
 //!
-//! # What is kept, and what it costs
+//! # What is stored, and what it costs
 //!
-//! One key per session, `<prefix><namespace>:<session id>`, a string with an expiry, which is the record with, in the
-//! [room](Record::ROOM_OFFSET) that it leaves for that, the time until which it is kept; and one per user who has sessions,
-//! `<prefix><namespace>:user=<user id>`, a sorted set of sessions by the time when their entries end. Every call is one round
-//! trip, and no command concerns more than one key. The time in a record is by the clock of the application's server, and
-//! says when the next touch is due and when the session was last used; whether it is still there, Redis alone decides.
+//! Each session has one key, `<prefix><namespace>:<session id>`. Its value is a string with an expiry: the record, which
+//! contains the time of its expiry in the [note](crate::store::Record::NOTE_OFFSET) that a record has for its store. Each user with
+//! sessions has one key, `<prefix><namespace>:user=<user id>`. Its value is a sorted set of sessions, scored by the time when
+//! their entries end. A call is one round trip, except where the table says otherwise, and
+//! every command concerns one key. The time in a record is by the clock
+//! of the application's server. It tells when the next touch is due and when the session was last used. Redis alone decides
+//! whether the session still exists.
 //!
 //! | call | commands |
 //! |---|---|
@@ -47,67 +50,80 @@
 //! | [`touch`](SessionStore::touch) | `EVALSHA`: `GETRANGE`, then [`PEXPIRE`](https://redis.io/docs/latest/commands/pexpire/) and [`SETRANGE`](https://redis.io/docs/latest/commands/setrange/) |
 //! | [`delete`](SessionStore::delete) | `SET … PX 60000` of a tombstone, and [`ZREM`](https://redis.io/docs/latest/commands/zrem/) of the user's entry |
 //!
-//! A login is one round trip more, before the record is written. Where there is no absolute limit, writes and touches of a
-//! user's session are accompanied by one command more, which lets the entry live on:
+//! A login takes one more round trip, before the record is written. Without an absolute limit, each write and each touch of a
+//! user's session sends one more command, which extends the life of the entry:
 //!
 //! | for the index of a user | commands |
 //! |---|---|
 //! | a login, before its `create` or `replace` | `EVALSHA`: [`TIME`](https://redis.io/docs/latest/commands/time/), [`ZMSCORE`](https://redis.io/docs/latest/commands/zmscore/), [`ZADD`](https://redis.io/docs/latest/commands/zadd/), then `ZREMRANGEBYSCORE`, `ZRANGE`, [`PEXPIREAT`](https://redis.io/docs/latest/commands/pexpireat/) |
 //! | `replace`, `touch` without an absolute limit | along with them, `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT` |
-//! | [`sessions_of`](super::UserIndex::sessions_of) | [`ZRANGE`](https://redis.io/docs/latest/commands/zrange/); for 250 sessions at a time `GET` of each, and where entries are stale `EVALSHA`: `TIME`, `ZMSCORE`, `ZREM` |
+//! | [`sessions_of`](super::UserIndex::sessions_of) | [`ZRANGE`](https://redis.io/docs/latest/commands/zrange/); for 250 sessions at a time `GET` of each, and if entries are stale `EVALSHA`: `TIME`, `ZMSCORE`, `ZREM` |
 //! | [`delete_user`](super::UserIndex::delete_user) | `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT`, `ZRANGE`; for 250 sessions at a time `GETRANGE` of each one's first 332 bytes, `SET` of each tombstone, `ZREM` |
 //!
-//! Expired entries are removed with every login, so that an index holds no more of them than the user has logged in within
-//! the absolute limit.
+//! Every login removes expired entries, so that an index has no more entries than the user has logged in within the absolute
+//! limit.
 //!
-//! Where a full server refuses a tombstone, a script puts it in the record's place: nobody stays logged in for want of room.
-//! In a cluster a user's index is mostly on another server than the sessions. Then the entry is written first and removed
-//! last, in a round trip of its own, so that the index lists too many and never too few: a user's logout is two round trips
-//! there, and so is a write or a touch of a user's session where there is no absolute limit.
+//! If a full server refuses a tombstone, a script writes it in the place of the record: no user stays logged in because the
+//! server is full. In a cluster the index of a user is usually on another node than the sessions. There the entry is written
+//! first and removed last, in a round trip of its own, so that the index lists too many sessions and never too few. So a
+//! user's logout takes two round trips there, and so does a write or a touch of a user's session without an absolute limit.
 //!
-//! A server that does not know a script yet is sent its text by [`EVAL`](https://redis.io/docs/latest/commands/eval/), which
-//! is one round trip more, once after each of its restarts.
+//! If a server does not know a script yet, the store sends it the text with
+//! [`EVAL`](https://redis.io/docs/latest/commands/eval/). That is one more round trip, once after each restart of the server.
 //!
 //! # A user with no more rights than needed
 //!
-//! [One line](crate::documentation::production#a-user-with-no-more-rights-than-needed) makes it: these commands, and the
-//! keys that begin with the store's prefix.
+//! [One line](crate::documentation::production#a-user-with-no-more-rights-than-needed) creates one. It needs these commands,
+//! and the keys that begin with the store's prefix.
 //!
 //! # When the server is away
 //!
-//! No call takes longer than [`response_timeout`](RedisConfig::response_timeout), whatever it has to wait for, connecting
-//! included. All calls share one connection to each server, or as many as are
-//! [configured](RedisConfig::connections), and one attempt to make a new one:
+//! No call takes longer than [`response_timeout`](RedisConfig::response_timeout), whatever it waits for, connecting
+//! included. All calls share one connection to each server, or the [configured](RedisConfig::connections) number, and one
+//! attempt to make a new one:
 //!
-//! - no server, or no answer from one that is being connected to:
+//! - there is no server, or a server that is being connected to does not answer:
 //!   [`Unavailable`](super::StoreErrorKind::Unavailable). Nothing was sent;
-//! - a connection that breaks, or an answer that does not come in time, after a change was sent:
-//!   [`OutcomeUnknown`](super::StoreErrorKind::OutcomeUnknown). No change is ever sent a second time, except when the server
-//!   said that it did not know the script. A load is sent once more on a new connection;
-//! - an error reply: nothing was changed, and the error's [kind](super::StoreErrorKind) says whether it passes by itself.
+//! - after a change was sent, the connection breaks or the answer does not come in time:
+//!   [`OutcomeUnknown`](super::StoreErrorKind::OutcomeUnknown). The store never sends a change a second time, unless the server
+//!   said that it did not know the script. It sends a load once more, on a new connection;
+//! - the server answers with an error: nothing was changed, and the error's [kind](super::StoreErrorKind) says whether the
+//!   problem passes by itself.
 //!
-//! While there is no server, a new attempt is made every 50 to 100 ms, at random, as calls ask for it; the first call after
-//! its return finds it. In a cluster the map of the slots is asked for anew at the same pace. More calls than
-//! [`max_in_flight`](RedisConfig::max_in_flight) at the same time are refused at once.
+//! While there is no server, calls start a new attempt every 50 to 100 ms, at random; the first call after the server's
+//! return finds it. In a cluster the slot map is refreshed at the same pace. More concurrent calls than
+//! [`max_in_flight`](RedisConfig::max_in_flight) fail at once.
 //!
-//! A server never has more than [`connections`](RedisConfig::connections) of a store's, and as many again with each of
-//! [`wait_replicas`](RedisConfig::wait_replicas) and, on a replica, [`read_from_replicas`](RedisConfig::read_from_replicas);
-//! but for those that nobody uses any more while the last calls on them end.
+//! A store never has more than [`connections`](RedisConfig::connections) connections to a server, and as many again for
+//! [`wait_replicas`](RedisConfig::wait_replicas) and, to a replica, for
+//! [`read_from_replicas`](RedisConfig::read_from_replicas). Connections that were replaced are not counted while the last
+//! calls on them end.
 //!
 //! # Known limits
 //!
-//! Replication is asynchronous: a fail-over can undo an acknowledged change, a logout among them.
-//! [`wait_replicas`](RedisConfig::wait_replicas) narrows it for what must not come back, and
-//! [`min-replicas-to-write`](https://redis.io/docs/latest/operate/oss_and_stack/management/replication/) for all.
-//! An entry of an index is replicated as any other change, so that the two can be undone one without the other: a session
-//! whose entry was lost goes on, and is in no list until its user logs in on it again.
+//! Replication is asynchronous: a fail-over can undo an acknowledged change, including a logout.
+//! [`wait_replicas`](RedisConfig::wait_replicas) reduces this risk for logouts, rotations and revocations, and
+//! [`min-replicas-to-write`](https://redis.io/docs/latest/operate/oss_and_stack/management/replication/) for all changes.
+//! An index entry is replicated like any other change, so that one of the two can be undone without the other: a session whose
+//! entry was lost goes on, and is in no list until its user logs in on it again.
+
+// Files and folders import in one direction only:
+//
+//     mod → user_index, health → execute → topology → connection → protocol → config, sync
+//
+// config      what the operator decides: URL, timeouts, certificates; validated here
+// protocol    commands, scripts, replies, the stored value; no I/O
+// connection  one connection to one server: how it is made, shared and replaced
+// topology    which server answers: one, a cluster's nodes, or the primary that sentinels name; replicas
+//
+// They import only public names of the crate, as an outside store does: tests/outside_store.rs compiles them outside of it.
 
 mod config;
 mod connection;
 mod execute;
 mod health;
-mod open;
 mod protocol;
+mod sync;
 mod topology;
 mod user_index;
 
@@ -116,48 +132,194 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Pipeline, Value};
+use tokio::time::Instant;
 
-pub use self::config::RedisConfig;
-pub use self::protocol::error::RedisStoreError;
-use self::protocol::{command, reply, scripts, value};
-use super::{
-    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
-    UserIndexRef,
+use self::config::ValidConfig;
+pub use self::config::{RedisConfig, RedisStoreError};
+use self::execute::Executor;
+use self::protocol::command::{self, ScriptCall};
+use self::protocol::{CallError, reply, scripts, value};
+#[cfg(feature = "redis-1")]
+use self::topology::ExternalConnection;
+use self::topology::{Topology, confirmed};
+use self::user_index::Index;
+use crate::config::Weakness;
+use crate::store::{
+    Created, IndexChange, IndexEntry, Indexed, Loaded, RecordKey, Replaced, Revision, SessionId,
+    SessionStore, StoreError, UserIndex, UserIndexRef, Write,
 };
-use crate::clock::{Clock, Timestamp};
-use crate::store::redis::execute::confirmed;
-use crate::store::redis::protocol::command::{Key, Run};
-use crate::store::redis::protocol::error::Failure;
-use crate::store::redis::topology::Backend;
-use crate::store::redis::topology::replication::Wait;
 
-/// Keeps sessions in Redis or Valkey. Clones are the same store, and share its connection.
+/// Keeps sessions in Redis or Valkey. Clones are the same store, and share its connections.
 ///
-/// The [module's documentation](self) says what it asks of the server, and what happens while that is away.
+/// The [module's documentation](self) says what the store requires of the server, and what happens while the server is away.
 #[derive(Clone)]
-pub struct RedisStore(Arc<Inner>);
+pub struct RedisStore(Arc<Executor>);
 
-struct Inner {
-    prefix: Box<str>,
-    response_timeout: Duration,
-    /// Whom logouts, rotations and revocations wait for.
-    wait: Option<Wait>,
-    /// Whether replicas serve reads.
-    replicas: bool,
-    backend: Backend,
+/// How to make a store.
+impl RedisStore {
+    /// Connects to the server at a URL or of a [`RedisConfig`], and makes sure that it answers and is new enough.
+    ///
+    /// It takes no longer than the [connect timeout](RedisConfig::connect_timeout). It logs a warning for each weakness that
+    /// [`check`](RedisStore::check) finds in the server's settings.
+    ///
+    /// # Errors
+    ///
+    /// The configuration cannot be used, or the server does not answer, refuses the password or is too old. The text of the
+    /// error is for the operator. It does not contain the password.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime with I/O and time.
+    pub async fn connect(config: impl Into<RedisConfig>) -> Result<Self, RedisStoreError> {
+        let config = config.into().validate()?;
+        let deadline = Instant::now() + config.connect_timeout;
+        let store = Self::new(config)?;
+        let connected = store.0.topology.connect(deadline).await;
+        connected.map_err(|error| RedisStoreError::connecting(error.for_read()))?;
+        health::warn(&store.0, deadline).await;
+        Ok(store)
+    }
+
+    /// The same without connecting: the first call connects. It is for an application that starts before its Redis does.
+    ///
+    /// If the server then is too old, or refuses the password, every call fails with
+    /// [`Refused`](crate::store::StoreErrorKind::Refused) until this is corrected.
+    ///
+    /// # Errors
+    ///
+    /// The configuration cannot be used.
+    pub fn lazy(config: impl Into<RedisConfig>) -> Result<Self, RedisStoreError> {
+        Self::new(config.into().validate()?)
+    }
+
+    fn new(mut config: ValidConfig) -> Result<Self, RedisStoreError> {
+        Ok(Self(Arc::new(Executor {
+            prefix: std::mem::take(&mut config.prefix),
+            response_timeout: config.response_timeout,
+            wait_replicas: config.wait_replicas,
+            read_from_replicas: config.read_from_replicas,
+            topology: Topology::new(config)?,
+        })))
+    }
+
+    /// A store over a connection that the application already has, of the `redis` crate's major version 1.
+    ///
+    /// Prefer [`connect`](RedisStore::connect), whose connections recover better. This connection is used as it was configured,
+    /// and does not reconnect after timeouts. Allow it at most one retry and delays below 250 ms, or calls continue to fail
+    /// for seconds after the server is back. Each call still ends after `response_timeout`. A connection that was made with a
+    /// database number, or another user, keeps them.
+    ///
+    /// A plain `MultiplexedConnection` is not accepted, because it never reconnects.
+    ///
+    /// # Errors
+    ///
+    /// The prefix is empty, or `response_timeout` is zero or more than an hour.
+    #[cfg(feature = "redis-1")]
+    pub fn from_connection_manager(
+        connection: redis::aio::ConnectionManager,
+        prefix: impl Into<String>,
+        response_timeout: Duration,
+    ) -> Result<Self, RedisStoreError> {
+        let topology = Topology::external(ExternalConnection::Manager(connection));
+        Self::over(topology, prefix.into(), response_timeout)
+    }
+
+    /// A store over a connection to a cluster that the application already has, of the `redis` crate's major version 1.
+    ///
+    /// Prefer [`connect`](RedisStore::connect), whose connections recover better. This connection is used as it was configured,
+    /// and sends a command again even if it does not know whether the command arrived. Allow it at least two
+    /// [retries](redis::cluster::ClusterClientBuilder::retries), which it needs to follow a slot that moves, and let it read
+    /// from primaries. With many calls at once some may still be [refused](crate::store::StoreErrorKind::Unavailable) while a
+    /// slot moves: this connection announces a command to the new node with another command, and a third one may come between
+    /// the two. Each call still ends after `response_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The prefix is empty, or `response_timeout` is zero or more than an hour.
+    #[cfg(feature = "redis-1")]
+    pub fn from_cluster_connection(
+        connection: redis::cluster_async::ClusterConnection,
+        prefix: impl Into<String>,
+        response_timeout: Duration,
+    ) -> Result<Self, RedisStoreError> {
+        let topology = Topology::external(ExternalConnection::Cluster(connection));
+        Self::over(topology, prefix.into(), response_timeout)
+    }
+
+    /// A store over the primary that the application's client of sentinels finds, of the `redis` crate's major version 1.
+    ///
+    /// The store asks the client for the primary for each new connection. The connections are the store's own, and recover as
+    /// well as those of [`connect`](RedisStore::connect). The client must be one for
+    /// [`Master`](redis::sentinel::SentinelServerType::Master).
+    ///
+    /// # Errors
+    ///
+    /// The prefix is empty, or `response_timeout` is zero or more than an hour.
+    #[cfg(feature = "redis-1")]
+    pub fn from_sentinel_client(
+        client: redis::sentinel::SentinelClient,
+        prefix: impl Into<String>,
+        response_timeout: Duration,
+    ) -> Result<Self, RedisStoreError> {
+        let topology = Topology::sentinel_client(client);
+        Self::over(topology, prefix.into(), response_timeout)
+    }
+
+    #[cfg(feature = "redis-1")]
+    fn over(
+        topology: Topology,
+        prefix: String,
+        response_timeout: Duration,
+    ) -> Result<Self, RedisStoreError> {
+        config::validate_timeout("response_timeout", response_timeout)?;
+        Ok(Self(Arc::new(Executor {
+            prefix: config::validate_prefix(prefix)?,
+            response_timeout,
+            wait_replicas: None,
+            read_from_replicas: false,
+            topology,
+        })))
+    }
 }
 
 impl RedisStore {
-    /// By the clock that the servers' expiry runs by, and not one that an application moves.
-    fn now(&self) -> Timestamp {
-        Clock::system().now()
+    /// Asks the server, with one [`INFO`](https://redis.io/docs/latest/commands/info/), which of its settings put sessions at
+    /// risk: whether it evicts keys, whether it keeps an append-only file, and whether it accepts writes that no replica would
+    /// have after a fail-over. In a cluster it asks every primary.
+    ///
+    /// [`connect`](RedisStore::connect) asks too, and logs a warning for each weakness (target `tower_keycard`, event
+    /// `weak_setting`). This method is for a store that was made [lazily](RedisStore::lazy), for a health page, or for an
+    /// application that must not start with a weak setting:
+    ///
+    /// ```no_run
+    /// # use tower_keycard::store::{RedisStore, StoreError};
+    /// # async fn run(store: RedisStore) -> Result<(), StoreError> {
+    /// for weakness in store.check().await? {
+    ///     assert_ne!(weakness.option(), "maxmemory-policy", "{weakness}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// | id | setting | what it means |
+    /// |---|---|---|
+    /// | `keycard.R001` | `maxmemory-policy` | evicts any key |
+    /// | `keycard.R002` | `maxmemory-policy` | `volatile-ttl`: evicts what would expire soonest |
+    /// | `keycard.R003` | `appendonly` | no append-only file |
+    /// | `keycard.R004` | `min-replicas-to-write` | there are replicas, and it is not set |
+    ///
+    /// A setting that a server does not report is no weakness.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached, or the user may not run `INFO`
+    /// ([`Refused`](crate::store::StoreErrorKind::Refused)). The store works without that command.
+    pub async fn check(&self) -> Result<Vec<Weakness>, StoreError> {
+        let found = health::weaknesses(&self.0, self.0.deadline()).await;
+        found.map_err(CallError::for_read)
     }
 
-    fn key<'a>(&'a self, record: &'a RecordKey) -> Key<'a> {
-        Key::Record {
-            prefix: &self.0.prefix,
-            record,
-        }
+    fn index(&self) -> Index<'_> {
+        Index(&self.0)
     }
 }
 
@@ -167,57 +329,57 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        let deadline = self.deadline();
-        if self.0.replicas
-            && let Some(loaded) = self.load_from_replica(key).await
+        let deadline = self.0.deadline();
+        if self.0.read_from_replicas
+            && let Some(loaded) = self.0.load_from_replica(key).await
         {
             return Ok(loaded);
         }
-        self.load_from_primary(key, deadline).await
+        self.0.load_from_primary(key, deadline).await
     }
 
     async fn load_latest(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        self.load_from_primary(key, self.deadline()).await
+        self.0.load_from_primary(key, self.0.deadline()).await
     }
 
-    async fn create(
-        &self,
-        key: &RecordKey,
-        record: &Record,
-        ttl: Duration,
-    ) -> Result<Created, StoreError> {
-        let deadline = self.deadline();
-        self.bind(key, record, deadline).await?;
-        let kept = value::encode(record, ttl, self.now());
-        let command = command::create(self.key(key), &kept, ttl);
-        let reply = self.0.backend.one(&command, None, deadline).await;
-        reply.and_then(reply::created).map_err(Failure::of_a_write)
+    async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
+        let deadline = self.0.deadline();
+        self.index().bind(key, write.index, deadline).await?;
+        let value = value::encode(write.record, write.ttl, self.0.now());
+        let command = command::create(self.0.record_key(key), &value, write.ttl);
+        let reply = self.0.topology.execute(&command, None, deadline).await;
+        reply.and_then(reply::created).map_err(CallError::for_write)
     }
 
     async fn replace(
         &self,
         key: &RecordKey,
         expected: Revision,
-        record: &Record,
-        ttl: Duration,
+        write: &Write<'_>,
     ) -> Result<Replaced, StoreError> {
-        let deadline = self.deadline();
-        self.bind(key, record, deadline).await?;
-        let kept = value::encode(record, ttl, self.now());
-        let script = Run {
+        let deadline = self.0.deadline();
+        let index = self.index();
+        index.bind(key, write.index, deadline).await?;
+        let value = value::encode(write.record, write.ttl, self.0.now());
+        let script = ScriptCall {
             script: &scripts::REPLACE,
-            key: self.key(key),
-            args: &[expected.as_bytes(), &kept],
-            ttl: Some(ttl),
+            key: self.0.record_key(key),
+            args: &[expected.as_bytes(), &value],
+            ttl: Some(write.ttl),
         };
-        let wait = self.waiting().filter(|_| record.rotates());
-        let reply = self.with_entry(script, key, record.prolongs(), wait.as_ref(), deadline);
-        let (reply, entry) = reply.await.map_err(Failure::of_a_write)?;
-        let replaced = reply::replaced(reply, self.now()).map_err(Failure::of_a_write)?;
-        entry.map_err(Failure::of_a_half)?;
-        // A conflict changed nothing that could be undone.
+        let replication = self.0.replication().filter(|_| write.rotates);
+        let replication = replication.as_ref();
+        let extends = match write.index {
+            IndexChange::Extend(entry) => Some(entry),
+            IndexChange::None | IndexChange::Bind { .. } => None,
+        };
+        let reply = index.run_with_entry(script, key, extends, replication, deadline);
+        let (reply, entry) = reply.await.map_err(CallError::for_write)?;
+        let replaced = reply::replaced(reply, self.0.now()).map_err(CallError::for_write)?;
+        entry.map_err(CallError::for_partial_write)?;
+        // A conflict changed nothing, so there is nothing to wait for.
         if matches!(replaced, Replaced::Replaced) {
-            confirmed(wait.as_ref()).map_err(Failure::of_a_write)?;
+            confirmed(replication).map_err(CallError::for_write)?;
         }
         Ok(replaced)
     }
@@ -227,54 +389,64 @@ impl SessionStore for RedisStore {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
-        prolongs: Option<Binding<'_>>,
+        extends: Option<IndexEntry<'_>>,
     ) -> Result<bool, StoreError> {
-        let script = Run {
+        let (index, deadline) = (self.index(), self.0.deadline());
+        let script = ScriptCall {
             script: &scripts::TOUCH,
-            key: self.key(key),
-            args: &[expected.as_bytes(), &value::until(ttl, self.now())],
+            key: self.0.record_key(key),
+            args: &[expected.as_bytes(), &value::expires_at(ttl, self.0.now())],
             ttl: Some(ttl),
         };
-        let reply = self.with_entry(script, key, prolongs, None, self.deadline());
-        let (reply, entry) = reply.await.map_err(Failure::of_a_write)?;
-        let touched = reply::touched(reply).map_err(Failure::of_a_write)?;
-        entry.map_err(Failure::of_a_half)?;
+        let reply = index.run_with_entry(script, key, extends, None, deadline);
+        let (reply, entry) = reply.await.map_err(CallError::for_write)?;
+        let touched = reply::touched(reply).map_err(CallError::for_write)?;
+        entry.map_err(CallError::for_partial_write)?;
         Ok(touched)
     }
 
     async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
-        let (at, deadline, wait) = (self.key(key), self.deadline(), self.waiting());
-        let wait = wait.as_ref();
-        let delete = command::delete(at);
+        let topology = &self.0.topology;
+        let (deadline, replication) = (self.0.deadline(), self.0.replication());
+        let replication = replication.as_ref();
+        let record_key = self.0.record_key(key);
+        let delete = command::delete(record_key);
         let unbind = user.map(|user| {
-            let index = self.index(key.namespace(), user);
+            let index = self.0.index_key(key.namespace(), user);
             command::unbind(index, std::iter::once(&key.id()))
         });
-        let backend = &self.0.backend;
         let (reply, unbind) = match unbind {
-            Some(unbind) if !backend.is_spread() => {
+            Some(unbind) if !topology.is_sharded() => {
                 let mut commands = Pipeline::with_capacity(2);
                 commands.add_command(delete);
                 commands.add_command(unbind);
-                let replies = backend.all(&commands, wait, deadline).await;
-                // What became of the entry does not matter.
+                let replies = topology.execute_all(&commands, replication, deadline).await;
+                // Whether the entry was removed does not matter.
                 let first = |replies: Vec<Value>| replies.into_iter().next();
                 let reply =
-                    replies.and_then(|replies| first(replies).ok_or(Failure::Unexpected("SET")));
+                    replies.and_then(|replies| first(replies).ok_or(CallError::Unexpected("SET")));
                 (reply, None)
             }
-            unbind => (backend.one(&delete, wait, deadline).await, unbind),
+            unbind => {
+                let reply = topology.execute(&delete, replication, deadline).await;
+                (reply, unbind)
+            }
         };
-        let buried = match reply {
-            Ok(reply) => self.bury(at, reply, wait, deadline).await,
-            Err(failure) => Err(failure),
+        let deleted = match reply {
+            Ok(reply) => {
+                let deleted = self
+                    .0
+                    .complete_delete(record_key, reply, replication, deadline);
+                deleted.await
+            }
+            Err(error) => Err(error),
         };
-        let buried = buried.and_then(|()| confirmed(wait));
-        buried.map_err(Failure::of_a_write)?;
+        let deleted = deleted.and_then(|()| confirmed(replication));
+        deleted.map_err(CallError::for_write)?;
         if let Some(unbind) = unbind {
-            // On another server, so only now: a session that goes on, or may come back, must not lose its entry. One that
-            // stays does no harm.
-            backend.one(&unbind, None, deadline).await.ok();
+            // The entry is on another node. It is removed only now, because a session that goes on, or may come back, must not
+            // lose its entry. An entry that stays does no harm.
+            topology.execute(&unbind, None, deadline).await.ok();
         }
         Ok(())
     }
@@ -284,11 +456,27 @@ impl SessionStore for RedisStore {
     }
 }
 
+/// A call takes one round trip for every 250 sessions. The response timeout limits each of them.
+impl UserIndex for RedisStore {
+    async fn sessions_of(&self, namespace: &str, user: &str) -> Result<Vec<Indexed>, StoreError> {
+        self.index().sessions_of(namespace, user).await
+    }
+
+    async fn delete_user(
+        &self,
+        namespace: &str,
+        user: &str,
+        except: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        self.index().delete_user(namespace, user, except).await
+    }
+}
+
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
             .field("prefix", &self.0.prefix)
-            .field("address", &self.0.backend.address())
+            .field("address", &self.0.topology.address())
             .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower_keycard::Session;
 
-use super::harness::{Browser, CARD, HOST, Place, Stage, command, on_every_store, variant};
+use super::harness::{Browser, COOKIE_NAME, HOST, Place, Stage, command, on_every_store, variant};
 
 on_every_store![
     s25_in_a_stream_a_write_is_an_error_until_the_session_is_reloaded,
@@ -108,7 +108,7 @@ async fn open(place: &Place) -> (Browser, Browser) {
     let streams = place
         .browse(streams)
         .await
-        .with_card(&scripts.card().unwrap());
+        .with_token(&scripts.token().unwrap());
     (streams, scripts)
 }
 
@@ -150,11 +150,11 @@ async fn s25_in_a_stream_a_write_is_an_error_until_the_session_is_reloaded(place
 
 async fn s25_in_a_stream_what_needs_a_cookie_stays_an_error(place: Place) {
     let (streams, scripts) = open(&place).await;
-    let script = "/stream/reload/login:ann/cycle/expiry:browser/reauthenticate/save/get:a";
+    let script = "/stream/reload/login:ann/rotate/expiry:browser/reauthenticate/save/get:a";
     let words = read(&place, &streams, script).await;
     assert_eq!(words, "HeadSent HeadSent HeadSent HeadSent 1");
     scripts.get("/get:a/user").await.ok().says("1 -");
-    let nobody = streams.twin().with_card("none");
+    let nobody = streams.twin().with_token("none");
     let words = read(
         &place,
         &nobody,
@@ -173,7 +173,7 @@ async fn s25_a_stream_sees_what_others_wrote_and_loses_to_a_rotation(place: Plac
         scripts.get("/insert:a:2").await.ok();
         place.gate("x").open();
         place.gate("x").arrived().await;
-        scripts.get("/cycle").await.ok();
+        scripts.get("/rotate").await.ok();
         place.gate("x").open();
     };
     let (words, ()) = tokio::join!(read(&place, &streams, script), others);
@@ -212,10 +212,10 @@ async fn s25_server_sent_events_write_like_any_stream(place: Place) {
 
 async fn s25_an_upgraded_connection_writes_after_a_reload(place: Place) {
     let (streams, scripts) = open(&place).await;
-    let card = scripts.card().unwrap();
+    let token = scripts.token().unwrap();
     let request = format!(
-        "GET /upgrade/get:a/insert:a:2/reload/cycle/insert:a:2/save/get:a HTTP/1.1\r\nHost: {HOST}\r\n\
-         Cookie: {CARD}={card}\r\nConnection: upgrade\r\nUpgrade: keycard-test\r\n\r\n"
+        "GET /upgrade/get:a/insert:a:2/reload/rotate/insert:a:2/save/get:a HTTP/1.1\r\nHost: {HOST}\r\n\
+         Cookie: {COOKIE_NAME}={token}\r\nConnection: upgrade\r\nUpgrade: keycard-test\r\n\r\n"
     );
     let mut connection = streams.connect().await;
     connection.write_all(request.as_bytes()).await.unwrap();

@@ -1,22 +1,25 @@
-//! S1 to S17: the cookie, and what caches are told.
+//! S1 to S17: the cookie, and the headers for caches.
 
 use http::Method;
-use tower_keycard::store::fault::{Fault, Operation};
-use tower_keycard::{Persistence, SameSite, SessionLayerBuilder, Timestamp};
+use tower_keycard::SessionConfig;
+use tower_keycard::config::{Persistence, SameSite};
+use tower_keycard::session::Timestamp;
+use tower_keycard::store::StoreCall;
+use tower_keycard::store::testing::fault::Fault;
 
 use super::harness::{
-    Browser, CARD, DAY, HOUR, MINUTE, Place, Reply, SECOND, STRANGER, SetCookie, on_every_store,
-    selector,
+    Browser, COOKIE_NAME, DAY, HOUR, MINUTE, Place, Reply, SECOND, STRANGER, SetCookie,
+    on_every_store, selector,
 };
 
-/// A card whose session ended by its absolute limit.
+/// A token whose session ended by its absolute limit.
 async fn expired(place: &Place) -> Browser {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
-    let card = browser.card().unwrap();
+    let token = browser.token().unwrap();
     place.pass_for_the_layer(15 * DAY);
-    // The browser has forgotten it as well: it comes from somebody who has not.
-    browser.with_card(&card)
+    // The browser has forgotten it as well: it comes from a client that has not.
+    browser.with_token(&token)
 }
 
 fn is_untouched(reply: &Reply) {
@@ -36,30 +39,30 @@ on_every_store![
     s02_without_a_cookie_reading_creates_nothing,
     s03_the_first_write_creates_a_record_and_sets_the_cookie,
     s03_the_cookie_has_every_attribute_of_its_template,
-    s04_with_a_valid_card_an_untouched_session_leaves_no_trace,
+    s04_with_a_valid_token_an_untouched_session_leaves_no_trace,
     s05_reading_a_session_slides_its_idle_limit,
     s05_a_session_in_constant_use_is_touched_once_a_minute,
-    s06_writing_keeps_the_card_and_sends_no_cookie,
-    s06_writing_sends_the_same_card_again_where_its_lifetime_moved,
+    s06_writing_keeps_the_token_and_sends_no_cookie,
+    s06_writing_sends_the_same_token_again_where_its_lifetime_moved,
     s06_an_unconfirmed_write_sends_no_cookie,
-    s07_an_unknown_card_is_left_alone_while_nobody_asks,
-    s07_an_unknown_card_is_removed_on_a_read,
-    s07_an_unknown_card_is_never_adopted,
+    s07_an_unknown_token_is_left_alone_while_nobody_asks,
+    s07_an_unknown_token_is_removed_on_a_read,
+    s07_an_unknown_token_is_never_adopted,
     s07_a_known_selector_with_a_wrong_verifier_opens_nothing,
-    s08_a_malformed_value_is_no_card,
-    s09_of_two_different_cards_neither_is_believed,
-    s09_the_same_card_twice_is_one_card,
-    s09_malformed_values_beside_a_card_are_ignored,
+    s08_a_malformed_value_is_no_token,
+    s09_of_two_different_tokens_neither_is_believed,
+    s09_the_same_token_twice_is_one_token,
+    s09_malformed_values_beside_a_token_are_ignored,
     s10_the_removal_repeats_the_template,
-    s11_a_flush_without_a_cookie_sets_nothing,
-    s11_a_flush_removes_a_card_that_opens_nothing,
-    s11_a_flush_with_a_card_just_rotated_out_ends_the_session,
+    s11_a_logout_without_a_cookie_sets_nothing,
+    s11_a_logout_removes_a_token_that_opens_nothing,
+    s11_a_logout_with_a_token_just_rotated_out_ends_the_session,
     s12_a_session_that_ends_with_the_browser_has_no_lifetime,
     s13_every_method_and_status_below_500_is_a_response_like_any_other,
     s14_vary_is_appended_once_and_in_order,
     s15_a_response_with_our_cookie_is_kept_out_of_caches,
     s16_other_cookies_survive_and_ours_appears_once,
-    s17_asking_which_card_came_is_no_access,
+    s17_asking_which_token_came_is_no_access,
 ];
 
 async fn s01_without_a_cookie_an_untouched_session_leaves_no_trace(place: Place) {
@@ -87,8 +90,8 @@ async fn s03_the_first_write_creates_a_record_and_sets_the_cookie(place: Place) 
     let reply = browser.get("/insert:a:1").await.ok();
     let line = reply.lines("set-cookie")[0];
     let (pair, attributes) = line.split_once("; ").unwrap();
-    let (name, card) = pair.split_once('=').unwrap();
-    assert_eq!((name, card.len()), (CARD, 44));
+    let (name, token) = pair.split_once('=').unwrap();
+    assert_eq!((name, token.len()), (COOKIE_NAME, 44));
     let mut attributes: Vec<_> = attributes.split("; ").collect();
     attributes.sort_unstable();
     let template = [
@@ -100,9 +103,9 @@ async fn s03_the_first_write_creates_a_record_and_sets_the_cookie(place: Place) 
     ];
     assert_eq!(attributes, template);
     assert_eq!(reply.lines("vary"), ["Cookie"]);
-    let (record, _) = place.record(selector(card)).await;
+    let (record, _) = place.record(selector(token)).await;
     assert_eq!(record.json(), r#"{"a":"1"}"#);
-    place.keeps_for(selector(card), DAY).await;
+    place.keeps_for(selector(token), DAY).await;
     browser.get("/get:a").await.ok().says("1");
 }
 
@@ -123,7 +126,7 @@ async fn s03_the_cookie_has_every_attribute_of_its_template(place: Place) {
     browser.get("/untouched/get:a").await.ok().says("1");
 }
 
-async fn s04_with_a_valid_card_an_untouched_session_leaves_no_trace(place: Place) {
+async fn s04_with_a_valid_token_an_untouched_session_leaves_no_trace(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
     place.pass(HOUR);
@@ -147,8 +150,8 @@ async fn s05_reading_a_session_slides_its_idle_limit(place: Place) {
     }
     assert_eq!(
         (
-            place.calls(Operation::Touch),
-            place.calls(Operation::Replace)
+            place.calls(StoreCall::Touch),
+            place.calls(StoreCall::Replace)
         ),
         (3, 0)
     );
@@ -160,25 +163,25 @@ async fn s05_a_session_in_constant_use_is_touched_once_a_minute(place: Place) {
     for _ in 0..5 {
         varies_only(&browser.get("/get:a").await.ok());
     }
-    assert_eq!(place.calls(Operation::Touch), 0);
+    assert_eq!(place.calls(StoreCall::Touch), 0);
     place.pass(MINUTE + SECOND);
     for _ in 0..5 {
         varies_only(&browser.get("/get:a").await.ok());
     }
-    assert_eq!(place.calls(Operation::Touch), 1);
+    assert_eq!(place.calls(StoreCall::Touch), 1);
 }
 
-async fn s06_writing_keeps_the_card_and_sends_no_cookie(place: Place) {
+async fn s06_writing_keeps_the_token_and_sends_no_cookie(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
-    let card = browser.card();
+    let token = browser.token();
     varies_only(&browser.get("/insert:a:2").await.ok());
-    assert_eq!(browser.card(), card);
+    assert_eq!(browser.token(), token);
     browser.get("/get:a").await.ok().says("2");
 }
 
-async fn s06_writing_sends_the_same_card_again_where_its_lifetime_moved(place: Place) {
-    let browser = place.open_with(|layer| layer.absolute(None)).await;
+async fn s06_writing_sends_the_same_token_again_where_its_lifetime_moved(place: Place) {
+    let browser = place.open_with(|config| config.absolute(None)).await;
     let first = browser.get("/insert:a:1").await.ok().new_cookie();
     place.pass(HOUR);
     let second = browser.get("/insert:a:2").await.ok().new_cookie();
@@ -187,33 +190,33 @@ async fn s06_writing_sends_the_same_card_again_where_its_lifetime_moved(place: P
 }
 
 async fn s06_an_unconfirmed_write_sends_no_cookie(place: Place) {
-    let browser = place.open_with(|layer| layer.absolute(None)).await;
+    let browser = place.open_with(|config| config.absolute(None)).await;
     browser.get("/insert:a:1").await.ok();
-    place.faults.next(Operation::Replace, Fault::LostReply);
+    place.faults.next(StoreCall::Replace, Fault::LostReply);
     varies_only(&browser.get("/insert:a:2").await.ok());
     browser.get("/get:a").await.ok().says("2");
 }
 
-async fn s07_an_unknown_card_is_left_alone_while_nobody_asks(place: Place) {
-    let browser = place.open().await.with_card(STRANGER);
+async fn s07_an_unknown_token_is_left_alone_while_nobody_asks(place: Place) {
+    let browser = place.open().await.with_token(STRANGER);
     is_untouched(&browser.get("/untouched").await.ok());
     assert_eq!(place.faults.all_calls(), 0);
 }
 
-async fn s07_an_unknown_card_is_removed_on_a_read(place: Place) {
-    let browser = place.open().await.with_card(STRANGER);
+async fn s07_an_unknown_token_is_removed_on_a_read(place: Place) {
+    let browser = place.open().await.with_token(STRANGER);
     let reply = browser.get("/get:a/exists").await.ok();
     assert_eq!(reply.text, "- false");
     assert!(reply.removes_the_cookie());
-    assert_eq!((browser.card(), place.records()), (None, 0));
+    assert_eq!((browser.token(), place.records()), (None, 0));
 }
 
-async fn s07_an_unknown_card_is_never_adopted(place: Place) {
+async fn s07_an_unknown_token_is_never_adopted(place: Place) {
     for path in ["/insert:a:1", "/login:ann"] {
-        let browser = place.open().await.with_card(STRANGER);
-        let card = browser.get(path).await.ok().new_cookie().value;
-        assert_ne!(selector(&card), selector(STRANGER));
-        assert_ne!(card[20..], STRANGER[20..]);
+        let browser = place.open().await.with_token(STRANGER);
+        let token = browser.get(path).await.ok().new_cookie().value;
+        assert_ne!(selector(&token), selector(STRANGER));
+        assert_ne!(token[20..], STRANGER[20..]);
     }
     assert_eq!(place.records(), 2);
 }
@@ -222,7 +225,7 @@ async fn s07_a_known_selector_with_a_wrong_verifier_opens_nothing(place: Place) 
     let owner = place.open().await;
     owner.get("/insert:a:1").await.ok();
     let forged = format!("{}{}", owner.selector().unwrap(), &STRANGER[20..]);
-    let thief = owner.twin().with_card(&forged);
+    let thief = owner.twin().with_token(&forged);
     assert!(
         thief
             .get("/get:a")
@@ -231,15 +234,15 @@ async fn s07_a_known_selector_with_a_wrong_verifier_opens_nothing(place: Place) 
             .says("-")
             .removes_the_cookie()
     );
-    let thief = owner.twin().with_card(&forged);
-    let card = thief.get("/insert:a:2").await.ok().new_cookie().value;
-    assert_ne!(Some(selector(&card)), owner.selector());
-    let thief = owner.twin().with_card(&forged);
+    let thief = owner.twin().with_token(&forged);
+    let token = thief.get("/insert:a:2").await.ok().new_cookie().value;
+    assert_ne!(Some(selector(&token)), owner.selector());
+    let thief = owner.twin().with_token(&forged);
     assert!(thief.get("/logout").await.ok().removes_the_cookie());
     owner.get("/get:a").await.ok().says("1");
 }
 
-async fn s08_a_malformed_value_is_no_card(place: Place) {
+async fn s08_a_malformed_value_is_no_token(place: Place) {
     let browser = place.open().await;
     let long = "A".repeat(64 << 10);
     let values = [
@@ -253,7 +256,7 @@ async fn s08_a_malformed_value_is_no_card(place: Place) {
         &long,
     ];
     for value in values {
-        let cookie = format!("{CARD}={value}");
+        let cookie = format!("{COOKIE_NAME}={value}");
         let cookie = [("cookie", cookie.as_str())];
         let reply = browser
             .ask(Method::GET, "/get:a/exists", &cookie)
@@ -265,7 +268,7 @@ async fn s08_a_malformed_value_is_no_card(place: Place) {
     }
     assert_eq!(place.log.count("malformed"), values.len());
     for (count, value) in values.into_iter().enumerate() {
-        let cookie = format!("{CARD}={value}");
+        let cookie = format!("{COOKIE_NAME}={value}");
         let reply = browser
             .ask(Method::GET, "/insert:a:1", &[("cookie", &cookie)])
             .await;
@@ -274,13 +277,13 @@ async fn s08_a_malformed_value_is_no_card(place: Place) {
     }
 }
 
-async fn s09_of_two_different_cards_neither_is_believed(place: Place) {
+async fn s09_of_two_different_tokens_neither_is_believed(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
-    let (ours, other) = (browser.card().unwrap(), STRANGER);
+    let (ours, other) = (browser.token().unwrap(), STRANGER);
     let calls = place.faults.all_calls();
-    let one = format!("{CARD}={ours}");
-    let two = format!("{CARD}={other}");
+    let one = format!("{COOKIE_NAME}={ours}");
+    let two = format!("{COOKIE_NAME}={other}");
     let (joined, turned) = (format!("{one}; {two}"), format!("{two};x=y;{one}"));
     let headers: [&[_]; 3] = [
         &[("cookie", joined.as_str())],
@@ -297,7 +300,7 @@ async fn s09_of_two_different_cards_neither_is_believed(place: Place) {
         varies_only(&reply);
         assert_eq!(reply.text, "- false");
         assert_eq!(place.log.count("ambiguous"), events + 1);
-        for path in ["/insert:a:2", "/login:ann", "/flush", "/logout/insert:a:3"] {
+        for path in ["/insert:a:2", "/login:ann", "/logout", "/logout/insert:a:3"] {
             let reply = browser.ask(Method::POST, path, headers).await;
             reply.is(400).sets_nothing().says("");
         }
@@ -306,10 +309,10 @@ async fn s09_of_two_different_cards_neither_is_believed(place: Place) {
     browser.get("/get:a").await.ok().says("1");
 }
 
-async fn s09_the_same_card_twice_is_one_card(place: Place) {
+async fn s09_the_same_token_twice_is_one_token(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
-    let pair = format!("{CARD}={}", browser.card().unwrap());
+    let pair = format!("{COOKIE_NAME}={}", browser.token().unwrap());
     let joined = format!("{pair}; {pair}");
     for headers in [
         &[("cookie", joined.as_str())][..],
@@ -328,13 +331,13 @@ async fn s09_the_same_card_twice_is_one_card(place: Place) {
     }
 }
 
-async fn s09_malformed_values_beside_a_card_are_ignored(place: Place) {
+async fn s09_malformed_values_beside_a_token_are_ignored(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
-    let card = browser.card().unwrap();
+    let token = browser.token().unwrap();
     for cookie in [
-        format!("{CARD}=x; {CARD}={card}; {CARD}="),
-        format!("{CARD}={card}; {CARD}=\"{STRANGER}\""),
+        format!("{COOKIE_NAME}=x; {COOKIE_NAME}={token}; {COOKIE_NAME}="),
+        format!("{COOKIE_NAME}={token}; {COOKIE_NAME}=\"{STRANGER}\""),
     ] {
         let headers = [("cookie", cookie.as_str())];
         browser
@@ -353,10 +356,7 @@ async fn s09_malformed_values_beside_a_card_are_ignored(place: Place) {
 
 async fn s10_the_removal_repeats_the_template(place: Place) {
     for (configure, name) in [
-        (
-            plain as fn(SessionLayerBuilder) -> SessionLayerBuilder,
-            CARD,
-        ),
+        (plain as fn(SessionConfig) -> SessionConfig, COOKIE_NAME),
         (embedded, "__Secure-shop"),
         (bare, "id"),
     ] {
@@ -372,33 +372,33 @@ async fn s10_the_removal_repeats_the_template(place: Place) {
     }
 }
 
-async fn s11_a_flush_without_a_cookie_sets_nothing(place: Place) {
-    let reply = place.open().await.post("/flush").await.ok();
+async fn s11_a_logout_without_a_cookie_sets_nothing(place: Place) {
+    let reply = place.open().await.post("/logout").await.ok();
     varies_only(&reply);
     assert_eq!(place.faults.all_calls(), 0);
 }
 
-async fn s11_a_flush_removes_a_card_that_opens_nothing(place: Place) {
-    let browser = place.open().await.with_card(STRANGER);
-    assert!(browser.post("/flush").await.ok().removes_the_cookie());
+async fn s11_a_logout_removes_a_token_that_opens_nothing(place: Place) {
+    let browser = place.open().await.with_token(STRANGER);
+    assert!(browser.post("/logout").await.ok().removes_the_cookie());
     assert!(
         expired(&place)
             .await
-            .post("/flush")
+            .post("/logout")
             .await
             .ok()
             .removes_the_cookie()
     );
-    assert_eq!(place.calls(Operation::Delete), 0);
+    assert_eq!(place.calls(StoreCall::Delete), 0);
 }
 
-async fn s11_a_flush_with_a_card_just_rotated_out_ends_the_session(place: Place) {
+async fn s11_a_logout_with_a_token_just_rotated_out_ends_the_session(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
     let old = browser.twin();
-    browser.get("/cycle").await.ok();
+    browser.get("/rotate").await.ok();
     place.pass(59 * SECOND);
-    assert!(old.post("/flush").await.ok().removes_the_cookie());
+    assert!(old.post("/logout").await.ok().removes_the_cookie());
     browser.get("/get:a/exists").await.ok().says("- false");
 }
 
@@ -406,9 +406,9 @@ async fn s12_a_session_that_ends_with_the_browser_has_no_lifetime(place: Place) 
     let persistence = Persistence::BrowserSession;
     for every in [false, true] {
         let configure =
-            |layer: SessionLayerBuilder| layer.persistence(persistence).save_every_request(every);
+            |config: SessionConfig| config.persistence(persistence).save_every_request(every);
         let browser = place.open_with(configure).await;
-        for path in ["/insert:a:1", "/cycle", "/login:ann"] {
+        for path in ["/insert:a:1", "/rotate", "/login:ann"] {
             let cookie = browser.get(path).await.ok().new_cookie();
             assert!(!cookie.has("max-age") && !cookie.has("expires"), "{path}");
         }
@@ -463,7 +463,7 @@ async fn s14_vary_is_appended_once_and_in_order(place: Place) {
 
 async fn s15_a_response_with_our_cookie_is_kept_out_of_caches(place: Place) {
     let browser = place
-        .open_with(|layer| layer.save_every_request(true))
+        .open_with(|config| config.save_every_request(true))
         .await;
     let with_cookie = async |path: &str, browser: &Browser| {
         for (header, expected) in [
@@ -484,8 +484,8 @@ async fn s15_a_response_with_our_cookie_is_kept_out_of_caches(place: Place) {
     browser.get("/insert:a:1").await.ok();
     with_cookie("/untouched", &browser).await;
     with_cookie("/read", &browser).await;
-    with_cookie("/logout", &browser.twin().with_card(STRANGER)).await;
-    let rotated = browser.get("/cycle").await.ok();
+    with_cookie("/logout", &browser.twin().with_token(STRANGER)).await;
+    let rotated = browser.get("/rotate").await.ok();
     assert_eq!(rotated.lines("cache-control"), ["no-store"]);
     let ended = browser.get("/logout").await.ok();
     assert_eq!(
@@ -504,11 +504,11 @@ async fn s16_other_cookies_survive_and_ours_appears_once(place: Place) {
     assert_eq!(reply.lines("set-cookie"), others);
     for path in [
         "/insert:a:1",
-        "/insert:a:2/save/cycle/save/login:ann",
+        "/insert:a:2/save/rotate/save/login:ann",
         "/logout",
     ] {
         // A line of our name that the application wrote itself gives way to ours.
-        let planted = format!("/header:set-cookie:{CARD}=planted");
+        let planted = format!("/header:set-cookie:{COOKIE_NAME}=planted");
         let reply = browser.get(&format!("{path}{planted}{headers}")).await.ok();
         let lines = reply.lines("set-cookie");
         assert_eq!(lines[..3], others, "{path}");
@@ -517,26 +517,26 @@ async fn s16_other_cookies_survive_and_ours_appears_once(place: Place) {
     }
 }
 
-async fn s17_asking_which_card_came_is_no_access(place: Place) {
+async fn s17_asking_which_token_came_is_no_access(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
     let calls = place.faults.all_calls();
     let reply = browser.get("/presented").await.ok();
     is_untouched(&reply);
     assert_eq!(reply.text, browser.selector().unwrap().to_string());
-    let nobody = browser.twin().with_card("x").get("/presented").await.ok();
+    let nobody = browser.twin().with_token("x").get("/presented").await.ok();
     is_untouched(&nobody);
     assert_eq!(nobody.text, "-");
     assert_eq!(place.faults.all_calls(), calls);
 }
 
-fn plain(layer: SessionLayerBuilder) -> SessionLayerBuilder {
-    layer
+fn plain(config: SessionConfig) -> SessionConfig {
+    config
 }
 
 /// As embedded into other sites, and shared with the hosts of a domain.
-fn embedded(layer: SessionLayerBuilder) -> SessionLayerBuilder {
-    layer
+fn embedded(config: SessionConfig) -> SessionConfig {
+    config
         .cookie_name("shop")
         .cookie_domain("example.com")
         .cookie_path("/untouched")
@@ -545,8 +545,8 @@ fn embedded(layer: SessionLayerBuilder) -> SessionLayerBuilder {
 }
 
 /// With as few attributes as possible.
-fn bare(layer: SessionLayerBuilder) -> SessionLayerBuilder {
-    layer
+fn bare(config: SessionConfig) -> SessionConfig {
+    config
         .secure(false)
         .http_only(false)
         .same_site(SameSite::Strict)

@@ -2,51 +2,52 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use tower_keycard::store::Loaded;
-use tower_keycard::store::fault::{Fault, Operation};
-use tower_keycard::{OnInterrupted, SessionLayerBuilder};
+use tower_keycard::SessionConfig;
+use tower_keycard::config::OnInterrupted;
+use tower_keycard::store::testing::fault::Fault;
+use tower_keycard::store::{Loaded, StoreCall};
 
 use super::harness::{Browser, HOUR, MINUTE, Place, SECOND, on_every_store, selector};
 
 on_every_store![
-    s34_a_rotation_keeps_all_but_the_card,
+    s34_a_rotation_keeps_all_but_the_token,
     s34_without_a_session_there_is_nothing_to_rotate,
     s35_a_login_rotates_and_keeps_what_was_gathered,
     s35_a_login_can_keep_some_keys_only,
-    s35_the_same_user_again_gets_a_new_card_all_the_same,
+    s35_the_same_user_again_gets_a_new_token_all_the_same,
     s35_another_user_finds_nothing_of_the_first,
     s35_another_user_is_refused_while_the_first_ones_session_cannot_be_ended,
     s36_a_logout_deletes_the_session_and_its_cookie,
     s36_after_a_logout_the_same_request_starts_afresh,
     s36_late_requests_of_a_browser_that_logged_out_change_nothing,
     s37_an_id_that_is_taken_is_never_overwritten,
-    s37_the_id_is_the_cards_public_part,
+    s37_the_id_is_the_tokens_public_part,
     s38_a_write_after_a_logout_is_interrupted,
     s38_an_interrupted_write_can_be_dropped_silently,
     s38_a_read_after_a_logout_is_answered,
     s39_a_rotation_overtakes_readers_and_interrupts_writers,
-    s39_the_old_card_is_late_for_a_minute,
-    s39_a_login_succeeds_with_any_card,
+    s39_the_old_token_is_superseded_for_a_minute,
+    s39_a_login_succeeds_with_any_token,
     s40_of_two_concurrent_logins_each_gets_its_own_user,
     s40_a_double_click_on_login_logs_in_twice,
 ];
 
-async fn visited(place: &Place) -> Browser {
+async fn with_session(place: &Place) -> Browser {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
     browser
 }
 
-fn every(layer: SessionLayerBuilder) -> SessionLayerBuilder {
-    layer.save_every_request(true)
+fn every(config: SessionConfig) -> SessionConfig {
+    config.save_every_request(true)
 }
 
-async fn s34_a_rotation_keeps_all_but_the_card(place: Place) {
-    let browser = visited(&place).await;
+async fn s34_a_rotation_keeps_all_but_the_token(place: Place) {
+    let browser = with_session(&place).await;
     browser.get("/insert:b:2/login:ann").await.ok();
     let old = browser.twin();
-    let cookie = browser.get("/cycle").await.ok().new_cookie();
-    assert_ne!(Some(cookie.value), old.card());
+    let cookie = browser.get("/rotate").await.ok().new_cookie();
+    assert_ne!(Some(cookie.value), old.token());
     assert_eq!(browser.selector(), old.selector());
     browser.get("/get:a/get:b/user").await.ok().says("1 2 ann");
     old.get("/get:a/exists/user")
@@ -58,14 +59,14 @@ async fn s34_a_rotation_keeps_all_but_the_card(place: Place) {
 
 async fn s34_without_a_session_there_is_nothing_to_rotate(place: Place) {
     let browser = place.open().await;
-    browser.get("/cycle").await.ok().sets_nothing();
+    browser.get("/rotate").await.ok().sets_nothing();
     assert_eq!(place.records(), 0);
-    browser.get("/cycle/insert:a:1").await.ok().new_cookie();
+    browser.get("/rotate/insert:a:1").await.ok().new_cookie();
     browser.get("/get:a").await.ok().says("1");
 }
 
 async fn s35_a_login_rotates_and_keeps_what_was_gathered(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     let old = browser.twin();
     place.pass(HOUR);
     browser
@@ -75,7 +76,7 @@ async fn s35_a_login_rotates_and_keeps_what_was_gathered(place: Place) {
         .says("ann")
         .new_cookie();
     assert_eq!(browser.selector(), old.selector());
-    assert_ne!(browser.card(), old.card());
+    assert_ne!(browser.token(), old.token());
     let now = place.now().as_millis();
     place.pass(MINUTE);
     browser
@@ -93,7 +94,7 @@ async fn s35_a_login_rotates_and_keeps_what_was_gathered(place: Place) {
 }
 
 async fn s35_a_login_can_keep_some_keys_only(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     browser.get("/insert:b:2/insert:c:3").await.ok();
     browser
         .post("/login-keeping:ann:a,c")
@@ -103,13 +104,13 @@ async fn s35_a_login_can_keep_some_keys_only(place: Place) {
     browser.get("/keys/user").await.ok().says("a,c ann");
 }
 
-async fn s35_the_same_user_again_gets_a_new_card_all_the_same(place: Place) {
-    let browser = visited(&place).await;
+async fn s35_the_same_user_again_gets_a_new_token_all_the_same(place: Place) {
+    let browser = with_session(&place).await;
     browser.post("/login:ann").await.ok();
     let old = browser.twin();
     place.pass(HOUR);
     browser.post("/login:ann").await.ok().new_cookie();
-    assert_ne!(browser.card(), old.card());
+    assert_ne!(browser.token(), old.token());
     assert_eq!(browser.selector(), old.selector());
     let now = place.now().as_millis();
     browser
@@ -121,7 +122,7 @@ async fn s35_the_same_user_again_gets_a_new_card_all_the_same(place: Place) {
 }
 
 async fn s35_another_user_finds_nothing_of_the_first(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     browser.post("/login:ann").await.ok();
     let old = browser.twin();
     browser
@@ -140,9 +141,9 @@ async fn s35_another_user_finds_nothing_of_the_first(place: Place) {
 }
 
 async fn s35_another_user_is_refused_while_the_first_ones_session_cannot_be_ended(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     browser.post("/login:ann").await.ok();
-    place.faults.next(Operation::Delete, Fault::Unavailable);
+    place.faults.next(StoreCall::Delete, Fault::Unavailable);
     browser.post("/login:bob").await.is(503).sets_nothing();
     browser.get("/user/get:a").await.ok().says("ann 1");
     assert_eq!(place.records(), 1);
@@ -151,27 +152,22 @@ async fn s35_another_user_is_refused_while_the_first_ones_session_cannot_be_ende
 }
 
 async fn s36_a_logout_deletes_the_session_and_its_cookie(place: Place) {
-    for command in ["/logout", "/flush"] {
-        let browser = visited(&place).await;
-        browser.post("/login:ann").await.ok();
-        let old = browser.twin();
-        let reply = browser
-            .post(&format!("{command}/get:a/user/exists/id"))
-            .await
-            .ok();
-        assert_eq!(reply.text, "- - false -");
-        assert!(reply.removes_the_cookie());
-        assert_eq!(browser.card(), None);
-        browser.get("/get:a").await.ok().sets_nothing().says("-");
-        let id = old.selector().unwrap();
-        assert!(matches!(place.stored(id).await, Loaded::Tombstone));
-        place.pass(MINUTE);
-        assert!(matches!(place.stored(id).await, Loaded::Absent));
-    }
+    let browser = with_session(&place).await;
+    browser.post("/login:ann").await.ok();
+    let old = browser.twin();
+    let reply = browser.post("/logout/get:a/user/exists/id").await.ok();
+    assert_eq!(reply.text, "- - false -");
+    assert!(reply.removes_the_cookie());
+    assert_eq!(browser.token(), None);
+    browser.get("/get:a").await.ok().sets_nothing().says("-");
+    let id = old.selector().unwrap();
+    assert!(matches!(place.stored(id).await, Loaded::Tombstone));
+    place.pass(MINUTE);
+    assert!(matches!(place.stored(id).await, Loaded::Absent));
 }
 
 async fn s36_after_a_logout_the_same_request_starts_afresh(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     browser.post("/login:ann").await.ok();
     let old = browser.twin();
     browser
@@ -189,7 +185,7 @@ async fn s36_after_a_logout_the_same_request_starts_afresh(place: Place) {
 }
 
 async fn s36_late_requests_of_a_browser_that_logged_out_change_nothing(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     let late = browser.twin();
     browser.post("/logout").await.ok();
     let records = place.records();
@@ -211,43 +207,41 @@ async fn s36_late_requests_of_a_browser_that_logged_out_change_nothing(place: Pl
 async fn s37_an_id_that_is_taken_is_never_overwritten(place: Place) {
     let tokens = AtomicU8::new(0);
     // The first two tokens are the same; revisions differ, as they must.
-    let configure = |layer: SessionLayerBuilder| {
-        layer.random(move |bytes| {
-            let drawn = tokens.fetch_add(1, Ordering::SeqCst);
-            let (token, revision) = bytes.split_at_mut(33);
-            token.fill(drawn / 2);
-            revision.fill(drawn + 1);
-            true
-        })
-    };
-    let first = place.open_with(configure).await;
+    let builder = place.builder().random(move |bytes| {
+        let drawn = tokens.fetch_add(1, Ordering::SeqCst);
+        let (token, revision) = bytes.split_at_mut(33);
+        token.fill(drawn / 2);
+        revision.fill(drawn + 1);
+        true
+    });
+    let first = place.open_layer(builder.build().unwrap()).await;
     let second = first.twin();
     first.get("/insert:a:1").await.ok();
     second.get("/insert:a:2").await.ok();
     assert_ne!(first.selector(), second.selector());
-    assert_eq!(place.calls(Operation::Create), 3);
+    assert_eq!(place.calls(StoreCall::Create), 3);
     first.get("/get:a").await.ok().says("1");
     second.get("/get:a").await.ok().says("2");
 }
 
-async fn s37_the_id_is_the_cards_public_part(place: Place) {
-    let browser = visited(&place).await;
+async fn s37_the_id_is_the_tokens_public_part(place: Place) {
+    let browser = with_session(&place).await;
     let id = browser.selector().unwrap().to_string();
     browser.get("/id").await.ok().says(&id);
-    for rotate in ["/cycle", "/login:ann", "/reauthenticate", "/insert:id:x"] {
+    for rotate in ["/rotate", "/login:ann", "/reauthenticate", "/insert:id:x"] {
         browser.get(&format!("{rotate}/id")).await.ok().says(&id);
     }
     browser.get("/id").await.ok().says(&id);
 }
 
 async fn s38_a_write_after_a_logout_is_interrupted(place: Place) {
-    for configure in [every as fn(SessionLayerBuilder) -> _, |layer| layer] {
+    for configure in [every as fn(SessionConfig) -> _, |config| config] {
         let browser = place.open_with(configure).await;
         for write in [
             "insert:a:2",
             "update:n",
             "clear",
-            "cycle",
+            "rotate",
             "expiry:idle:9000",
             "reauthenticate",
         ] {
@@ -268,7 +262,7 @@ async fn s38_a_write_after_a_logout_is_interrupted(place: Place) {
 }
 
 async fn s38_an_interrupted_write_can_be_dropped_silently(place: Place) {
-    let configure = |layer: SessionLayerBuilder| layer.on_interrupted(OnInterrupted::DropSilently);
+    let configure = |config: SessionConfig| config.on_interrupted(OnInterrupted::DropSilently);
     let browser = place.open_with(configure).await;
     browser.get("/insert:a:1").await.ok();
     let (id, slow) = (browser.selector().unwrap(), browser.twin());
@@ -280,7 +274,7 @@ async fn s38_an_interrupted_write_can_be_dropped_silently(place: Place) {
 }
 
 async fn s38_a_read_after_a_logout_is_answered(place: Place) {
-    for configure in [every as fn(SessionLayerBuilder) -> _, |layer| layer] {
+    for configure in [every as fn(SessionConfig) -> _, |config| config] {
         let browser = place.open_with(configure).await;
         browser.get("/insert:a:1").await.ok();
         place.pass(HOUR);
@@ -294,14 +288,14 @@ async fn s38_a_read_after_a_logout_is_answered(place: Place) {
 }
 
 async fn s39_a_rotation_overtakes_readers_and_interrupts_writers(place: Place) {
-    for rotate in ["/cycle", "/login:ann"] {
-        let browser = visited(&place).await;
+    for rotate in ["/rotate", "/login:ann"] {
+        let browser = with_session(&place).await;
         let slow = browser.twin();
         let [_, late] = place
             .interleave((&browser, rotate), (&slow, "/get:a"))
             .await;
         late.ok().sets_nothing().says("1");
-        for write in ["/insert:a:2/insert:b:2", "/update:n", "/clear", "/cycle"] {
+        for write in ["/insert:a:2/insert:b:2", "/update:n", "/clear", "/rotate"] {
             let slow = browser.twin();
             let [_, late] = place.interleave((&browser, rotate), (&slow, write)).await;
             late.is(409).sets_nothing();
@@ -310,8 +304,8 @@ async fn s39_a_rotation_overtakes_readers_and_interrupts_writers(place: Place) {
     }
 }
 
-async fn s39_the_old_card_is_late_for_a_minute(place: Place) {
-    let browser = visited(&place).await;
+async fn s39_the_old_token_is_superseded_for_a_minute(place: Place) {
+    let browser = with_session(&place).await;
     let old = browser.twin();
     browser.post("/login:ann").await.ok();
     for seconds in [0, 59] {
@@ -327,10 +321,10 @@ async fn s39_the_old_card_is_late_for_a_minute(place: Place) {
     browser.get("/get:a/user").await.ok().says("1 ann");
 }
 
-async fn s39_a_login_succeeds_with_any_card(place: Place) {
-    for end in ["/cycle", "/login:ann", "/logout"] {
+async fn s39_a_login_succeeds_with_any_token(place: Place) {
+    for end in ["/rotate", "/login:ann", "/logout"] {
         for seconds in [0, 59, 61] {
-            let browser = visited(&place).await;
+            let browser = with_session(&place).await;
             let old = browser.twin();
             browser.post(end).await.ok();
             place.pass(seconds * SECOND);
@@ -342,7 +336,7 @@ async fn s39_a_login_succeeds_with_any_card(place: Place) {
 }
 
 async fn s40_of_two_concurrent_logins_each_gets_its_own_user(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     let (old, other) = (browser.twin(), browser.twin());
     let [first, second] = place
         .interleave(
@@ -362,10 +356,10 @@ async fn s40_of_two_concurrent_logins_each_gets_its_own_user(place: Place) {
 }
 
 async fn s40_a_double_click_on_login_logs_in_twice(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     let other = browser.twin();
     // The second arrives at the store while the first is on its way there.
-    place.faults.next(Operation::Replace, Fault::Hold);
+    place.faults.next(StoreCall::Replace, Fault::Hold);
     let overtake = async {
         place.faults.until_waiting(1).await;
         other.post("/login:ann").await.ok().new_cookie();
@@ -373,7 +367,7 @@ async fn s40_a_double_click_on_login_logs_in_twice(place: Place) {
     };
     let (reply, ()) = tokio::join!(browser.post("/login:ann"), overtake);
     reply.ok().new_cookie();
-    assert_ne!(browser.card(), other.card());
+    assert_ne!(browser.token(), other.token());
     for browser in [browser, other] {
         browser.get("/user").await.ok().says("ann");
     }

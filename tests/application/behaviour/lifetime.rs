@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use tower_keycard::store::Loaded;
-use tower_keycard::store::fault::Operation;
+use tower_keycard::store::{Loaded, StoreCall};
 
 use super::harness::{Browser, DAY, HOUR, MINUTE, Place, SECOND, on_every_store};
 
@@ -23,7 +22,7 @@ on_every_store![
     s31_no_cookie_outlives_the_absolute_limit,
     s32_no_cookie_is_kept_for_more_than_400_days,
     s32_a_cookies_lifetime_is_rounded_up,
-    s33_an_expired_session_is_an_unknown_card,
+    s33_an_expired_session_is_an_unknown_token,
     s33_an_expired_session_is_never_written,
 ];
 
@@ -44,14 +43,14 @@ async fn s28_an_idle_limit_of_its_own_runs_from_each_activity(place: Place) {
     }
     // A moment later there is nothing to refresh.
     browser.get("/get:a").await.ok().sets_nothing();
-    let card = browser.card().unwrap();
+    let token = browser.token().unwrap();
     place.pass(100 * SECOND);
     assert_eq!(
-        browser.card(),
-        Some(card.clone()),
+        browser.token(),
+        Some(token.clone()),
         "kept, though not sent any more"
     );
-    let late = browser.with_card(&card);
+    let late = browser.with_token(&token);
     assert!(late.get("/get:a").await.ok().says("-").removes_the_cookie());
 }
 
@@ -69,11 +68,11 @@ async fn s28_an_instant_is_not_moved_by_activity(place: Place) {
     }
     let (_, remaining) = place.record(browser.selector().unwrap()).await;
     assert!(remaining <= 10 * SECOND + 90 * SECOND / 100);
-    // A new card has what is left.
-    let cookie = browser.get("/cycle").await.ok().new_cookie();
+    // A new token has what is left.
+    let cookie = browser.get("/rotate").await.ok().new_cookie();
     assert_eq!(cookie.max_age(), Some(10));
     place.pass_for_the_layer(10 * SECOND);
-    let late = browser.twin().with_card(&cookie.value);
+    let late = browser.twin().with_token(&cookie.value);
     assert!(late.get("/get:a").await.ok().says("-").removes_the_cookie());
 }
 
@@ -147,15 +146,15 @@ async fn s29_a_login_says_whether_it_outlives_the_browser(place: Place) {
     // Two weeks without a request are too long, and so are thirty days with.
     let idle = place.open().await;
     idle.get("/login-remembered:ann").await.ok();
-    let (active, unused) = (browser.card().unwrap(), idle.card().unwrap());
+    let (active, unused) = (browser.token().unwrap(), idle.token().unwrap());
     for day in (10..=30).step_by(10) {
         place.pass(10 * DAY);
         if day < 30 {
             browser.get("/user").await.ok().says("ann");
         }
     }
-    for (card, late) in [(active, browser), (unused, idle)] {
-        let late = late.with_card(&card);
+    for (token, late) in [(active, browser), (unused, idle)] {
+        let late = late.with_token(&token);
         assert!(late.get("/user").await.ok().says("-").removes_the_cookie());
     }
 }
@@ -163,41 +162,42 @@ async fn s29_a_login_says_whether_it_outlives_the_browser(place: Place) {
 async fn s30_what_was_set_survives_a_rotation(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1/expiry:idle:100000").await.ok();
-    for rotate in ["/cycle", "/login:ann", "/reauthenticate"] {
+    for rotate in ["/rotate", "/login:ann", "/reauthenticate"] {
         let cookie = browser.get(rotate).await.ok().new_cookie();
         assert_eq!(cookie.max_age(), Some(100), "{rotate}");
     }
     browser.get("/expiry:browser").await.ok();
-    assert!(!browser.get("/cycle").await.ok().new_cookie().has("max-age"));
+    assert!(
+        !browser
+            .get("/rotate")
+            .await
+            .ok()
+            .new_cookie()
+            .has("max-age")
+    );
 }
 
 async fn s30_what_was_set_ends_with_the_session(place: Place) {
-    for end in ["/flush", "/logout"] {
-        let browser = place.open().await;
-        browser.get("/insert:a:1/expiry:browser").await.ok();
-        let cookie = browser
-            .get(&format!("{end}/insert:a:2"))
+    let browser = place.open().await;
+    browser.get("/insert:a:1/expiry:browser").await.ok();
+    let cookie = browser.get("/logout/insert:a:2").await.ok().new_cookie();
+    assert_eq!(cookie.max_age(), Some(14 * 24 * 60 * 60));
+    browser.get("/expiry:browser").await.ok();
+    browser.get("/logout").await.ok();
+    assert!(
+        browser
+            .get("/insert:a:1")
             .await
             .ok()
-            .new_cookie();
-        assert_eq!(cookie.max_age(), Some(14 * 24 * 60 * 60));
-        browser.get("/expiry:browser").await.ok();
-        browser.get(end).await.ok();
-        assert!(
-            browser
-                .get("/insert:a:1")
-                .await
-                .ok()
-                .new_cookie()
-                .has("max-age")
-        );
-    }
+            .new_cookie()
+            .has("max-age")
+    );
 }
 
 async fn s31_the_absolute_limit_ends_a_session_in_constant_use(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
-    let card = browser.card().unwrap();
+    let token = browser.token().unwrap();
     for _ in 0..16 {
         place.pass(20 * HOUR);
         browser.get("/update:n").await.ok().sets_nothing();
@@ -207,21 +207,21 @@ async fn s31_the_absolute_limit_ends_a_session_in_constant_use(place: Place) {
         .keeps_for(browser.selector().unwrap(), 16 * HOUR + 8 * HOUR / 100)
         .await;
     place.pass(16 * HOUR);
-    let late = browser.with_card(&card);
+    let late = browser.with_token(&token);
     assert!(late.get("/get:a").await.ok().says("-").removes_the_cookie());
 }
 
 async fn s31_the_absolute_limit_holds_whatever_the_store_says(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
-    let (id, card) = (browser.selector().unwrap(), browser.card().unwrap());
+    let (id, token) = (browser.selector().unwrap(), browser.token().unwrap());
     place.pass_for_the_layer(14 * DAY - SECOND);
     browser.get("/get:a").await.ok().says("1");
     place.pass_for_the_layer(SECOND);
-    // Somebody keeps it alive in the store.
+    // Another program keeps it alive in the store.
     let (record, _) = place.record(id).await;
     place.keep(id, &record, DAY).await;
-    let late = browser.with_card(&card);
+    let late = browser.with_token(&token);
     assert!(late.get("/get:a").await.ok().says("-").removes_the_cookie());
 }
 
@@ -229,8 +229,8 @@ async fn s31_a_shorter_limit_holds_at_once(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
     place.pass(2 * HOUR);
-    let shorter = place.open_with(|layer| layer.absolute(2 * HOUR)).await;
-    let shorter = shorter.with_card(&browser.card().unwrap());
+    let shorter = place.open_with(|config| config.absolute(2 * HOUR)).await;
+    let shorter = shorter.with_token(&browser.token().unwrap());
     assert!(
         shorter
             .get("/get:a")
@@ -241,21 +241,21 @@ async fn s31_a_shorter_limit_holds_at_once(place: Place) {
     );
     browser.get("/get:a").await.ok().says("1");
     // Set anew, a shorter idle limit is the store's with the next activity.
-    let idle = place.open_with(|layer| layer.idle(HOUR)).await;
-    let idle = idle.with_card(&browser.card().unwrap());
+    let idle = place.open_with(|config| config.idle(HOUR)).await;
+    let idle = idle.with_token(&browser.token().unwrap());
     idle.get("/get:a").await.ok().says("1");
     place.keeps_for(browser.selector().unwrap(), HOUR).await;
 }
 
 async fn s31_only_a_login_moves_the_absolute_limit(place: Place) {
-    let browser = place.open_with(|layer| layer.idle(14 * DAY)).await;
+    let browser = place.open_with(|config| config.idle(14 * DAY)).await;
     browser.get("/insert:a:1/login:ann").await.ok();
     let left = async |path: &str, browser: &Browser| {
         let cookie = browser.get(path).await.ok().new_cookie();
         cookie.max_age().unwrap() / (24 * 60 * 60)
     };
     place.pass(4 * DAY);
-    assert_eq!(left("/cycle", &browser).await, 10);
+    assert_eq!(left("/rotate", &browser).await, 10);
     place.pass(4 * DAY);
     assert_eq!(left("/reauthenticate", &browser).await, 6);
     assert_eq!(left("/expiry:idle:1728000000", &browser).await, 6);
@@ -287,7 +287,7 @@ async fn s31_no_cookie_outlives_the_absolute_limit(place: Place) {
 
 async fn s32_no_cookie_is_kept_for_more_than_400_days(place: Place) {
     let browser = place
-        .open_with(|layer| layer.idle(600 * DAY).absolute(600 * DAY))
+        .open_with(|config| config.idle(600 * DAY).absolute(600 * DAY))
         .await;
     let cookie = browser.get("/insert:a:1").await.ok().new_cookie();
     assert_eq!(cookie.max_age(), Some(400 * 24 * 60 * 60));
@@ -305,7 +305,7 @@ async fn s32_a_cookies_lifetime_is_rounded_up(place: Place) {
     }
 }
 
-async fn s33_an_expired_session_is_an_unknown_card(place: Place) {
+async fn s33_an_expired_session_is_an_unknown_token(place: Place) {
     // Gone from the store, just or long ago; and kept by the store beyond its limit.
     for (store, layer) in [
         (DAY, Duration::ZERO),
@@ -314,16 +314,16 @@ async fn s33_an_expired_session_is_an_unknown_card(place: Place) {
     ] {
         let browser = place.open().await;
         browser.get("/insert:a:1/login:ann").await.ok();
-        let card = browser.card().unwrap();
+        let token = browser.token().unwrap();
         place.pass(store);
         place.pass_for_the_layer(layer);
         for seconds in [0, 1] {
             place.pass(seconds * SECOND);
-            let late = browser.twin().with_card(&card);
+            let late = browser.twin().with_token(&token);
             late.get("/untouched").await.ok().sets_nothing();
             let reply = late.get("/get:a/user/exists").await.ok().says("- - false");
             assert!(reply.removes_the_cookie());
-            assert_eq!(late.card(), None);
+            assert_eq!(late.token(), None);
         }
     }
 }
@@ -331,15 +331,15 @@ async fn s33_an_expired_session_is_an_unknown_card(place: Place) {
 async fn s33_an_expired_session_is_never_written(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
-    let (id, card) = (browser.selector().unwrap(), browser.card().unwrap());
+    let (id, token) = (browser.selector().unwrap(), browser.token().unwrap());
     let (before, _) = place.record(id).await;
     place.pass_for_the_layer(14 * DAY);
-    let late = browser.with_card(&card);
+    let late = browser.with_token(&token);
     let cookie = late.get("/insert:b:2").await.ok().new_cookie();
     assert_ne!(late.selector(), Some(id));
-    assert_ne!(cookie.value, card);
+    assert_ne!(cookie.value, token);
     late.get("/get:a/get:b").await.ok().says("- 2");
     let (after, _) = place.record(id).await;
     assert_eq!(after.revision(), before.revision());
-    assert_eq!(place.calls(Operation::Replace), 0);
+    assert_eq!(place.calls(StoreCall::Replace), 0);
 }

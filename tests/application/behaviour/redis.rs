@@ -32,7 +32,7 @@ async fn s01_an_untouched_request_without_a_cookie_sends_redis_nothing() {
 }
 
 #[tokio::test]
-async fn s04_an_untouched_request_with_a_card_sends_redis_nothing() {
+async fn s04_an_untouched_request_with_a_token_sends_redis_nothing() {
     let (place, mut commands) = watched().await;
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
@@ -40,7 +40,7 @@ async fn s04_an_untouched_request_with_a_card_sends_redis_nothing() {
     browser.get("/untouched").await.ok();
     browser
         .twin()
-        .with_card(STRANGER)
+        .with_token(STRANGER)
         .get("/untouched")
         .await
         .ok();
@@ -66,7 +66,7 @@ async fn s05_a_read_is_no_write_to_redis() {
 #[tokio::test]
 async fn s08_a_malformed_value_sends_redis_nothing() {
     let (place, mut commands) = watched().await;
-    let browser = place.open().await.with_card("malformed");
+    let browser = place.open().await.with_token("malformed");
     browser.get("/get:a").await.ok();
     assert_eq!(commands(), "");
 }

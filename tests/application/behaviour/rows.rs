@@ -1,4 +1,4 @@
-//! Every row of `docs/semantics.md` has a test, and every test stands in its row.
+//! Checks that every row of `docs/semantics.md` has a test, and that every test is listed in its row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,13 +11,13 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The row in a test's name, such as 7 in `s07_an_unknown_card_is_never_adopted`.
+/// The number of the row in a test's name, such as 7 in `s07_an_unknown_token_is_never_adopted`.
 fn row_of(test: &str) -> Option<u32> {
     let number = test.strip_prefix('s')?.get(..2)?;
     number.parse().ok()
 }
 
-/// What the documentation says: after `- **S7** …` the tests of row 7, as `module::test`.
+/// The tests of each row in the documentation: those of row 7 follow `- **S7** …`, as `module::test`.
 fn documented() -> Rows {
     let text = std::fs::read_to_string(root().join("docs/semantics.md")).unwrap();
     let mut rows = Rows::new();
@@ -25,7 +25,11 @@ fn documented() -> Rows {
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("- **S") {
             let (number, _) = rest.split_once("** ").unwrap();
-            assert_eq!(number.parse(), Ok(row + 1), "rows are numbered one by one");
+            assert_eq!(
+                number.parse(),
+                Ok(row + 1),
+                "rows are numbered without a gap"
+            );
             row += 1;
             rows.insert(row, BTreeSet::new());
         } else if let Some(test) = line.strip_prefix("  - `") {
@@ -36,7 +40,8 @@ fn documented() -> Rows {
     rows
 }
 
-/// The tests that there are, by their modules' sources. One that nothing runs is dead code, which the lints refuse.
+/// The tests that exist, from the sources of their modules. A function that no test runs is dead code, which the lints
+/// refuse.
 fn existing() -> Rows {
     let mut rows = Rows::new();
     for file in std::fs::read_dir(root().join("tests/application/behaviour")).unwrap() {
@@ -70,7 +75,7 @@ fn every_row_has_its_tests_and_every_test_its_row() {
         assert!(!tests.is_empty(), "no test proves S{row}");
         for test in tests {
             let name = test.split("::").last().unwrap();
-            assert_eq!(row_of(name), Some(*row), "{test} stands in S{row}");
+            assert_eq!(row_of(name), Some(*row), "{test} is listed in S{row}");
         }
     }
     assert_eq!(documented, existing);

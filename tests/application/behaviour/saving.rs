@@ -9,8 +9,9 @@ use axum::routing::get;
 use axum::{Router, error_handling::HandleError};
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
-use tower_keycard::store::fault::{Fault, Operation};
-use tower_keycard::{Session, SessionError, SessionLayerBuilder};
+use tower_keycard::store::StoreCall;
+use tower_keycard::store::testing::fault::Fault;
+use tower_keycard::{Session, SessionConfig, SessionError};
 use tower_layer::Layer;
 
 use super::harness::{Browser, DAY, HOUR, MINUTE, Place, STRANGER, on_every_store};
@@ -21,15 +22,15 @@ on_every_store![
     s19_a_response_of_500_or_more_stores_and_sets_nothing,
     s19_a_panic_stores_nothing,
     s19_a_handlers_error_stores_nothing,
-    s19_a_flush_is_done_all_the_same,
+    s19_a_logout_is_done_all_the_same,
     s19_what_was_saved_explicitly_stays_and_gets_its_cookie,
     s19_a_logout_undoes_what_was_saved_before_it,
     s20_these_commands_change_the_session,
     s20_these_commands_change_nothing,
     s21_an_emptied_session_lives_on,
     s22_every_request_slides_the_session_and_its_cookie,
-    s22_without_a_valid_card_nothing_is_stored,
-    s22_a_card_rotated_or_deleted_meanwhile_is_not_sent_again,
+    s22_without_a_valid_token_nothing_is_stored,
+    s22_a_token_rotated_or_deleted_meanwhile_is_not_sent_again,
     s23_writers_of_different_keys_both_win,
     s23_writers_of_one_key_leave_one_of_their_values,
     s23_an_update_whose_answer_was_lost_is_not_applied_twice,
@@ -43,12 +44,12 @@ on_every_store![in parallel:
     s23_of_updates_that_keep_coming_none_is_refused,
 ];
 
-fn every(layer: SessionLayerBuilder) -> SessionLayerBuilder {
-    layer.save_every_request(true)
+fn every(config: SessionConfig) -> SessionConfig {
+    config.save_every_request(true)
 }
 
 /// A browser with a session that has `a` = 1.
-async fn visited(place: &Place) -> Browser {
+async fn with_session(place: &Place) -> Browser {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
     browser
@@ -64,23 +65,23 @@ async fn s18_a_change_is_saved_with_every_status_below_500(place: Place) {
 }
 
 async fn s18_what_did_not_change_is_not_saved(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     let (before, _) = place.record(browser.selector().unwrap()).await;
     for path in ["/read", "/get:a", "/keys/option/user/id/since", "/save"] {
         browser.get(path).await.ok().sets_nothing();
     }
     let (after, _) = place.record(browser.selector().unwrap()).await;
     assert_eq!(after.revision(), before.revision());
-    assert_eq!(place.calls(Operation::Replace), 0);
+    assert_eq!(place.calls(StoreCall::Replace), 0);
 }
 
 async fn s19_a_response_of_500_or_more_stores_and_sets_nothing(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     let (before, _) = place.record(browser.selector().unwrap()).await;
     for command in [
         "insert:a:2",
         "clear",
-        "cycle",
+        "rotate",
         "login:ann",
         "expiry:idle:9000",
         "remove:a",
@@ -104,49 +105,49 @@ async fn s19_a_response_of_500_or_more_stores_and_sets_nothing(place: Place) {
 }
 
 async fn s19_a_panic_stores_nothing(place: Place) {
-    let browser = visited(&place).await;
-    for command in ["insert:a:2", "cycle", "login:ann"] {
+    let browser = with_session(&place).await;
+    for command in ["insert:a:2", "rotate", "login:ann"] {
         let path = format!("/{command}/panic");
         assert!(browser.try_ask(Method::POST, &path, &[]).await.is_err());
     }
     browser.get("/get:a/user").await.ok().says("1 -");
-    assert_eq!(place.calls(Operation::Replace), 0);
+    assert_eq!(place.calls(StoreCall::Replace), 0);
 }
 
 async fn s19_a_handlers_error_stores_nothing(place: Place) {
     let failing = tower::service_fn(async |request: Request| {
         let session = Session::load(request.extensions()).await?;
         match request.uri().path() {
-            "/flush" => session.flush()?,
+            "/logout" => session.logout()?,
             _ => {
                 session.insert("a", "2")?;
-                session.cycle_id()?;
+                session.rotate_token()?;
             }
         }
         Err::<Response, _>(Box::<dyn std::error::Error + Send + Sync>::from(
             "as the test wants",
         ))
     });
-    let scripted = visited(&place).await;
+    let scripted = with_session(&place).await;
     let layer = place.builder().build().unwrap();
     let caught = HandleError::new(layer.layer(failing), async |_| StatusCode::BAD_GATEWAY);
     let browser = place.browse(Router::new().fallback_service(caught)).await;
-    let browser = browser.with_card(&scripted.card().unwrap());
+    let browser = browser.with_token(&scripted.token().unwrap());
     browser.post("/").await.is(502).sets_nothing();
     scripted.get("/get:a").await.ok().says("1");
-    browser.post("/flush").await.is(502);
+    browser.post("/logout").await.is(502);
     scripted.get("/exists").await.ok().says("false");
 }
 
-async fn s19_a_flush_is_done_all_the_same(place: Place) {
-    for command in ["/flush", "/logout", "/logout/insert:a:2", "/expiry:past"] {
-        let browser = visited(&place).await;
+async fn s19_a_logout_is_done_all_the_same(place: Place) {
+    for command in ["/logout", "/logout/insert:a:2", "/expiry:past"] {
+        let browser = with_session(&place).await;
         let other = browser.twin();
         let reply = browser.post(&format!("{command}/status:500")).await.is(500);
         assert!(reply.removes_the_cookie(), "{command}");
         other.get("/exists").await.ok().says("false");
 
-        let browser = visited(&place).await;
+        let browser = with_session(&place).await;
         let path = format!("{command}/panic");
         assert!(browser.try_ask(Method::POST, &path, &[]).await.is_err());
         // Carried out by the runtime, since there was nobody left to wait for it.
@@ -165,7 +166,7 @@ async fn s19_what_was_saved_explicitly_stays_and_gets_its_cookie(place: Place) {
     browser.get("/get:a").await.ok().says("1");
     let old = browser.twin();
     browser
-        .post("/cycle/save/insert:b:1/status:503")
+        .post("/rotate/save/insert:b:1/status:503")
         .await
         .is(503)
         .new_cookie();
@@ -175,14 +176,14 @@ async fn s19_what_was_saved_explicitly_stays_and_gets_its_cookie(place: Place) {
 
 async fn s19_a_logout_undoes_what_was_saved_before_it(place: Place) {
     for status in [200, 500] {
-        let browser = visited(&place).await;
-        let path = format!("/cycle/insert:b:1/save/logout/status:{status}");
+        let browser = with_session(&place).await;
+        let path = format!("/rotate/insert:b:1/save/logout/status:{status}");
         assert!(browser.post(&path).await.is(status).removes_the_cookie());
-        assert_eq!(browser.card(), None);
+        assert_eq!(browser.token(), None);
         let fresh = place.open().await;
         let path = format!("/insert:b:1/save/logout/status:{status}");
         fresh.post(&path).await.is(status);
-        assert_eq!(fresh.card(), None);
+        assert_eq!(fresh.token(), None);
     }
     place.pass(MINUTE);
     assert_eq!(place.records(), 0);
@@ -199,9 +200,9 @@ async fn s20_these_commands_change_the_session(place: Place) {
         "expiry:idle:9000",
         "expiry:browser",
         "login:ann",
-        "cycle",
+        "rotate",
     ] {
-        let browser = visited(&place).await;
+        let browser = with_session(&place).await;
         let (before, _) = place.record(browser.selector().unwrap()).await;
         browser.post(&format!("/{command}")).await.ok();
         let (after, _) = place.record(browser.selector().unwrap()).await;
@@ -210,7 +211,7 @@ async fn s20_these_commands_change_the_session(place: Place) {
 }
 
 async fn s20_these_commands_change_nothing(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     let (before, _) = place.record(browser.selector().unwrap()).await;
     for command in [
         "get:a",
@@ -235,11 +236,11 @@ async fn s20_these_commands_change_nothing(place: Place) {
 
 async fn s21_an_emptied_session_lives_on(place: Place) {
     for command in ["/clear", "/remove:a", "/take:a"] {
-        let browser = visited(&place).await;
-        let card = browser.card();
+        let browser = with_session(&place).await;
+        let token = browser.token();
         browser.post("/login:ann").await.ok();
-        let logged_in = browser.card();
-        assert_ne!(card, logged_in);
+        let logged_in = browser.token();
+        assert_ne!(token, logged_in);
         browser.post(command).await.ok().sets_nothing();
         let (record, _) = place.record(browser.selector().unwrap()).await;
         assert_eq!(record.json(), "{}");
@@ -248,7 +249,7 @@ async fn s21_an_emptied_session_lives_on(place: Place) {
             .await
             .ok()
             .says("true  ann");
-        assert_eq!(browser.card(), logged_in);
+        assert_eq!(browser.token(), logged_in);
     }
 }
 
@@ -258,17 +259,17 @@ async fn s22_every_request_slides_the_session_and_its_cookie(place: Place) {
     let (before, _) = place.record(browser.selector().unwrap()).await;
     for path in ["/untouched", "/get:a", "/untouched/status:404"] {
         place.pass(23 * HOUR);
-        let card = browser.card().unwrap();
+        let token = browser.token().unwrap();
         let reply = browser.get(path).await;
         let cookie = reply.new_cookie();
         assert_eq!(
             (cookie.value.as_str(), cookie.max_age()),
-            (card.as_str(), Some(86_400))
+            (token.as_str(), Some(86_400))
         );
         assert_eq!(reply.lines("vary"), ["Cookie"]);
         place.keeps_for(browser.selector().unwrap(), DAY).await;
     }
-    assert_eq!(place.calls(Operation::Replace), 0);
+    assert_eq!(place.calls(StoreCall::Replace), 0);
     let (after, _) = place.record(browser.selector().unwrap()).await;
     assert_eq!(after.revision(), before.revision());
     // Where less is left of the absolute limit, the cookie says so.
@@ -285,26 +286,26 @@ async fn s22_every_request_slides_the_session_and_its_cookie(place: Place) {
     assert!(left < DAY);
 }
 
-async fn s22_without_a_valid_card_nothing_is_stored(place: Place) {
+async fn s22_without_a_valid_token_nothing_is_stored(place: Place) {
     let browser = place.open_with(every).await;
     for path in ["/untouched", "/read"] {
         browser.get(path).await.ok().sets_nothing();
     }
     assert_eq!(place.faults.all_calls(), 0);
-    let stranger = browser.with_card(STRANGER);
+    let stranger = browser.with_token(STRANGER);
     let reply = stranger.get("/untouched").await.ok().sets_nothing();
     assert!(reply.lines("vary").is_empty());
     assert!(stranger.get("/read").await.ok().removes_the_cookie());
-    assert_eq!((place.records(), place.calls(Operation::Touch)), (0, 0));
+    assert_eq!((place.records(), place.calls(StoreCall::Touch)), (0, 0));
 }
 
-async fn s22_a_card_rotated_or_deleted_meanwhile_is_not_sent_again(place: Place) {
-    for other in ["/cycle", "/login:ann", "/logout"] {
+async fn s22_a_token_rotated_or_deleted_meanwhile_is_not_sent_again(place: Place) {
+    for other in ["/rotate", "/login:ann", "/logout"] {
         for path in ["/read", "/untouched"] {
             let browser = place.open_with(every).await;
             browser.get("/insert:a:1").await.ok();
             let slow = browser.twin();
-            place.faults.next(Operation::Load, Fault::HoldReply);
+            place.faults.next(StoreCall::Load, Fault::HoldReply);
             let overtake = async {
                 place.faults.until_waiting(1).await;
                 browser.post(other).await.ok();
@@ -312,7 +313,7 @@ async fn s22_a_card_rotated_or_deleted_meanwhile_is_not_sent_again(place: Place)
             };
             let (reply, ()) = tokio::join!(slow.get(path), overtake);
             reply.ok().sets_nothing();
-            // And so it is when the old card arrives only now.
+            // And so it is when the old token arrives only now.
             slow.get("/untouched").await.ok().sets_nothing();
             slow.get("/read").await.ok().sets_nothing();
         }
@@ -326,7 +327,7 @@ async fn both_succeed(place: &Place, browser: &Browser, first: &str, second: &st
 }
 
 async fn s23_writers_of_different_keys_both_win(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     both_succeed(&place, &browser, "/insert:b:2/remove:a", "/insert:c:3").await;
     browser.get("/get:a/get:b/get:c").await.ok().says("- 2 3");
     both_succeed(
@@ -344,7 +345,7 @@ async fn s23_writers_of_different_keys_both_win(place: Place) {
 }
 
 async fn s23_writers_of_one_key_leave_one_of_their_values(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     both_succeed(&place, &browser, "/insert:a:2", "/insert:a:3").await;
     browser.get("/get:a").await.ok().says("3");
 }
@@ -358,12 +359,12 @@ async fn s23_an_update_whose_answer_was_lost_is_not_applied_twice(place: Place) 
         ("/update:n", 5, 503),
         ("/insert:a:2", 5, 200),
     ] {
-        let browser = visited(&place).await;
+        let browser = with_session(&place).await;
         let slow = browser.twin();
-        place.faults.next(Operation::Replace, Fault::LostReply);
+        place.faults.next(StoreCall::Replace, Fault::LostReply);
         let overtake = async {
             place.gate("loaded").arrived().await;
-            place.faults.next(Operation::Load, Fault::Hold);
+            place.faults.next(StoreCall::Load, Fault::Hold);
             place.gate("loaded").open();
             place.faults.until_waiting(1).await;
             for _ in 0..others {
@@ -382,16 +383,16 @@ async fn s23_an_update_whose_answer_was_lost_is_not_applied_twice(place: Place) 
         browser.get("/get:n/get:a").await.ok().says(&expected);
     }
     // One that never arrives is refused in the end.
-    let browser = visited(&place).await;
-    place.faults.always(Operation::Replace, Fault::LostRequest);
+    let browser = with_session(&place).await;
+    place.faults.always(StoreCall::Replace, Fault::LostRequest);
     browser.post("/update:n").await.is(503).sets_nothing();
-    place.faults.always(Operation::Replace, Fault::Pass);
+    place.faults.always(StoreCall::Replace, Fault::Pass);
     browser.get("/get:n").await.ok().says("-");
 }
 
 async fn s23_of_a_thousand_updates_none_is_lost(place: Place) {
-    let browser = Arc::new(visited(&place).await);
-    let card = browser.card();
+    let browser = Arc::new(with_session(&place).await);
+    let token = browser.token();
     let mut updates = JoinSet::new();
     for _ in 0..1_000 {
         let browser = browser.clone();
@@ -403,17 +404,17 @@ async fn s23_of_a_thousand_updates_none_is_lost(place: Place) {
             refused
         });
     }
-    // On a slow machine one may run out of time; it is told so, and nothing of it is stored.
+    // On a slow machine one may run out of time: then it gets a 503, and nothing of it is stored.
     let refused: usize = updates.join_all().await.into_iter().sum();
     assert!(refused < 1_000, "{refused} were refused");
     browser.get("/get:n/get:a").await.ok().says("1000 1");
-    assert_eq!(browser.card(), card);
+    assert_eq!(browser.token(), token);
 }
 
 async fn s23_of_updates_that_keep_coming_none_is_refused(place: Place) {
     const WRITERS: usize = 64;
     const EACH: usize = 25;
-    let browser = Arc::new(visited(&place).await);
+    let browser = Arc::new(with_session(&place).await);
     let mut writers = JoinSet::new();
     for _ in 0..WRITERS {
         let browser = browser.clone();
@@ -429,7 +430,7 @@ async fn s23_of_updates_that_keep_coming_none_is_refused(place: Place) {
 }
 
 async fn s24_a_reader_never_undoes_a_writer(place: Place) {
-    for configure in [every as fn(SessionLayerBuilder) -> _, |layer| layer] {
+    for configure in [every as fn(SessionConfig) -> _, |config| config] {
         let browser = place.open_with(configure).await;
         browser.get("/insert:a:1").await.ok();
         place.pass(HOUR);
@@ -442,17 +443,17 @@ async fn s24_a_reader_never_undoes_a_writer(place: Place) {
 
 async fn s26_the_response_waits_for_the_commit(place: Place) {
     let browser = place.open().await;
-    place.faults.next(Operation::Create, Fault::Hold);
+    place.faults.next(StoreCall::Create, Fault::Hold);
     let release = async {
         place.faults.until_waiting(1).await;
-        assert!(browser.card().is_none());
+        assert!(browser.token().is_none());
         place.faults.release().await;
     };
     let (reply, ()) = tokio::join!(browser.post("/insert:a:1/see:get:a"), release);
     let location = reply.is(303).lines("location")[0].to_owned();
     browser.get(&location).await.ok().says("1");
 
-    place.faults.next(Operation::Replace, Fault::Hold);
+    place.faults.next(StoreCall::Replace, Fault::Hold);
     let answered = std::cell::Cell::new(false);
     let write = async {
         let reply = browser.post("/insert:a:2/see:get:a").await;
@@ -509,16 +510,16 @@ async fn s27_all_handles_of_a_request_are_one_session(place: Place) {
         .layer(from_fn(outer))
         .layer(layer);
     let browser = place.browse(application).await;
-    let scripted = visited(&place).await;
-    let browser = browser.with_card(&scripted.card().unwrap());
-    let calls = place.calls(Operation::Load);
+    let scripted = with_session(&place).await;
+    let browser = browser.with_token(&scripted.token().unwrap());
+    let calls = place.calls(StoreCall::Load);
     browser
         .get("/")
         .await
         .ok()
         .says("a,handler,inner,outer Some(5)");
-    assert_eq!(place.calls(Operation::Load), calls + 1);
-    assert_eq!(place.calls(Operation::Replace), 1);
+    assert_eq!(place.calls(StoreCall::Load), calls + 1);
+    assert_eq!(place.calls(StoreCall::Replace), 1);
     scripted
         .get("/keys")
         .await

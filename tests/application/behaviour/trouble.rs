@@ -6,11 +6,14 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use http::Method;
-use tower_keycard::store::fault::{Fault, Operation};
-use tower_keycard::store::{DecodeError, Loaded, RedisConfig, RedisStore};
-use tower_keycard::{SameSite, Session, SessionError, SessionLayer, SessionLayerBuilder};
+use tower_keycard::config::SameSite;
+use tower_keycard::store::testing::fault::Fault;
+use tower_keycard::store::{DecodeError, Loaded, RedisConfig, RedisStore, StoreCall};
+use tower_keycard::{Session, SessionConfig, SessionError, SessionLayer};
 
-use super::harness::{Browser, CARD, Place, SECOND, Stage, application, command, on_every_store};
+use super::harness::{
+    Browser, COOKIE_NAME, Place, SECOND, Stage, application, command, config, on_every_store,
+};
 use crate::support::redis_server::RedisServer;
 
 on_every_store![
@@ -18,26 +21,26 @@ on_every_store![
     s41_a_commit_that_fails_is_503_without_a_cookie,
     s41_a_touch_that_fails_is_not_the_clients_trouble,
     s41_a_store_that_hangs_is_given_up,
-    s42_an_unreadable_record_is_an_unknown_card,
+    s42_an_unreadable_record_is_an_unknown_token,
     s42_an_unreadable_record_is_never_overwritten,
     s42_a_record_of_a_newer_version_is_left_alone,
     s44_without_a_layer_there_is_a_500_and_a_line_in_the_log,
     s44_two_layers_are_two_sessions,
-    s44_a_card_of_one_layer_opens_nothing_in_the_other,
+    s44_a_token_of_one_layer_opens_nothing_in_the_other,
     s45_a_withheld_cookie_is_not_overwritten,
     s45_a_withheld_cookie_does_not_stop_a_login,
     s45_only_unsafe_cross_site_requests_without_a_cookie_are_withheld,
     s46_a_logout_that_fails_can_be_tried_again,
 ];
 
-async fn visited(place: &Place) -> Browser {
+async fn with_session(place: &Place) -> Browser {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
     browser
 }
 
 async fn s41_a_store_that_is_down_costs_only_what_needs_it(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     let nobody = place.open().await;
     place.faults.down();
     browser.get("/untouched").await.ok().sets_nothing();
@@ -49,25 +52,25 @@ async fn s41_a_store_that_is_down_costs_only_what_needs_it(place: Place) {
     assert_eq!(place.log.count("store_failed"), 5);
     // Under save-every-request, too: nobody asked for the session.
     let every = place
-        .open_with(|layer| layer.save_every_request(true))
+        .open_with(|config| config.save_every_request(true))
         .await;
-    let every = every.with_card(&browser.card().unwrap());
+    let every = every.with_token(&browser.token().unwrap());
     every.get("/untouched").await.ok().sets_nothing();
     place.faults.up();
     browser.get("/get:a/user").await.ok().says("1 -");
 }
 
 async fn s41_a_commit_that_fails_is_503_without_a_cookie(place: Place) {
-    let browser = visited(&place).await;
+    let browser = with_session(&place).await;
     let nobody = place.open().await;
     let faults = [Fault::Unavailable, Fault::Refused, Fault::Full];
     for fault in faults {
-        for path in ["/insert:a:2", "/cycle", "/login:ann"] {
-            place.faults.next(Operation::Replace, fault);
+        for path in ["/insert:a:2", "/rotate", "/login:ann"] {
+            place.faults.next(StoreCall::Replace, fault);
             let reply = browser.post(path).await.is(503).sets_nothing().says("");
             assert_eq!(reply.lines("retry-after"), ["1"]);
             assert_eq!(reply.lines("vary"), ["Cookie"]);
-            place.faults.next(Operation::Create, fault);
+            place.faults.next(StoreCall::Create, fault);
             nobody
                 .post("/insert:a:2/login:ann")
                 .await
@@ -82,10 +85,10 @@ async fn s41_a_commit_that_fails_is_503_without_a_cookie(place: Place) {
 
 async fn s41_a_touch_that_fails_is_not_the_clients_trouble(place: Place) {
     let browser = place
-        .open_with(|layer| layer.save_every_request(true))
+        .open_with(|config| config.save_every_request(true))
         .await;
     browser.get("/insert:a:1").await.ok();
-    place.faults.next(Operation::Touch, Fault::Unavailable);
+    place.faults.next(StoreCall::Touch, Fault::Unavailable);
     browser.get("/get:a").await.ok().sets_nothing().says("1");
     assert_eq!(place.log.count("store_failed"), 1);
     browser.get("/get:a").await.ok().says("1").new_cookie();
@@ -93,9 +96,11 @@ async fn s41_a_touch_that_fails_is_not_the_clients_trouble(place: Place) {
 
 async fn s41_a_store_that_hangs_is_given_up(place: Place) {
     let timeout = Duration::from_millis(50);
-    let browser = place.open_with(|layer| layer.store_timeout(timeout)).await;
+    let browser = place
+        .open_with(|config| config.store_timeout(timeout))
+        .await;
     while browser.get("/insert:a:1").await.status != 200 {}
-    place.faults.next(Operation::Load, Fault::Hang);
+    place.faults.next(StoreCall::Load, Fault::Hang);
     browser.get("/read").await.is(503).sets_nothing();
     place.faults.release().await;
 }
@@ -113,7 +118,7 @@ async fn s41_after_its_return_redis_serves_within_a_second() {
     server.kill();
     browser.get("/untouched").await.ok();
     browser.get("/read").await.is(503).sets_nothing();
-    let nobody = browser.twin().with_card("none");
+    let nobody = browser.twin().with_token("none");
     nobody.get("/insert:a:1").await.is(503).sets_nothing();
     server.restart();
     let back = Instant::now();
@@ -125,7 +130,7 @@ async fn s41_after_its_return_redis_serves_within_a_second() {
 
 /// A browser whose session's record has become unreadable.
 async fn spoilt(place: &Place, how: DecodeError) -> Browser {
-    let browser = visited(place).await;
+    let browser = with_session(place).await;
     place.spoil(browser.selector().unwrap(), how);
     browser
 }
@@ -136,7 +141,7 @@ const UNREADABLE: [DecodeError; 3] = [
     DecodeError::TooLarge,
 ];
 
-async fn s42_an_unreadable_record_is_an_unknown_card(place: Place) {
+async fn s42_an_unreadable_record_is_an_unknown_token(place: Place) {
     for (count, how) in UNREADABLE.into_iter().enumerate() {
         let browser = spoilt(&place, how).await;
         let reply = browser.get("/get:a/exists").await.ok().says("- false");
@@ -188,12 +193,13 @@ async fn s44_without_a_layer_there_is_a_500_and_a_line_in_the_log(place: Place) 
         browser.get(path).await.is(500).sets_nothing().says("");
         let events = place.log.events("missing_layer");
         assert_eq!(events.len(), lines + 1);
-        assert_eq!(events[lines]["marker"], "tower_keycard::session::Main");
+        assert_eq!(events[lines]["marker"], "none");
         assert_eq!(events[lines]["level"], "ERROR");
     }
     // A layer with another marker is not the one that was asked for.
     let builder = place.builder().marked::<Admin>();
-    let layer = builder.cookie_name("admin").build().unwrap();
+    let builder = builder.config(config().cookie_name("admin"));
+    let layer = builder.build().unwrap();
     let application = application(place.stage.clone()).layer(layer);
     place.browse(application).await.get("/read").await.is(500);
 }
@@ -231,7 +237,7 @@ async fn two_layers(place: &Place) -> Browser {
     let shop_layer = place.builder().build().unwrap();
     let admin_layer = place
         .builder()
-        .cookie_name("admin")
+        .config(config().cookie_name("admin"))
         .marked::<Admin>()
         .build()
         .unwrap();
@@ -258,18 +264,18 @@ async fn s44_two_layers_are_two_sessions(place: Place) {
     browser.get("/shop/user").await.ok().says("-");
     browser.get("/shop/logout").await.ok();
     browser.get("/admin/user").await.ok().says("ann");
-    assert_eq!(browser.card(), None);
+    assert_eq!(browser.token(), None);
 }
 
-async fn s44_a_card_of_one_layer_opens_nothing_in_the_other(place: Place) {
+async fn s44_a_token_of_one_layer_opens_nothing_in_the_other(place: Place) {
     let browser = two_layers(&place).await;
     browser.get("/shop/insert:a:1").await.ok();
     browser.get("/admin/insert:a:2").await.ok();
-    let shop = browser.card().unwrap();
+    let shop = browser.token().unwrap();
     let admin = browser.jar().value(ADMIN).unwrap().to_owned();
     let thief = browser.twin();
     thief.jar().put(ADMIN, &shop);
-    thief.jar().put(CARD, &admin);
+    thief.jar().put(COOKIE_NAME, &admin);
     let reply = thief.get("/admin/get:a").await.ok().says("-");
     assert!(reply.set_cookie_named(ADMIN).unwrap().removes());
     assert!(
@@ -288,11 +294,11 @@ const CROSS_SITE: &[(&str, &str)] = &[("sec-fetch-site", "cross-site")];
 
 async fn s45_a_withheld_cookie_is_not_overwritten(place: Place) {
     for same_site in [SameSite::Lax, SameSite::Strict] {
-        let browser = place.open_with(|layer| layer.same_site(same_site)).await;
+        let browser = place.open_with(|config| config.same_site(same_site)).await;
         browser.get("/insert:a:1/login:ann").await.ok();
         let calls = place.faults.all_calls();
         for method in [Method::POST, Method::PUT, Method::DELETE] {
-            let path = "/get:a/insert:a:2/get:a/update:n/cycle/expiry:browser/user";
+            let path = "/get:a/insert:a:2/get:a/update:n/rotate/expiry:browser/user";
             let reply = browser.ask(method, path, CROSS_SITE).await.ok();
             assert_eq!(reply.sets_nothing().text, "- 2 1 -");
         }
@@ -333,7 +339,7 @@ async fn s45_only_unsafe_cross_site_requests_without_a_cookie_are_withheld(place
         ask(Method::POST, site).await;
     }
     ask(Method::GET, "cross-site").await;
-    let embedded = |layer: SessionLayerBuilder| layer.same_site(SameSite::None);
+    let embedded = |config: SessionConfig| config.same_site(SameSite::None);
     let browser = place.open_with(embedded).await;
     browser
         .ask(Method::POST, "/insert:a:1", CROSS_SITE)
@@ -349,19 +355,19 @@ async fn s45_only_unsafe_cross_site_requests_without_a_cookie_are_withheld(place
 
 async fn s46_a_logout_that_fails_can_be_tried_again(place: Place) {
     for fault in [Fault::Unavailable, Fault::Refused] {
-        for command in ["/logout", "/flush", "/logout/insert:b:2", "/expiry:past"] {
+        for command in ["/logout", "/logout/insert:b:2", "/expiry:past"] {
             let browser = place.open().await;
             browser.post("/insert:a:1/login:ann").await.ok();
-            let card = browser.card();
-            place.faults.next(Operation::Delete, fault);
+            let token = browser.token();
+            place.faults.next(StoreCall::Delete, fault);
             browser.post(command).await.is(503).sets_nothing();
-            assert_eq!(browser.card(), card);
+            assert_eq!(browser.token(), token);
             browser.get("/get:a/user").await.ok().says("1 ann");
             browser.post("/logout").await.ok().removes_the_cookie();
         }
     }
     // An answer that was lost is asked for again.
-    let browser = visited(&place).await;
-    place.faults.next(Operation::Delete, Fault::LostRequest);
+    let browser = with_session(&place).await;
+    place.faults.next(StoreCall::Delete, Fault::LostRequest);
     assert!(browser.post("/logout").await.ok().removes_the_cookie());
 }

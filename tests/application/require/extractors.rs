@@ -6,7 +6,8 @@ use axum::http::{Request, StatusCode, header};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use tower::ServiceExt;
-use tower_keycard::store::fault::{Fault, FaultStore, Operation};
+use tower_keycard::store::StoreCall;
+use tower_keycard::store::testing::fault::{Fault, FaultStore};
 use tower_keycard::{
     FlashLevel, Flashes, LoginRedirectLayer, MemoryStore, RequireFresh, RequireLogin, Session,
     SessionError, SessionLayer,
@@ -104,7 +105,7 @@ async fn the_page_after_a_redirect_shows_the_messages_once() {
 #[tokio::test]
 async fn nothing_fails_open() {
     let store = FaultStore::new(MemoryStore::new());
-    store.faults().always(Operation::Load, Fault::Unavailable);
+    store.faults().always(StoreCall::Load, Fault::Unavailable);
     let sessions = SessionLayer::new(store);
     for path in ["/account", "/email", "/messages"] {
         let request = || {

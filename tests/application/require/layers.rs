@@ -7,8 +7,12 @@ use axum::http::{StatusCode, header};
 use axum::routing::get;
 use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_keycard::store::fault::{Fault, FaultStore, Operation};
-use tower_keycard::{MemoryStore, RequireFreshLayer, RequireLoginLayer, Required, SessionLayer};
+use tower_keycard::middleware::Required;
+use tower_keycard::store::StoreCall;
+use tower_keycard::store::testing::fault::{Fault, FaultStore};
+use tower_keycard::{
+    MemoryStore, RequireFreshLayer, RequireLoginLayer, SessionConfig, SessionLayer,
+};
 
 use super::site::{FIVE_MINUTES, Site};
 
@@ -17,7 +21,7 @@ async fn page() -> &'static str {
 }
 
 #[tokio::test]
-async fn who_is_not_logged_in_gets_401_and_why() {
+async fn a_user_who_is_not_logged_in_gets_401_and_why() {
     let routes = Router::new()
         .route("/", get(page))
         .route_layer(RequireLoginLayer::new());
@@ -38,7 +42,7 @@ async fn who_is_not_logged_in_gets_401_and_why() {
 }
 
 #[tokio::test]
-async fn who_proved_it_too_long_ago_gets_403_and_why() {
+async fn a_user_who_authenticated_too_long_ago_gets_403_and_why() {
     let fresh = RequireFreshLayer::new(FIVE_MINUTES);
     let routes = Router::new().route("/", get(page)).route_layer(fresh);
     let mut site = Site::new(routes, |routes| routes);
@@ -53,7 +57,7 @@ async fn who_proved_it_too_long_ago_gets_403_and_why() {
     assert_eq!(answer.header(header::CACHE_CONTROL), Some("no-store"));
     assert_eq!(answer.header(header::VARY), Some("Cookie"));
 
-    site.post("/prove").await;
+    site.post("/reauthenticate").await;
     assert_eq!(site.get("/").await.body, "within");
 }
 
@@ -70,7 +74,7 @@ where
         .unwrap()
 }
 
-type RequireInner = tower_keycard::RequireService<Inner, tower_keycard::Main>;
+type RequireInner = tower_keycard::middleware::RequireService<Inner, tower_keycard::session::Main>;
 type Inner = tower::util::BoxCloneService<Request<String>, Response<String>, Infallible>;
 
 fn inner() -> RequireInner {
@@ -97,7 +101,7 @@ async fn it_stands_around_any_service_and_nothing_fails_open() {
 #[tokio::test]
 async fn a_store_that_fails_is_503() {
     let store = FaultStore::new(MemoryStore::new());
-    store.faults().always(Operation::Load, Fault::Unavailable);
+    store.faults().always(StoreCall::Load, Fault::Unavailable);
     let mut request = Request::new(String::new());
     let cookie = format!("__Host-id={}", "A".repeat(44));
     request
@@ -117,7 +121,8 @@ async fn a_store_that_fails_is_503() {
 async fn a_marked_layers_login_is_not_that_of_another() {
     enum Admin {}
     let admin = SessionLayer::builder(MemoryStore::new()).marked::<Admin>();
-    let admin = admin.cookie_name("admin").build().unwrap();
+    let admin = admin.config(SessionConfig::new().cookie_name("admin"));
+    let admin = admin.build().unwrap();
     let routes = Router::new()
         .route("/admin", get(page))
         .route_layer(RequireLoginLayer::<Admin>::marked())

@@ -1,4 +1,4 @@
-//! Parts of a site that are for logged-in visitors only, and the way to the login page and back.
+//! Parts of a site that are for logged-in clients only, and the way to the login page and back.
 
 mod extractors;
 mod layers;

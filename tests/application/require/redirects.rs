@@ -42,7 +42,7 @@ fn site() -> Site {
 }
 
 #[tokio::test]
-async fn a_visitor_is_sent_to_log_in_and_told_the_way_back() {
+async fn an_anonymous_user_is_sent_to_log_in_with_the_way_back() {
     let mut site = site();
     for (asked, next) in [
         ("/handler", "/handler"),
@@ -90,7 +90,7 @@ async fn a_path_that_leads_elsewhere_is_no_way_back() {
 }
 
 #[tokio::test]
-async fn who_is_to_prove_it_again_is_sent_to_the_page_for_that() {
+async fn a_user_who_is_to_reauthenticate_is_sent_to_the_page_for_that() {
     let mut site = site();
     let answer = site.get("/email").await;
     assert_eq!(
@@ -123,7 +123,7 @@ async fn without_a_page_for_that_the_answer_stays() {
 }
 
 #[tokio::test]
-async fn a_script_is_told_and_not_redirected() {
+async fn a_script_gets_the_status_and_is_not_redirected() {
     let mut site = site();
     for mode in ["cors", "same-origin", "no-cors", "websocket"] {
         let request = Request::get("/handler").header("sec-fetch-mode", mode);
@@ -165,7 +165,7 @@ async fn a_page_elsewhere_is_refused_when_the_layer_is_built() {
         let error = LoginRedirectLayer::new(elsewhere).unwrap_err();
         assert_eq!(error.option(), "login_page");
         assert!(
-            error.to_string().contains("is no path of this site"),
+            error.to_string().contains("is not a path of this site"),
             "{error}"
         );
         let layer = LoginRedirectLayer::new("/login").unwrap();

@@ -1,4 +1,4 @@
-//! An application, and a visitor who keeps one cookie.
+//! An application, and a client that keeps one cookie.
 
 use std::time::Duration;
 
@@ -8,14 +8,15 @@ use axum::extract::Path;
 use axum::http::{Request, StatusCode, header};
 use axum::routing::post;
 use tower::ServiceExt;
-use tower_keycard::{Clock, MemoryStore, Session, SessionError, SessionLayer, Timestamp};
+use tower_keycard::session::Timestamp;
+use tower_keycard::{Clock, MemoryStore, Session, SessionError, SessionLayer};
 
 use crate::support::cookie;
 use crate::support::reply::Reply;
 
 pub(crate) const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
-/// These routes, and two to log in and to prove it again, inside of sessions whose clock stands still.
+/// These routes, and two to log in and to authenticate again, inside of sessions whose clock stands still.
 pub(crate) struct Site {
     router: Router,
     pub(crate) clock: Clock,
@@ -33,7 +34,7 @@ impl Site {
             .unwrap();
         let open = Router::new()
             .route("/login/{user}", post(login))
-            .route("/prove", post(prove));
+            .route("/reauthenticate", post(reauthenticate));
         Self {
             router: around(routes.merge(open)).layer(sessions),
             clock,
@@ -68,6 +69,6 @@ async fn login(session: Session, Path(user): Path<String>) -> Result<(), Session
     session.login(user)
 }
 
-async fn prove(session: Session) -> Result<(), SessionError> {
+async fn reauthenticate(session: Session) -> Result<(), SessionError> {
     session.reauthenticate()
 }

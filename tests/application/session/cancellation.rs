@@ -9,21 +9,22 @@ use std::task::{Context, Poll, Waker};
 use http::header::SET_COOKIE;
 use http::{Request, Response, StatusCode};
 use tower::{Layer, Service, service_fn};
-use tower_keycard::store::fault::{Fault, FaultStore, Faults, Operation};
+use tower_keycard::store::StoreCall;
+use tower_keycard::store::testing::fault::{Fault, FaultStore, Faults};
 use tower_keycard::{MemoryStore, Session, SessionLayer};
 
-use crate::support::client::{Body, Desk, IntoAnswer};
+use crate::support::client::{Body, Client, IntoAnswer};
 
-fn faulty() -> (Desk, Faults) {
+fn faulty() -> (Client, Faults) {
     let store = FaultStore::new(MemoryStore::new());
     let faults = store.faults();
-    (Desk::with(SessionLayer::new(store)), faults)
+    (Client::with(SessionLayer::new(store)), faults)
 }
 
 /// Begins a request, polls it once, and drops it; the handler never ends.
-async fn hang_up(desk: &Desk, handler: impl AsyncFnOnce(Session)) {
+async fn hang_up(client: &Client, handler: impl AsyncFnOnce(Session)) {
     let mut handler = Some(handler);
-    let mut service = desk.layer.layer(service_fn(|request: Request<Body>| {
+    let mut service = client.layer.layer(service_fn(|request: Request<Body>| {
         let handler = handler.take().unwrap();
         async move {
             let session = Session::load(request.extensions()).await.unwrap();
@@ -32,41 +33,43 @@ async fn hang_up(desk: &Desk, handler: impl AsyncFnOnce(Session)) {
             Ok::<_, Infallible>(Response::new(Body::new()))
         }
     }));
-    let mut request = pin!(service.call(desk.request()));
+    let mut request = pin!(service.call(client.new_request()));
     let mut context = Context::from_waker(Waker::noop());
     assert!(request.as_mut().poll(&mut context).is_pending());
 }
 
 #[tokio::test]
 async fn a_logout_is_carried_out_though_the_client_hangs_up_and_a_write_is_not() {
-    let desk = Desk::new();
-    desk.visit(async |session| session.insert("n", 1)).await;
-    hang_up(&desk, async |session| session.insert("n", 2).unwrap()).await;
-    desk.layer.drain().await;
-    desk.visit(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(1)))
+    let client = Client::new();
+    client.request(async |session| session.insert("n", 1)).await;
+    hang_up(&client, async |session| session.insert("n", 2).unwrap()).await;
+    client.layer.drain().await;
+    client
+        .request(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(1)))
         .await;
 
-    hang_up(&desk, async |session| {
+    hang_up(&client, async |session| {
         session.logout().unwrap();
         session.insert("fresh", 1).unwrap();
     })
     .await;
     tokio::task::yield_now().await;
-    desk.layer.drain().await;
-    desk.visit(async |session| assert!(session.is_empty() && !session.exists()))
+    client.layer.drain().await;
+    client
+        .request(async |session| assert!(session.is_empty() && !session.exists()))
         .await;
 }
 
 #[tokio::test]
 async fn all_sessions_of_a_user_are_ended_though_the_client_hangs_up() {
     for everywhere in [false, true] {
-        let (desk, faults) = faulty();
-        let other = Desk::with(desk.layer.clone());
-        for device in [&desk, &other] {
-            device.visit(async |session| session.login("alice")).await;
+        let (client, faults) = faulty();
+        let other = Client::with(client.layer.clone());
+        for device in [&client, &other] {
+            device.request(async |session| session.login("alice")).await;
         }
-        faults.next(Operation::DeleteUser, Fault::Hold);
-        hang_up(&desk, async |session| {
+        faults.next(StoreCall::DeleteUser, Fault::Hold);
+        hang_up(&client, async |session| {
             match everywhere {
                 true => session.logout_everywhere().await.map(drop),
                 false => session.end_other_sessions().await.map(drop),
@@ -76,19 +79,19 @@ async fn all_sessions_of_a_user_are_ended_though_the_client_hangs_up() {
         .await;
         assert_eq!(faults.waiting(), 1);
         faults.release().await;
-        desk.layer.drain().await;
+        client.layer.drain().await;
         other
-            .visit(async |session| assert_eq!(session.user(), None))
+            .request(async |session| assert_eq!(session.user(), None))
             .await;
     }
 }
 
 #[tokio::test]
 async fn an_administrator_who_hangs_up_leaves_no_session_of_the_user_behind() {
-    let (desk, faults) = faulty();
-    desk.visit(async |session| session.login("alice")).await;
-    faults.next(Operation::DeleteUser, Fault::Hold);
-    let users = desk.layer.users();
+    let (client, faults) = faulty();
+    client.request(async |session| session.login("alice")).await;
+    faults.next(StoreCall::DeleteUser, Fault::Hold);
+    let users = client.layer.users();
     {
         let mut ends = pin!(users.end_all("alice"));
         let mut context = Context::from_waker(Waker::noop());
@@ -96,43 +99,47 @@ async fn an_administrator_who_hangs_up_leaves_no_session_of_the_user_behind() {
     }
     assert_eq!(faults.waiting(), 1);
     faults.release().await;
-    desk.layer.drain().await;
-    desk.visit(async |session| assert_eq!(session.user(), None))
+    client.layer.drain().await;
+    client
+        .request(async |session| assert_eq!(session.user(), None))
         .await;
 }
 
 #[tokio::test]
 async fn a_commit_that_the_client_leaves_behind_is_finished_and_waited_for() {
-    let (desk, faults) = faulty();
-    desk.visit(async |session| session.insert("n", 1)).await;
-    faults.next(Operation::Replace, Fault::Hold);
+    let (client, faults) = faulty();
+    client.request(async |session| session.insert("n", 1)).await;
+    faults.next(StoreCall::Replace, Fault::Hold);
     {
-        let mut service = desk.layer.layer(service_fn(async |request: Request<Body>| {
-            let session = Session::load(request.extensions()).await.unwrap();
-            session.insert("n", 2).unwrap();
-            Ok::<_, Infallible>(Response::new(Body::new()))
-        }));
-        let mut request = pin!(service.call(desk.request()));
+        let mut service = client
+            .layer
+            .layer(service_fn(async |request: Request<Body>| {
+                let session = Session::load(request.extensions()).await.unwrap();
+                session.insert("n", 2).unwrap();
+                Ok::<_, Infallible>(Response::new(Body::new()))
+            }));
+        let mut request = pin!(service.call(client.new_request()));
         let mut context = Context::from_waker(Waker::noop());
         assert!(request.as_mut().poll(&mut context).is_pending());
         assert_eq!(faults.waiting(), 1);
     }
-    let mut drained = pin!(desk.layer.drain());
+    let mut drained = pin!(client.layer.drain());
     let mut context = Context::from_waker(Waker::noop());
     assert_eq!(drained.as_mut().poll(&mut context), Poll::Pending);
     faults.release().await;
     drained.await;
-    desk.visit(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(2)))
+    client
+        .request(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(2)))
         .await;
 }
 
 #[tokio::test]
 async fn a_save_that_is_dropped_half_way_is_finished_and_its_cookie_still_sent() {
-    let (desk, faults) = faulty();
-    let response = desk
-        .visit(async move |session| {
+    let (client, faults) = faulty();
+    let response = client
+        .request(async move |session| {
             session.insert("n", 1).unwrap();
-            faults.next(Operation::Create, Fault::Hold);
+            faults.next(StoreCall::Create, Fault::Hold);
             {
                 let mut save = pin!(session.save());
                 let mut context = Context::from_waker(Waker::noop());
@@ -143,15 +150,16 @@ async fn a_save_that_is_dropped_half_way_is_finished_and_its_cookie_still_sent()
         })
         .await;
     assert!(response.headers().contains_key(SET_COOKIE));
-    desk.visit(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(1)))
+    client
+        .request(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(1)))
         .await;
 }
 
-/// Runs a request whose handler panics; tells whether it did.
-async fn panics(desk: &Desk, handler: impl AsyncFnOnce(Session)) -> bool {
+/// Runs a request whose handler panics; returns whether it did.
+async fn panics(client: &Client, handler: impl AsyncFnOnce(Session)) -> bool {
     use std::future::poll_fn;
     let mut handler = Some(handler);
-    let mut service = desk.layer.layer(service_fn(|request: Request<Body>| {
+    let mut service = client.layer.layer(service_fn(|request: Request<Body>| {
         let handler = handler.take().unwrap();
         async move {
             let session = Session::load(request.extensions()).await.unwrap();
@@ -159,7 +167,7 @@ async fn panics(desk: &Desk, handler: impl AsyncFnOnce(Session)) -> bool {
             Ok::<_, Infallible>(StatusCode::OK.into_answer())
         }
     }));
-    let mut request = Box::pin(service.call(desk.request()));
+    let mut request = Box::pin(service.call(client.new_request()));
     poll_fn(|context| {
         match std::panic::catch_unwind(AssertUnwindSafe(|| request.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
@@ -172,27 +180,30 @@ async fn panics(desk: &Desk, handler: impl AsyncFnOnce(Session)) -> bool {
 
 #[tokio::test]
 async fn a_logout_is_carried_out_though_the_handler_panics_and_a_write_is_not() {
-    let desk = Desk::new();
-    desk.visit(async |session| session.insert("n", 1)).await;
+    let client = Client::new();
+    client.request(async |session| session.insert("n", 1)).await;
     assert!(
-        panics(&desk, async |session| {
+        panics(&client, async |session| {
             session.insert("n", 2).unwrap();
             panic!("after a write");
         })
         .await
     );
-    desk.visit(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(1)))
+    client
+        .request(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(1)))
         .await;
     assert!(
-        panics(&desk, async |session| {
+        panics(&client, async |session| {
             session.logout().unwrap();
             panic!("after a logout");
         })
         .await
     );
     tokio::task::yield_now().await;
-    desk.layer.drain().await;
-    desk.visit(async |session| assert!(!session.exists())).await;
+    client.layer.drain().await;
+    client
+        .request(async |session| assert!(!session.exists()))
+        .await;
 }
 
 #[tokio::test]
@@ -203,17 +214,19 @@ async fn what_a_handlers_locals_do_as_they_are_dropped_still_counts() {
             self.0.logout().unwrap();
         }
     }
-    let desk = Desk::new();
-    desk.visit(async |session| session.insert("n", 1)).await;
-    hang_up(&desk, async |session| {
+    let client = Client::new();
+    client.request(async |session| session.insert("n", 1)).await;
+    hang_up(&client, async |session| {
         let on_drop = LogoutOnDrop(session);
         std::future::pending::<()>().await;
         drop(on_drop);
     })
     .await;
     tokio::task::yield_now().await;
-    desk.layer.drain().await;
-    desk.visit(async |session| assert!(!session.exists())).await;
+    client.layer.drain().await;
+    client
+        .request(async |session| assert!(!session.exists()))
+        .await;
 }
 
 #[tokio::test]
@@ -226,26 +239,28 @@ async fn what_panics_as_it_is_dropped_with_its_request_keeps_no_other_handle_wai
             }
         }
     }
-    let desk = Desk::new();
-    desk.visit(async |session| session.insert("n", 1)).await;
+    let client = Client::new();
+    client.request(async |session| session.insert("n", 1)).await;
     let kept = Arc::new(std::sync::Mutex::new(None));
     let keep = kept.clone();
-    let mut service = desk.layer.layer(service_fn(move |request: Request<Body>| {
-        let keep = keep.clone();
-        async move {
-            let session = Session::load(request.extensions()).await.unwrap();
-            let grenade = Grenade;
-            let update = move |n: Option<u32>| {
-                let _carried = &grenade;
-                n.unwrap_or(0) + 1
-            };
-            session.update("n", update).unwrap();
-            *keep.lock().unwrap() = Some(session);
-            std::future::pending::<()>().await;
-            Ok::<_, Infallible>(Response::new(Body::new()))
-        }
-    }));
-    let mut request = Box::pin(service.call(desk.request()));
+    let mut service = client
+        .layer
+        .layer(service_fn(move |request: Request<Body>| {
+            let keep = keep.clone();
+            async move {
+                let session = Session::load(request.extensions()).await.unwrap();
+                let grenade = Grenade;
+                let update = move |n: Option<u32>| {
+                    let _carried = &grenade;
+                    n.unwrap_or(0) + 1
+                };
+                session.update("n", update).unwrap();
+                *keep.lock().unwrap() = Some(session);
+                std::future::pending::<()>().await;
+                Ok::<_, Infallible>(Response::new(Body::new()))
+            }
+        }));
+    let mut request = Box::pin(service.call(client.new_request()));
     let mut context = Context::from_waker(Waker::noop());
     assert!(request.as_mut().poll(&mut context).is_pending());
     assert!(std::panic::catch_unwind(AssertUnwindSafe(|| drop(request))).is_err());
@@ -258,13 +273,13 @@ async fn what_panics_as_it_is_dropped_with_its_request_keeps_no_other_handle_wai
 
 #[tokio::test]
 async fn an_update_that_panics_as_it_is_replayed_stores_nothing_and_leaves_the_session_whole() {
-    let (desk, faults) = faulty();
-    desk.visit(async |session| session.insert("n", 1)).await;
-    let cookie = desk.cookie();
-    faults.next(Operation::Replace, Fault::Hold);
-    let other = Desk::with(desk.layer.clone());
+    let (client, faults) = faulty();
+    client.request(async |session| session.insert("n", 1)).await;
+    let cookie = client.cookie();
+    faults.next(StoreCall::Replace, Fault::Hold);
+    let other = Client::with(client.layer.clone());
     other.set_cookie(cookie);
-    let replayed = panics(&desk, async move |session| {
+    let replayed = panics(&client, async move |session| {
         session
             .update("n", |n: Option<u32>| match n {
                 Some(1) => 2,
@@ -274,22 +289,25 @@ async fn an_update_that_panics_as_it_is_replayed_stores_nothing_and_leaves_the_s
     });
     let overtake = async {
         faults.until_waiting(1).await;
-        other.visit(async |session| session.insert("n", 100)).await;
+        other
+            .request(async |session| session.insert("n", 100))
+            .await;
         faults.release().await;
     };
     let (panicked, ()) = tokio::join!(replayed, overtake);
     assert!(panicked);
-    desk.layer.drain().await;
-    desk.visit(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(100)))
+    client.layer.drain().await;
+    client
+        .request(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(100)))
         .await;
 }
 
 #[test]
 fn a_client_that_hangs_up_leaves_nothing_behind_and_needs_no_runtime() {
-    let desk = Desk::new();
+    let client = Client::new();
     let witness = Arc::new(());
     let held = witness.clone();
-    let hung_up = hang_up(&desk, async move |session| {
+    let hung_up = hang_up(&client, async move |session| {
         // It holds the very session that it waits in.
         let own = session.clone();
         session

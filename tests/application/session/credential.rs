@@ -4,30 +4,29 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::SET_COOKIE;
-use tower_keycard::store::fault::{Fault, FaultStore, Operation};
-use tower_keycard::store::{Loaded, RecordKey, SessionStore};
-use tower_keycard::{
-    Clock, FlashLevel, Login, MemoryStore, Session, SessionError, SessionLayer, Timestamp,
-};
+use tower_keycard::session::Timestamp;
+use tower_keycard::store::testing::fault::{Fault, FaultStore};
+use tower_keycard::store::{Loaded, RecordKey, SessionStore, StoreCall, Write};
+use tower_keycard::{Clock, FlashLevel, Login, MemoryStore, Session, SessionError, SessionLayer};
 
-use crate::support::client::Desk;
+use crate::support::client::Client;
 
 const OLD: &str = "$argon2id$old";
 const NEW: &str = "$argon2id$new";
 
 /// A device of its own, where alice has just logged in with the old password.
-async fn logged_in(layer: &SessionLayer) -> Desk {
-    let device = Desk::with(layer.clone());
+async fn logged_in(layer: &SessionLayer) -> Client {
+    let device = Client::with(layer.clone());
     let login = async |session: Session| session.login(Login::new("alice").stamp(OLD));
-    assert_eq!(device.visit(login).await.status(), StatusCode::OK);
+    assert_eq!(device.request(login).await.status(), StatusCode::OK);
     device
 }
 
 /// What a request is answered whose user has this password now.
-async fn check(device: &Desk, present: &str) -> Result<(), SessionError> {
+async fn check(device: &Client, present: &str) -> Result<(), SessionError> {
     let mut answer = Ok(());
     device
-        .visit(async |session: Session| {
+        .request(async |session: Session| {
             answer = session.check_stamp(present);
             assert_eq!(session.user().is_some(), answer.is_ok());
             match answer {
@@ -50,9 +49,9 @@ async fn a_session_with_an_old_stamp_ends_at_its_next_request() {
     for device in [&phone, &laptop] {
         assert!(check(device, OLD).await.is_ok());
     }
-    // Whoever changed it told nobody.
+    // The change was reported to no session.
     let response = phone
-        .visit(async |session: Session| {
+        .request(async |session: Session| {
             assert!(is_out(&session.check_stamp(NEW)));
             assert!(!session.exists());
             StatusCode::UNAUTHORIZED
@@ -68,10 +67,10 @@ async fn a_session_with_an_old_stamp_ends_at_its_next_request() {
 #[tokio::test]
 async fn a_login_that_said_nothing_of_its_credential_passes_no_check() {
     let layer = SessionLayer::new(MemoryStore::new());
-    let device = Desk::with(layer.clone());
+    let device = Client::with(layer.clone());
     assert!(is_out(&check(&device, OLD).await));
     for stamp in [OLD, ""] {
-        device.visit(async |session| session.login("alice")).await;
+        device.request(async |session| session.login("alice")).await;
         assert!(is_out(&check(&device, stamp).await));
         assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
     }
@@ -79,9 +78,9 @@ async fn a_login_that_said_nothing_of_its_credential_passes_no_check() {
 
 #[tokio::test]
 async fn a_stamp_is_the_users_own_and_that_of_the_last_login() {
-    let device = Desk::new();
+    let device = Client::new();
     device
-        .visit(async |session: Session| {
+        .request(async |session: Session| {
             session.login(Login::new("alice").stamp(OLD)).unwrap();
             assert!(session.check_stamp(OLD).is_ok(), "before it is stored");
             session.login(Login::new("alice").stamp(NEW)).unwrap();
@@ -92,43 +91,45 @@ async fn a_stamp_is_the_users_own_and_that_of_the_last_login() {
     for keeping in [&["cart"][..], &[]] {
         let login = Login::new("alice").stamp(OLD);
         let again = async |session: Session| session.login_keeping(login, keeping);
-        device.visit(again).await;
+        device.request(again).await;
         assert!(check(&device, OLD).await.is_ok());
     }
     device
-        .visit(async |session: Session| session.login("alice"))
+        .request(async |session: Session| session.login("alice"))
         .await;
     assert!(is_out(&check(&device, OLD).await));
 }
 
 #[tokio::test]
-async fn a_stamp_stays_through_rotations_writes_and_proofs() {
+async fn a_stamp_stays_through_rotations_writes_and_reauthentications() {
     let device = logged_in(&SessionLayer::new(MemoryStore::new())).await;
-    device.visit(async |session| session.insert("n", 1)).await;
-    device.visit(async |session| session.cycle_id()).await;
-    device.visit(async |session| session.reauthenticate()).await;
+    device.request(async |session| session.insert("n", 1)).await;
+    device.request(async |session| session.rotate_token()).await;
+    device
+        .request(async |session| session.reauthenticate())
+        .await;
     assert!(check(&device, OLD).await.is_ok());
 }
 
 #[tokio::test]
-async fn who_changes_the_password_goes_on_and_every_other_session_ends() {
+async fn a_user_who_changes_the_password_goes_on_and_every_other_session_ends() {
     let layer = SessionLayer::new(MemoryStore::new());
     let (phone, laptop) = (logged_in(&layer).await, logged_in(&layer).await);
-    let stranger = Desk::with(layer.clone());
-    stranger.visit(async |session| session.login("bob")).await;
+    let stranger = Client::with(layer.clone());
+    stranger.request(async |session| session.login("bob")).await;
     let before = phone.cookie();
     phone
-        .visit(async |session: Session| {
+        .request(async |session: Session| {
             assert_eq!(session.credential_changed(NEW).await.unwrap(), 1);
             session.check_stamp(NEW)
         })
         .await;
-    assert_ne!(phone.cookie(), before, "a copy of the card ends too");
+    assert_ne!(phone.cookie(), before, "a copy of the token ends too");
     assert!(check(&phone, NEW).await.is_ok());
     let user = async |session: Session| assert_eq!(session.user(), None);
-    laptop.visit(user).await;
+    laptop.request(user).await;
     let user = async |session: Session| assert_eq!(session.user().as_deref(), Some("bob"));
-    stranger.visit(user).await;
+    stranger.request(user).await;
 }
 
 #[tokio::test]
@@ -138,25 +139,25 @@ async fn a_check_while_the_same_session_is_changing_the_password_does_not_end_it
     for head_sent in [false, true] {
         let (old, new) = if head_sent { (NEW, OLD) } else { (OLD, NEW) };
         assert!(check(&tab, old).await.is_ok());
-        let other_tab = Desk::with(layer.clone());
+        let other_tab = Client::with(layer.clone());
         other_tab.set_cookie(tab.cookie());
         let mut stream = None;
-        tab.visit(async |session: Session| stream = Some(session))
+        tab.request(async |session: Session| stream = Some(session))
             .await;
         let stream = stream.unwrap();
         stream.reload().await.unwrap();
-        // The new password is stored already, and the session is not told of it yet.
+        // The new password is stored already, and not reported to the session yet.
         let response = other_tab
-            .visit(async |session: Session| {
+            .request(async |session: Session| {
                 assert!(is_out(&session.check_stamp(new)));
                 if head_sent {
-                    // The card stays the same.
+                    // The token stays the same.
                     stream.credential_changed(new).await.unwrap();
                 } else {
                     let change = async |session: Session| {
                         session.credential_changed(new).await.unwrap();
                     };
-                    tab.visit(change).await;
+                    tab.request(change).await;
                 }
                 StatusCode::UNAUTHORIZED
             })
@@ -166,21 +167,21 @@ async fn a_check_while_the_same_session_is_changing_the_password_does_not_end_it
     }
 }
 
-/// What a handler says to a visitor who is out, or who logs in at once, is no reason to end what goes on.
+/// What a handler says to a client that is out, or who logs in at once, is no reason to end what goes on.
 #[tokio::test]
 async fn nor_does_it_if_the_request_goes_on_to_write() {
     for logs_in in [false, true] {
         let layer = SessionLayer::new(MemoryStore::new());
         let tab = logged_in(&layer).await;
-        let other_tab = Desk::with(layer.clone());
+        let other_tab = Client::with(layer.clone());
         other_tab.set_cookie(tab.cookie());
         let response = other_tab
-            .visit(async |session: Session| {
+            .request(async |session: Session| {
                 assert!(is_out(&session.check_stamp(NEW)));
                 let change = async |session: Session| {
                     session.credential_changed(NEW).await.unwrap();
                 };
-                tab.visit(change).await;
+                tab.request(change).await;
                 match logs_in {
                     false => session.flash(FlashLevel::Info, "Please log in again."),
                     true => session.login(Login::new("bob").stamp(NEW)),
@@ -199,21 +200,39 @@ async fn a_check_ends_a_session_that_was_written_or_ended_meanwhile() {
     let layer = SessionLayer::new(MemoryStore::new());
     for end in [false, true] {
         let tab = logged_in(&layer).await;
-        let other_tab = Desk::with(layer.clone());
+        let other_tab = Client::with(layer.clone());
         other_tab.set_cookie(tab.cookie());
         other_tab
-            .visit(async |session: Session| {
+            .request(async |session: Session| {
                 assert!(is_out(&session.check_stamp(NEW)));
                 let meanwhile = async |session: Session| match end {
                     false => session.insert("n", 1),
                     true => session.logout(),
                 };
-                tab.visit(meanwhile).await;
+                tab.request(meanwhile).await;
                 StatusCode::UNAUTHORIZED
             })
             .await;
         assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
     }
+}
+
+/// The browser has a newer cookie by then, which this response must not overwrite.
+#[tokio::test]
+async fn a_saved_token_that_another_request_has_ended_is_not_sent() {
+    let layer = SessionLayer::new(MemoryStore::new());
+    let tab = logged_in(&layer).await;
+    let response = tab
+        .request(async |session: Session| {
+            session.rotate_token().unwrap();
+            session.save().await.unwrap();
+            let id = session.id().unwrap();
+            layer.users().end(id).await.unwrap();
+            assert!(is_out(&session.check_stamp(NEW)));
+            StatusCode::UNAUTHORIZED
+        })
+        .await;
+    assert!(!response.headers().contains_key(SET_COOKIE));
 }
 
 #[tokio::test]
@@ -224,7 +243,7 @@ async fn a_session_that_is_in_no_index_ends_by_its_stamp() {
     // The laptop's record comes back behind the index's back, as after a fail-over.
     let mut id = None;
     laptop
-        .visit(async |session: Session| id = session.id())
+        .request(async |session: Session| id = session.id())
         .await;
     let key = RecordKey::new("__Host-id", id.unwrap());
     let Loaded::Record { record, .. } = store.load(&key).await.unwrap() else {
@@ -232,13 +251,14 @@ async fn a_session_that_is_in_no_index_ends_by_its_stamp() {
     };
     let elsewhere = MemoryStore::new();
     let hour = Duration::from_secs(3_600);
-    elsewhere.create(&key, &record, hour).await.unwrap();
+    let write = &Write::new(&record, hour);
+    elsewhere.create(&key, write).await.unwrap();
     let change = async |session: Session| session.credential_changed(NEW).await.map(drop);
-    phone.visit(change).await;
-    let revived = Desk::with(SessionLayer::new(elsewhere));
+    phone.request(change).await;
+    let revived = Client::with(SessionLayer::new(elsewhere));
     revived.set_cookie(laptop.cookie());
     let user = async |session: Session| assert_eq!(session.user().as_deref(), Some("alice"));
-    revived.visit(user).await;
+    revived.request(user).await;
     assert!(is_out(&check(&revived, NEW).await));
 }
 
@@ -248,9 +268,9 @@ async fn a_change_of_the_credential_that_ends_no_others_still_counts_where_it_is
     let faults = store.faults();
     let layer = SessionLayer::new(store);
     let (phone, laptop) = (logged_in(&layer).await, logged_in(&layer).await);
-    faults.next(Operation::DeleteUser, Fault::Unavailable);
+    faults.next(StoreCall::DeleteUser, Fault::Unavailable);
     phone
-        .visit(async |session: Session| {
+        .request(async |session: Session| {
             let ended = session.credential_changed(NEW).await;
             assert!(matches!(ended, Err(SessionError::Store(_))), "{ended:?}");
         })
@@ -260,12 +280,12 @@ async fn a_change_of_the_credential_that_ends_no_others_still_counts_where_it_is
 }
 
 #[tokio::test]
-async fn a_stream_can_tell_that_the_credential_changed_and_keeps_its_card() {
+async fn a_stream_can_report_that_the_credential_changed_and_keeps_its_token() {
     let layer = SessionLayer::new(MemoryStore::new());
     let (phone, laptop) = (logged_in(&layer).await, logged_in(&layer).await);
     let mut stream = None;
     phone
-        .visit(async |session: Session| stream = Some(session))
+        .request(async |session: Session| stream = Some(session))
         .await;
     let stream = stream.unwrap();
     let sealed = stream.credential_changed(NEW).await;
@@ -287,15 +307,15 @@ async fn neither_a_stamp_nor_its_hash_is_printed() {
 async fn an_id_is_read_as_the_type_that_it_was_written_as() {
     let clock = Clock::manual(Timestamp::from_millis(1_800_000_000_000));
     let layer = SessionLayer::builder(MemoryStore::new()).clock(clock);
-    let device = Desk::with(layer.build().unwrap());
+    let device = Client::with(layer.build().unwrap());
     device
-        .visit(async |session: Session| {
+        .request(async |session: Session| {
             assert_eq!(session.user_as::<u64>().unwrap(), None);
             session.login(42_u64)
         })
         .await;
     device
-        .visit(async |session: Session| {
+        .request(async |session: Session| {
             assert_eq!(session.user_as::<u64>().unwrap(), Some(42));
             assert_eq!(session.user_as::<String>().unwrap().as_deref(), Some("42"));
             let wrong = session.user_as::<bool>();

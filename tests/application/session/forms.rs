@@ -5,7 +5,7 @@ use http::header::SET_COOKIE;
 use tokio::sync::Barrier;
 use tower_keycard::{MemoryStore, Session, SessionError, SessionLayer};
 
-use crate::support::client::Desk;
+use crate::support::client::Client;
 
 fn form(session: &Session) -> String {
     session.csrf_token().unwrap().to_string()
@@ -20,36 +20,37 @@ fn is_refused(session: &Session, token: &str) -> bool {
 }
 
 /// The token of a page with a form.
-async fn page(desk: &Desk) -> String {
+async fn page(client: &Client) -> String {
     let mut token = String::new();
-    desk.visit(async |session| token = form(&session)).await;
+    client.request(async |session| token = form(&session)).await;
     token
 }
 
-async fn refuses(desk: &Desk, token: &str) -> bool {
+async fn refuses(client: &Client, token: &str) -> bool {
     let mut refused = true;
-    desk.visit(async |session| refused = is_refused(&session, token))
+    client
+        .request(async |session| refused = is_refused(&session, token))
         .await;
     refused
 }
 
 #[tokio::test]
 async fn every_form_of_a_session_is_taken_and_no_two_look_alike() {
-    let desk = Desk::new();
-    let (one, other) = (page(&desk).await, page(&desk).await);
+    let client = Client::new();
+    let (one, other) = (page(&client).await, page(&client).await);
     assert_ne!(one, other);
     assert_eq!(one.len(), 64);
     for token in [&one, &other, &one] {
-        assert!(!refuses(&desk, token).await);
+        assert!(!refuses(&client, token).await);
     }
 }
 
 #[tokio::test]
 async fn only_a_token_of_this_very_session_is_taken() {
-    let (desk, other) = (Desk::new(), Desk::new());
-    let (own, foreign) = (page(&desk).await, page(&other).await);
-    assert!(refuses(&desk, &foreign).await);
-    assert!(refuses(&Desk::new(), &own).await, "without a session");
+    let (client, other) = (Client::new(), Client::new());
+    let (own, foreign) = (page(&client).await, page(&other).await);
+    assert!(refuses(&client, &foreign).await);
+    assert!(refuses(&Client::new(), &own).await, "without a session");
     let flipped = |at: usize| {
         let mut bytes = own.clone().into_bytes();
         bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
@@ -67,57 +68,62 @@ async fn only_a_token_of_this_very_session_is_taken() {
         flipped(63),
         "ü".repeat(32),
     ] {
-        assert!(refuses(&desk, &wrong).await, "{wrong}");
+        assert!(refuses(&client, &wrong).await, "{wrong}");
     }
-    assert!(!refuses(&desk, &own).await);
+    assert!(!refuses(&client, &own).await);
 }
 
 #[tokio::test]
 async fn a_login_makes_it_new_and_other_rotations_leave_it() {
-    let desk = Desk::new();
-    let anonymous = page(&desk).await;
-    desk.visit(async |session| {
-        session.login("alice").unwrap();
-        assert!(is_refused(&session, &anonymous));
-    })
-    .await;
-    assert!(refuses(&desk, &anonymous).await);
-
-    let token = page(&desk).await;
-    desk.visit(async |session| session.reauthenticate()).await;
-    desk.visit(async |session| session.cycle_id()).await;
-    desk.visit(async |session| session.clear()).await;
-    assert!(!refuses(&desk, &token).await);
-    desk.visit(async |session| session.login_keeping("alice", &["_keycard.csrf"]))
+    let client = Client::new();
+    let anonymous = page(&client).await;
+    client
+        .request(async |session| {
+            session.login("alice").unwrap();
+            assert!(is_refused(&session, &anonymous));
+        })
         .await;
-    assert!(refuses(&desk, &token).await);
+    assert!(refuses(&client, &anonymous).await);
 
-    let token = page(&desk).await;
-    desk.visit(async |session| session.logout()).await;
-    assert!(refuses(&desk, &token).await);
+    let token = page(&client).await;
+    client
+        .request(async |session| session.reauthenticate())
+        .await;
+    client.request(async |session| session.rotate_token()).await;
+    client.request(async |session| session.clear()).await;
+    assert!(!refuses(&client, &token).await);
+    client
+        .request(async |session| session.login_keeping("alice", &["_keycard.csrf"]))
+        .await;
+    assert!(refuses(&client, &token).await);
+
+    let token = page(&client).await;
+    client.request(async |session| session.logout()).await;
+    assert!(refuses(&client, &token).await);
 }
 
 #[tokio::test]
 async fn a_form_made_in_the_login_request_itself_is_good_after_it() {
-    let desk = Desk::new();
+    let client = Client::new();
     let mut token = String::new();
-    desk.visit(async |session| {
-        session.login("alice").unwrap();
-        token = form(&session);
-    })
-    .await;
-    assert!(!refuses(&desk, &token).await);
+    client
+        .request(async |session| {
+            session.login("alice").unwrap();
+            token = form(&session);
+        })
+        .await;
+    assert!(!refuses(&client, &token).await);
 }
 
 #[tokio::test]
 async fn forms_rendered_at_the_same_time_all_work() {
-    let desk = Desk::new();
-    desk.visit(async |session| session.login("alice")).await;
+    let client = Client::new();
+    client.request(async |session| session.login("alice")).await;
     let both_loaded = Barrier::new(2);
     let page = || async {
         let mut token = String::new();
-        let response = desk
-            .visit(async |session| {
+        let response = client
+            .request(async |session| {
                 both_loaded.wait().await;
                 token = form(&session);
             })
@@ -126,25 +132,26 @@ async fn forms_rendered_at_the_same_time_all_work() {
         token
     };
     let (one, other) = tokio::join!(page(), page());
-    assert!(!refuses(&desk, &one).await);
-    assert!(!refuses(&desk, &other).await);
+    assert!(!refuses(&client, &one).await);
+    assert!(!refuses(&client, &other).await);
 }
 
 #[tokio::test]
 async fn a_form_begins_a_session_and_only_the_first_is_a_write() {
     let store = MemoryStore::new();
-    let desk = Desk::with(SessionLayer::new(store.clone()));
-    desk.visit(async |session| assert!(is_refused(&session, "")))
+    let client = Client::with(SessionLayer::new(store.clone()));
+    client
+        .request(async |session| assert!(is_refused(&session, "")))
         .await;
     assert!(store.is_empty(), "checking begins none");
-    let response = desk.visit(async |session| form(&session).clear()).await;
+    let response = client.request(async |session| form(&session).clear()).await;
     assert!(response.headers().contains_key(SET_COOKIE));
     assert_eq!(store.len(), 1);
 
-    let faults = tower_keycard::store::fault::FaultStore::new(store);
+    let faults = tower_keycard::store::testing::fault::FaultStore::new(store);
     let calls = faults.faults();
-    let again = Desk::with(SessionLayer::new(faults));
-    again.set_cookie(desk.cookie());
+    let again = Client::with(SessionLayer::new(faults));
+    again.set_cookie(client.cookie());
     page(&again).await;
     assert_eq!(calls.all_calls(), 1, "to load it, and no more");
 }
@@ -152,10 +159,11 @@ async fn a_form_begins_a_session_and_only_the_first_is_a_write() {
 #[tokio::test]
 async fn without_randomness_there_is_no_token() {
     let layer = SessionLayer::builder(MemoryStore::new()).random(|_| false);
-    let desk = Desk::with(layer.build().unwrap());
-    desk.visit(async |session| {
-        let error = session.csrf_token().unwrap_err();
-        assert!(matches!(error, SessionError::NoRandomness));
-    })
-    .await;
+    let client = Client::with(layer.build().unwrap());
+    client
+        .request(async |session| {
+            let error = session.csrf_token().unwrap_err();
+            assert!(matches!(error, SessionError::NoRandomness));
+        })
+        .await;
 }

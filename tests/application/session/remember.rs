@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use http::header::SET_COOKIE;
-use tower_keycard::{
-    Clock, Expiry, Login, MemoryStore, Persistence, RememberMe, Session, SessionConfig,
-    SessionLayer, Timestamp,
-};
+use tower_keycard::config::{Persistence, RememberMe};
+use tower_keycard::session::{Expiry, Timestamp};
+use tower_keycard::{Clock, Login, MemoryStore, Session, SessionConfig, SessionLayer};
 
-use crate::support::client::Desk;
+use crate::support::client::Client;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -26,15 +25,15 @@ impl Place {
         Self { store, clock }
     }
 
-    fn device(&self, config: SessionConfig) -> Desk {
+    fn device(&self, config: SessionConfig) -> Client {
         let layer = SessionLayer::builder(self.store.clone());
         let layer = layer.config(config).clock(self.clock.clone());
-        Desk::with(layer.build().unwrap())
+        Client::with(layer.build().unwrap())
     }
 }
 
 /// Logs alice in, and says how many seconds the cookie is kept; `None`: as long as the browser is open.
-async fn log_in(device: &Desk, remember: impl Into<Option<bool>>) -> Option<u64> {
+async fn log_in(device: &Client, remember: impl Into<Option<bool>>) -> Option<u64> {
     let mut login = Login::new("alice");
     if let Some(remember) = remember.into() {
         login = login.remember(remember);
@@ -43,20 +42,20 @@ async fn log_in(device: &Desk, remember: impl Into<Option<bool>>) -> Option<u64>
 }
 
 async fn max_age<T: crate::support::client::IntoAnswer>(
-    device: &Desk,
+    device: &Client,
     handler: impl AsyncFnOnce(Session) -> T,
 ) -> Option<u64> {
-    let response = device.visit(handler).await;
+    let response = device.request(handler).await;
     let cookie = response.headers()[SET_COOKIE].to_str().unwrap();
     let (_, rest) = cookie.split_once("Max-Age=")?;
     rest.split(';').next().unwrap().parse().ok()
 }
 
-async fn lives(device: &Desk) -> bool {
+async fn lives(device: &Client) -> bool {
     let mut lives = false;
     let cookie = device.cookie();
     device
-        .visit(async |session: Session| lives = session.user().is_some())
+        .request(async |session: Session| lives = session.user().is_some())
         .await;
     // What a later look with another configuration begins with.
     device.set_cookie(cookie);
@@ -111,22 +110,22 @@ async fn a_login_that_is_remembered_lasts_for_its_own_limits() {
 }
 
 #[tokio::test]
-async fn a_rotation_keeps_the_terms_of_the_login() {
+async fn a_rotation_keeps_the_details_of_the_login() {
     let place = Place::new();
     let device = place.device(SessionConfig::new());
     log_in(&device, true).await;
     place.clock.advance(DAY);
     let left = Some(seconds(29));
     for _ in 0..2 {
-        let cycled = async |session: Session| session.cycle_id();
-        assert_eq!(max_age(&device, cycled).await, left);
-        let proved = async |session: Session| session.reauthenticate();
-        assert_eq!(max_age(&device, proved).await, left);
-        device.visit(async |session| session.insert("n", 1)).await;
+        let rotated = async |session: Session| session.rotate_token();
+        assert_eq!(max_age(&device, rotated).await, left);
+        let again = async |session: Session| session.reauthenticate();
+        assert_eq!(max_age(&device, again).await, left);
+        device.request(async |session| session.insert("n", 1)).await;
     }
     log_in(&device, false).await;
-    let cycled = async |session: Session| session.cycle_id();
-    assert_eq!(max_age(&device, cycled).await, None);
+    let rotated = async |session: Session| session.rotate_token();
+    assert_eq!(max_age(&device, rotated).await, None);
 }
 
 #[tokio::test]

@@ -8,40 +8,42 @@ use http::StatusCode;
 use http::header::SET_COOKIE;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
-use tower_keycard::store::fault::{Fault, FaultStore, Faults, Operation};
-use tower_keycard::{MemoryStore, SessionLayer};
+use tower_keycard::store::StoreCall;
+use tower_keycard::store::testing::fault::{Fault, FaultStore, Faults};
+use tower_keycard::{MemoryStore, SessionConfig, SessionLayer};
 
-use crate::support::client::Desk;
+use crate::support::client::Client;
 
 const DEADLINE: Duration = Duration::from_secs(1);
 
 /// A browser with a session, before a store that fails on command.
-async fn faulty() -> (Desk, Faults) {
-    let (desk, _, faults) = faulty_twice().await;
-    (desk, faults)
+async fn faulty() -> (Client, Faults) {
+    let (client, _, faults) = faulty_twice().await;
+    (client, faults)
 }
 
 /// The same, and the browser before another process that shares the store: writers of one take turns, those of two do not.
-async fn faulty_twice() -> (Desk, Desk, Faults) {
+async fn faulty_twice() -> (Client, Client, Faults) {
     let store = FaultStore::new(MemoryStore::new());
     let process = || {
-        let layer = SessionLayer::builder(store.clone()).store_timeout(DEADLINE);
-        Desk::with(layer.build().unwrap())
+        let layer = SessionLayer::builder(store.clone())
+            .config(SessionConfig::new().store_timeout(DEADLINE));
+        Client::with(layer.build().unwrap())
     };
-    let (desk, elsewhere) = (process(), process());
-    desk.visit(async |session| session.insert("n", 0)).await;
-    elsewhere.set_cookie(desk.cookie());
-    (desk, elsewhere, store.faults())
+    let (client, elsewhere) = (process(), process());
+    client.request(async |session| session.insert("n", 0)).await;
+    elsewhere.set_cookie(client.cookie());
+    (client, elsewhere, store.faults())
 }
 
-async fn write(desk: &Desk, key: &str) -> StatusCode {
-    let response = desk.visit(async |session| session.insert(key, 1)).await;
+async fn write(client: &Client, key: &str) -> StatusCode {
+    let response = client.request(async |session| session.insert(key, 1)).await;
     response.status()
 }
 
-async fn keys(desk: &Desk) -> Vec<String> {
+async fn keys(client: &Client) -> Vec<String> {
     let mut keys = Vec::new();
-    desk.visit(async |session| keys = session.keys()).await;
+    client.request(async |session| keys = session.keys()).await;
     keys
 }
 
@@ -60,26 +62,26 @@ async fn beside<T>(others: impl Future<Output = ()>, request: impl Future<Output
 #[tokio::test(start_paused = true)]
 async fn a_writer_whom_others_get_ahead_of_gives_up_after_eight_attempts() {
     for (crowded, status) in [(7, StatusCode::OK), (8, StatusCode::SERVICE_UNAVAILABLE)] {
-        let (desk, elsewhere, faults) = faulty_twice().await;
-        faults.next(Operation::Replace, Fault::Hold);
+        let (client, elsewhere, faults) = faulty_twice().await;
+        faults.next(StoreCall::Replace, Fault::Hold);
         let others = async {
             for attempt in 1..=crowded {
                 // The writer's own calls, and those that got ahead of them.
-                while faults.calls(Operation::Replace) < attempt + (attempt - 1) {
+                while faults.calls(StoreCall::Replace) < attempt + (attempt - 1) {
                     yield_now().await;
                 }
                 elsewhere
-                    .visit(async |session| session.insert("n", attempt))
+                    .request(async |session| session.insert("n", attempt))
                     .await;
                 if attempt < crowded {
-                    faults.next(Operation::Replace, Fault::Hold);
+                    faults.next(StoreCall::Replace, Fault::Hold);
                 }
                 faults.release().await;
             }
         };
-        assert_eq!(beside(others, write(&desk, "mine")).await, status);
-        assert_eq!(faults.calls(Operation::Replace), crowded + 8);
-        let stored = keys(&desk).await.contains(&"mine".to_owned());
+        assert_eq!(beside(others, write(&client, "mine")).await, status);
+        assert_eq!(faults.calls(StoreCall::Replace), crowded + 8);
+        let stored = keys(&client).await.contains(&"mine".to_owned());
         assert_eq!(stored, status == StatusCode::OK);
     }
 }
@@ -87,21 +89,24 @@ async fn a_writer_whom_others_get_ahead_of_gives_up_after_eight_attempts() {
 #[tokio::test(start_paused = true)]
 async fn a_writer_whom_others_get_ahead_of_gives_up_after_two_seconds() {
     const SLOW: Duration = Duration::from_millis(700);
-    let (desk, elsewhere, faults) = faulty_twice().await;
-    faults.next(Operation::Replace, Fault::Delay(SLOW));
+    let (client, elsewhere, faults) = faulty_twice().await;
+    faults.next(StoreCall::Replace, Fault::Delay(SLOW));
     let others = async {
         sleep(SLOW / 2).await;
         for n in 1..=4 {
             elsewhere
-                .visit(async |session| session.insert("n", n))
+                .request(async |session| session.insert("n", n))
                 .await;
-            faults.next(Operation::Replace, Fault::Delay(SLOW));
+            faults.next(StoreCall::Replace, Fault::Delay(SLOW));
             sleep(SLOW).await;
         }
     };
     let writer = async {
         let start = Instant::now();
-        assert_eq!(write(&desk, "mine").await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            write(&client, "mine").await,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
         start.elapsed()
     };
     assert_eq!(beside(others, writer).await, 3 * SLOW);
@@ -110,22 +115,22 @@ async fn a_writer_whom_others_get_ahead_of_gives_up_after_two_seconds() {
 #[tokio::test(start_paused = true)]
 async fn what_became_of_an_unanswered_call_is_found_out() {
     for fault in [Fault::LostReply, Fault::LostRequest] {
-        let (desk, faults) = faulty().await;
-        faults.next(Operation::Replace, fault);
-        assert_eq!(write(&desk, "written").await, StatusCode::OK);
-        assert_eq!(keys(&desk).await, ["n", "written"]);
+        let (client, faults) = faulty().await;
+        faults.next(StoreCall::Replace, fault);
+        assert_eq!(write(&client, "written").await, StatusCode::OK);
+        assert_eq!(keys(&client).await, ["n", "written"]);
 
-        faults.next(Operation::Delete, fault);
-        let response = desk.visit(async |session| session.logout()).await;
+        faults.next(StoreCall::Delete, fault);
+        let response = client.request(async |session| session.logout()).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert!(response.headers().contains_key(SET_COOKIE));
-        assert_eq!(faults.calls(Operation::Delete), 2);
+        assert_eq!(faults.calls(StoreCall::Delete), 2);
 
-        let before = faults.calls(Operation::Create);
-        faults.next(Operation::Create, fault);
-        assert_eq!(write(&desk, "created").await, StatusCode::OK);
-        assert_eq!(keys(&desk).await, ["created"]);
-        let calls = faults.calls(Operation::Create) - before;
+        let before = faults.calls(StoreCall::Create);
+        faults.next(StoreCall::Create, fault);
+        assert_eq!(write(&client, "created").await, StatusCode::OK);
+        assert_eq!(keys(&client).await, ["created"]);
+        let calls = faults.calls(StoreCall::Create) - before;
         assert_eq!(calls, if fault == Fault::LostReply { 1 } else { 2 });
     }
 }
@@ -133,10 +138,13 @@ async fn what_became_of_an_unanswered_call_is_found_out() {
 #[tokio::test(start_paused = true)]
 async fn after_the_deadline_nothing_is_asked_any_more() {
     for fault in [Fault::Hang, Fault::HoldReply] {
-        let (desk, faults) = faulty().await;
-        faults.next(Operation::Replace, fault);
+        let (client, faults) = faulty().await;
+        faults.next(StoreCall::Replace, fault);
         let (start, before) = (Instant::now(), faults.all_calls());
-        assert_eq!(write(&desk, "lost").await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            write(&client, "lost").await,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
         assert_eq!(start.elapsed(), DEADLINE);
         assert_eq!(faults.all_calls(), before + 2, "a load and a replace");
     }
@@ -144,22 +152,25 @@ async fn after_the_deadline_nothing_is_asked_any_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_never_arrives_is_given_up_after_eight_attempts() {
-    let (desk, faults) = faulty().await;
-    desk.set_cookie(None);
-    faults.always(Operation::Create, Fault::LostRequest);
-    let before = faults.calls(Operation::Create);
-    assert_eq!(write(&desk, "lost").await, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(faults.calls(Operation::Create), before + 8);
-    assert_eq!(desk.cookie(), None);
+    let (client, faults) = faulty().await;
+    client.set_cookie(None);
+    faults.always(StoreCall::Create, Fault::LostRequest);
+    let before = faults.calls(StoreCall::Create);
+    assert_eq!(
+        write(&client, "lost").await,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert_eq!(faults.calls(StoreCall::Create), before + 8);
+    assert_eq!(client.cookie(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_login_whose_reply_was_lost_gets_its_cookie_all_the_same() {
-    let (desk, faults) = faulty().await;
-    let old = desk.cookie();
-    faults.next(Operation::Replace, Fault::LostReply);
-    let response = desk
-        .visit(async |session| {
+    let (client, faults) = faulty().await;
+    let old = client.cookie();
+    faults.next(StoreCall::Replace, Fault::LostReply);
+    let response = client
+        .request(async |session| {
             session.login("alice")?;
             session.save().await?;
             assert_eq!(session.user().as_deref(), Some("alice"));
@@ -167,8 +178,9 @@ async fn a_login_whose_reply_was_lost_gets_its_cookie_all_the_same() {
         })
         .await;
     assert_eq!(response.status(), StatusCode::OK);
-    assert_ne!(desk.cookie(), old);
-    desk.visit(async |session| assert_eq!(session.user().as_deref(), Some("alice")))
+    assert_ne!(client.cookie(), old);
+    client
+        .request(async |session| assert_eq!(session.user().as_deref(), Some("alice")))
         .await;
 }
 
@@ -178,9 +190,9 @@ async fn an_update_that_may_have_arrived_is_not_done_again_on_what_others_wrote(
         (false, StatusCode::OK),
         (true, StatusCode::SERVICE_UNAVAILABLE),
     ] {
-        let (desk, faults) = faulty().await;
-        faults.next(Operation::Replace, Fault::Hang);
-        let writer = desk.visit(async |session| {
+        let (client, faults) = faulty().await;
+        faults.next(StoreCall::Replace, Fault::Hang);
+        let writer = client.request(async |session| {
             match update {
                 true => session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1),
                 false => session.insert("n", 5).map(|()| 5),
@@ -189,11 +201,11 @@ async fn an_update_that_may_have_arrived_is_not_done_again_on_what_others_wrote(
         });
         let other = async {
             faults.until_waiting(1).await;
-            write(&desk, "other").await;
+            write(&client, "other").await;
             faults.release().await;
         };
         assert_eq!(beside(other, writer).await.status(), status);
-        assert_eq!(keys(&desk).await, ["n", "other"]);
+        assert_eq!(keys(&client).await, ["n", "other"]);
     }
 }
 
@@ -206,23 +218,26 @@ async fn an_id_that_is_taken_is_left_to_whom_it_belongs() {
         true
     };
     let layer = SessionLayer::builder(MemoryStore::new()).random(random);
-    let desk = Desk::with(layer.build().unwrap());
-    assert_eq!(write(&desk, "first").await, StatusCode::OK);
-    let first = desk.cookie();
-    desk.set_cookie(None);
-    assert_eq!(write(&desk, "second").await, StatusCode::OK);
-    assert_ne!(desk.cookie(), first);
-    assert_eq!(keys(&desk).await, ["second"]);
-    desk.set_cookie(first);
-    assert_eq!(keys(&desk).await, ["first"]);
+    let client = Client::with(layer.build().unwrap());
+    assert_eq!(write(&client, "first").await, StatusCode::OK);
+    let first = client.cookie();
+    client.set_cookie(None);
+    assert_eq!(write(&client, "second").await, StatusCode::OK);
+    assert_ne!(client.cookie(), first);
+    assert_eq!(keys(&client).await, ["second"]);
+    client.set_cookie(first);
+    assert_eq!(keys(&client).await, ["first"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_arrives_late_is_the_one_that_was_created_meanwhile() {
     let store = FaultStore::new(MemoryStore::new());
-    let (desk, faults) = (Desk::with(SessionLayer::new(store.clone())), store.faults());
-    faults.next(Operation::Create, Fault::AppliedLate);
-    assert_eq!(write(&desk, "n").await, StatusCode::OK);
+    let (client, faults) = (
+        Client::with(SessionLayer::new(store.clone())),
+        store.faults(),
+    );
+    faults.next(StoreCall::Create, Fault::AppliedLate);
+    assert_eq!(write(&client, "n").await, StatusCode::OK);
     faults.release().await;
     assert_eq!(store.inner().len(), 1);
 }

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::SET_COOKIE;
-use tower_keycard::store::fault::{Fault, FaultStore, Operation};
-use tower_keycard::{MemoryStore, Session, SessionError, SessionLayer};
+use tower_keycard::store::StoreCall;
+use tower_keycard::store::testing::fault::{Fault, FaultStore};
+use tower_keycard::{MemoryStore, Session, SessionConfig, SessionError, SessionLayer};
 
-use crate::support::client::Desk;
+use crate::support::client::Client;
 
 #[tokio::test]
 async fn what_was_saved_by_hand_stays_and_gets_its_cookie_though_the_handler_fails() {
-    let desk = Desk::new();
-    let response = desk
-        .visit(async |session| {
+    let client = Client::new();
+    let response = client
+        .request(async |session| {
             session.insert("kept", 1).unwrap();
             session.save().await.unwrap();
             assert!(session.id().is_some());
@@ -24,41 +25,44 @@ async fn what_was_saved_by_hand_stays_and_gets_its_cookie_though_the_handler_fai
         .await;
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert!(response.headers().contains_key(SET_COOKIE));
-    desk.visit(async |session| assert_eq!(session.keys(), ["kept"]))
+    client
+        .request(async |session| assert_eq!(session.keys(), ["kept"]))
         .await;
 }
 
 #[tokio::test]
 async fn a_session_saved_by_hand_is_written_on_in_the_same_request() {
-    let desk = Desk::new();
-    desk.visit(async |session| {
-        session
-            .update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
-            .unwrap();
-        session.save().await.unwrap();
-        session
-            .update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
-            .unwrap();
-        session.save().await.unwrap();
-        session.login("alice").unwrap();
-        session.save().await.unwrap();
-        session
-            .update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
-            .unwrap();
-    })
-    .await;
-    desk.visit(async |session| {
-        assert_eq!(session.get::<u32>("n").unwrap(), Some(3));
-        assert_eq!(session.user().as_deref(), Some("alice"));
-    })
-    .await;
+    let client = Client::new();
+    client
+        .request(async |session| {
+            session
+                .update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
+                .unwrap();
+            session.save().await.unwrap();
+            session
+                .update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
+                .unwrap();
+            session.save().await.unwrap();
+            session.login("alice").unwrap();
+            session.save().await.unwrap();
+            session
+                .update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
+                .unwrap();
+        })
+        .await;
+    client
+        .request(async |session| {
+            assert_eq!(session.get::<u32>("n").unwrap(), Some(3));
+            assert_eq!(session.user().as_deref(), Some("alice"));
+        })
+        .await;
 }
 
 #[tokio::test]
 async fn a_session_saved_and_then_ended_is_gone() {
-    let desk = Desk::new();
-    let response = desk
-        .visit(async |session| {
+    let client = Client::new();
+    let response = client
+        .request(async |session| {
             session.insert("n", 1).unwrap();
             session.save().await.unwrap();
             session.logout().unwrap();
@@ -69,32 +73,34 @@ async fn a_session_saved_and_then_ended_is_gone() {
     assert_eq!(response.headers().get_all(SET_COOKIE).iter().count(), 1);
 }
 
-fn faulty() -> (Desk, tower_keycard::store::fault::Faults) {
+fn faulty() -> (Client, tower_keycard::store::testing::fault::Faults) {
     let store = FaultStore::new(MemoryStore::new());
     let faults = store.faults();
-    let layer = SessionLayer::builder(store).store_timeout(Duration::from_secs(60));
-    (Desk::with(layer.build().unwrap()), faults)
+    let layer = SessionLayer::builder(store)
+        .config(SessionConfig::new().store_timeout(Duration::from_secs(60)));
+    (Client::with(layer.build().unwrap()), faults)
 }
 
 #[tokio::test]
-async fn a_save_that_failed_is_told_and_the_response_tells_too() {
-    let (desk, faults) = faulty();
-    desk.visit(async |session| session.insert("n", 1)).await;
+async fn a_save_that_failed_is_reported_by_the_call_and_by_the_response() {
+    let (client, faults) = faulty();
+    client.request(async |session| session.insert("n", 1)).await;
     let failing = faults.clone();
-    let response = desk
-        .visit(async move |session| {
+    let response = client
+        .request(async move |session| {
             session.insert("n", 2).unwrap();
-            failing.next(Operation::Replace, Fault::Unavailable);
+            failing.next(StoreCall::Replace, Fault::Unavailable);
             assert!(matches!(session.save().await, Err(SessionError::Store(_))));
         })
         .await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    desk.visit(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(1)))
+    client
+        .request(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(1)))
         .await;
-    let response = desk
-        .visit(async move |session| {
+    let response = client
+        .request(async move |session| {
             session.insert("n", 2).unwrap();
-            faults.next(Operation::Replace, Fault::Unavailable);
+            faults.next(StoreCall::Replace, Fault::Unavailable);
             assert!(session.save().await.is_err());
             session.reload().await.unwrap();
             assert_eq!(session.get::<u32>("n").unwrap(), Some(1));
@@ -105,12 +111,12 @@ async fn a_save_that_failed_is_told_and_the_response_tells_too() {
 
 #[tokio::test]
 async fn while_a_save_is_under_way_writes_are_refused_and_a_logout_overtakes_it() {
-    let (desk, faults) = faulty();
-    desk.visit(async |session| session.insert("n", 1)).await;
-    let response = desk
-        .visit(async move |session| {
+    let (client, faults) = faulty();
+    client.request(async |session| session.insert("n", 1)).await;
+    let response = client
+        .request(async move |session| {
             session.insert("n", 2).unwrap();
-            faults.next(Operation::Replace, Fault::Hold);
+            faults.next(StoreCall::Replace, Fault::Hold);
             let saving = tokio::spawn({
                 let session = session.clone();
                 async move { session.save().await }
@@ -135,10 +141,11 @@ async fn while_a_save_is_under_way_writes_are_refused_and_a_logout_overtakes_it(
 }
 
 /// A handle that outlives its response, as a stream's does.
-async fn outlive(desk: &Desk) -> Session {
+async fn outlive(client: &Client) -> Session {
     let kept = Arc::new(Mutex::new(None));
     let slot = kept.clone();
-    desk.visit(async move |session| *slot.lock().unwrap() = Some(session))
+    client
+        .request(async move |session| *slot.lock().unwrap() = Some(session))
         .await;
     let session = kept.lock().unwrap().take();
     session.unwrap()
@@ -146,16 +153,16 @@ async fn outlive(desk: &Desk) -> Session {
 
 #[tokio::test]
 async fn after_the_response_head_a_session_is_sealed_until_it_is_reloaded() {
-    let desk = Desk::new();
-    desk.visit(async |session| session.insert("n", 1)).await;
-    let session = outlive(&desk).await;
+    let client = Client::new();
+    client.request(async |session| session.insert("n", 1)).await;
+    let session = outlive(&client).await;
     assert_eq!(session.get::<u32>("n").unwrap(), Some(1));
     assert!(matches!(session.insert("n", 2), Err(SessionError::Sealed)));
     assert!(matches!(session.remove("n"), Err(SessionError::Sealed)));
     assert!(matches!(session.clear(), Err(SessionError::Sealed)));
     assert!(matches!(session.login("a"), Err(SessionError::Sealed)));
     assert!(matches!(session.logout(), Err(SessionError::Sealed)));
-    assert!(matches!(session.cycle_id(), Err(SessionError::Sealed)));
+    assert!(matches!(session.rotate_token(), Err(SessionError::Sealed)));
     assert!(matches!(
         session.set_expiry(Duration::from_secs(9)),
         Err(SessionError::Sealed)
@@ -167,7 +174,10 @@ async fn after_the_response_head_a_session_is_sealed_until_it_is_reloaded() {
         .update("n", |n: Option<u32>| n.unwrap_or(0) + 10)
         .unwrap();
     assert!(matches!(session.login("a"), Err(SessionError::HeadSent)));
-    assert!(matches!(session.cycle_id(), Err(SessionError::HeadSent)));
+    assert!(matches!(
+        session.rotate_token(),
+        Err(SessionError::HeadSent)
+    ));
     assert!(matches!(
         session.reauthenticate(),
         Err(SessionError::HeadSent)
@@ -177,13 +187,14 @@ async fn after_the_response_head_a_session_is_sealed_until_it_is_reloaded() {
         Err(SessionError::HeadSent)
     ));
     session.save().await.unwrap();
-    desk.visit(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(11)))
+    client
+        .request(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(11)))
         .await;
 
     session.logout().unwrap();
     session.save().await.unwrap();
-    let response = desk
-        .visit(async |session| assert!(session.is_empty()))
+    let response = client
+        .request(async |session| assert!(session.is_empty()))
         .await;
     assert!(
         !response.headers().contains_key(SET_COOKIE),
@@ -193,15 +204,15 @@ async fn after_the_response_head_a_session_is_sealed_until_it_is_reloaded() {
 
 #[tokio::test]
 async fn a_reloaded_session_sees_what_others_wrote_and_nothing_after_a_rotation() {
-    let desk = Desk::new();
-    desk.visit(async |session| session.insert("n", 1)).await;
-    let session = outlive(&desk).await;
-    desk.visit(async |session| session.insert("n", 2)).await;
+    let client = Client::new();
+    client.request(async |session| session.insert("n", 1)).await;
+    let session = outlive(&client).await;
+    client.request(async |session| session.insert("n", 2)).await;
     assert_eq!(session.get::<u32>("n").unwrap(), Some(1));
     session.reload().await.unwrap();
     assert_eq!(session.get::<u32>("n").unwrap(), Some(2));
 
-    desk.visit(async |session| session.login("alice")).await;
+    client.request(async |session| session.login("alice")).await;
     session.insert("n", 3).unwrap();
     assert!(matches!(
         session.save().await,
@@ -213,15 +224,16 @@ async fn a_reloaded_session_sees_what_others_wrote_and_nothing_after_a_rotation(
         session.insert("n", 3),
         Err(SessionError::HeadSent)
     ));
-    desk.visit(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(2)))
+    client
+        .request(async |session| assert_eq!(session.get::<u32>("n").unwrap(), Some(2)))
         .await;
 }
 
 #[tokio::test]
 async fn a_reload_takes_nothing_from_a_response_that_is_being_committed() {
-    let (desk, faults) = faulty();
-    desk.visit(async |session| session.insert("n", 1)).await;
-    faults.next(Operation::Replace, Fault::Hold);
+    let (client, faults) = faulty();
+    client.request(async |session| session.insert("n", 1)).await;
+    faults.next(StoreCall::Replace, Fault::Hold);
     let kept = Arc::new(Mutex::new(None));
     let slot = kept.clone();
     let reload = async {
@@ -231,11 +243,11 @@ async fn a_reload_takes_nothing_from_a_response_that_is_being_committed() {
         faults.release().await;
         session
     };
-    let visit = desk.visit(async move |session| {
+    let request = client.request(async move |session| {
         session.insert("n", 2).unwrap();
         *slot.lock().unwrap() = Some(session);
     });
-    let (response, session) = tokio::join!(visit, reload);
+    let (response, session) = tokio::join!(request, reload);
     assert_eq!(response.status(), StatusCode::OK);
     session.reload().await.unwrap();
     assert_eq!(session.get::<u32>("n").unwrap(), Some(2));
@@ -243,13 +255,14 @@ async fn a_reload_takes_nothing_from_a_response_that_is_being_committed() {
 
 #[tokio::test]
 async fn what_cannot_be_saved_can_still_be_read() {
-    let desk = Desk::new();
+    let client = Client::new();
     let [one, other] = ["A", "B"].map(|letter| format!("__Host-id={}", letter.repeat(44)));
-    desk.set_cookie(Some(format!("{one}; {other}")));
-    desk.visit(async |session| {
-        session.insert("n", 1).unwrap();
-        assert!(matches!(session.save().await, Err(SessionError::Ambiguous)));
-        assert_eq!(session.get::<u32>("n").unwrap(), Some(1));
-    })
-    .await;
+    client.set_cookie(Some(format!("{one}; {other}")));
+    client
+        .request(async |session| {
+            session.insert("n", 1).unwrap();
+            assert!(matches!(session.save().await, Err(SessionError::Ambiguous)));
+            assert_eq!(session.get::<u32>("n").unwrap(), Some(1));
+        })
+        .await;
 }

@@ -7,10 +7,13 @@ use std::task::{Context, Poll};
 use http::header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE, VARY};
 use http::{Request, Response, StatusCode};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_keycard::store::fault::{Fault, FaultStore, Operation};
-use tower_keycard::{Failure, MemoryStore, OnInterrupted, Session, SessionLayer, SessionRejection};
+use tower_keycard::config::OnInterrupted;
+use tower_keycard::middleware::Failure;
+use tower_keycard::store::StoreCall;
+use tower_keycard::store::testing::fault::{Fault, FaultStore};
+use tower_keycard::{MemoryStore, Session, SessionConfig, SessionLayer, SessionRejection};
 
-use crate::support::client::{Body, Desk};
+use crate::support::client::{Body, Client};
 
 enum Admin {}
 
@@ -82,10 +85,10 @@ async fn an_error_of_the_inner_service_is_passed_on_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn sessions_of_two_layers_are_told_apart_by_their_markers() {
+async fn sessions_of_two_layers_are_distinguished_by_their_markers() {
     let store = MemoryStore::new();
     let admin = SessionLayer::builder(store.clone())
-        .cookie_name("admin")
+        .config(SessionConfig::new().cookie_name("admin"))
         .marked::<Admin>()
         .build()
         .unwrap();
@@ -120,7 +123,10 @@ async fn without_its_layer_a_session_is_refused_by_the_name_of_the_marker() {
     let refused = Session::<Admin>::load_as(request.extensions())
         .await
         .unwrap_err();
-    let SessionRejection::MissingLayer { marker } = &refused else {
+    let SessionRejection::MissingLayer {
+        marker: Some(marker),
+    } = &refused
+    else {
         panic!("{refused:?}")
     };
     assert!(marker.ends_with("Admin"), "{marker}");
@@ -140,7 +146,7 @@ fn with_cookie(cookie: &str) -> Request<()> {
 }
 
 /// A body that is not `Default`, as that of a tracing layer.
-struct Told(String);
+struct Text(String);
 
 #[tokio::test]
 async fn a_failure_response_of_ones_own_serves_bodies_that_are_not_default() {
@@ -148,7 +154,7 @@ async fn a_failure_response_of_ones_own_serves_bodies_that_are_not_default() {
     let faults = store.faults();
     let layer = SessionLayer::builder(store)
         .failure_response(|failure: Failure| {
-            let mut response = Response::new(Told(format!("{failure:?}")));
+            let mut response = Response::new(Text(format!("{failure:?}")));
             *response.status_mut() = failure.status();
             response
         })
@@ -159,11 +165,11 @@ async fn a_failure_response_of_ones_own_serves_bodies_that_are_not_default() {
         session
             .update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
             .unwrap();
-        Ok::<_, Infallible>(Response::new(Told("fine".into())))
+        Ok::<_, Infallible>(Response::new(Text("fine".into())))
     }));
     let first = service.clone().oneshot(Request::new(())).await.unwrap();
     assert_eq!(first.body().0, "fine");
-    faults.next(Operation::Replace, Fault::Unavailable);
+    faults.next(StoreCall::Replace, Fault::Unavailable);
     let failed = service
         .oneshot(with_cookie(&cookie_of(&first)))
         .await
@@ -175,7 +181,7 @@ async fn a_failure_response_of_ones_own_serves_bodies_that_are_not_default() {
 }
 
 #[tokio::test]
-async fn the_default_failure_response_tells_a_status_and_nothing_else() {
+async fn the_default_failure_response_is_a_status_and_nothing_else() {
     let store = FaultStore::new(MemoryStore::new());
     let faults = store.faults();
     let service = SessionLayer::new(store).layer(service_fn(async |request: Request<()>| {
@@ -183,7 +189,7 @@ async fn the_default_failure_response_tells_a_status_and_nothing_else() {
         session.insert("n", 1).unwrap();
         Ok::<_, Infallible>(Response::new("an answer that is not to be seen"))
     }));
-    faults.next(Operation::Create, Fault::Full);
+    faults.next(StoreCall::Create, Fault::Full);
     let failed = service.oneshot(Request::new(())).await.unwrap();
     assert_eq!(failed.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(failed.headers()[RETRY_AFTER], "1");
@@ -198,7 +204,7 @@ async fn an_interrupted_request_can_be_dropped_silently() {
         (OnInterrupted::DropSilently, StatusCode::OK),
     ] {
         let layer = SessionLayer::builder(MemoryStore::new())
-            .on_interrupted(on_interrupted)
+            .config(SessionConfig::new().on_interrupted(on_interrupted))
             .build()
             .unwrap();
         let service = layer.layer(service_fn(async |request: Request<()>| {
@@ -231,19 +237,24 @@ async fn under_save_every_request_one_that_asks_for_nothing_counts_as_activity_u
     ] {
         let store = FaultStore::new(MemoryStore::new());
         let faults = store.faults();
-        let layer = SessionLayer::builder(store).save_every_request(every);
-        let desk = Desk::with(layer.build().unwrap());
-        desk.visit(async |session| session.insert("n", 1)).await;
+        let layer =
+            SessionLayer::builder(store).config(SessionConfig::new().save_every_request(every));
+        let client = Client::with(layer.build().unwrap());
+        client.request(async |session| session.insert("n", 1)).await;
         let before = faults.all_calls();
         let untouched = service_fn(|_: Request<Body>| {
             let mut response = Response::new(Body::new());
             *response.status_mut() = status;
             ready(Ok::<_, Infallible>(response))
         });
-        let response = desk.layer.layer(untouched).oneshot(desk.request()).await;
+        let response = client
+            .layer
+            .layer(untouched)
+            .oneshot(client.new_request())
+            .await;
         let sent = response.unwrap().headers().contains_key(SET_COOKIE);
         assert_eq!(
-            (sent, faults.calls(Operation::Touch)),
+            (sent, faults.calls(StoreCall::Touch)),
             (touches == 1, touches)
         );
         assert_eq!(
@@ -262,9 +273,14 @@ fn a_marked_layer_without_a_cookie_name_of_its_own_is_refused() {
     assert!(
         builder()
             .marked::<Admin>()
-            .cookie_name("admin")
+            .config(SessionConfig::new().cookie_name("admin"))
             .build()
             .is_ok()
     );
-    assert!(builder().marked::<tower_keycard::Main>().build().is_ok());
+    assert!(
+        builder()
+            .marked::<tower_keycard::session::Main>()
+            .build()
+            .is_ok()
+    );
 }

@@ -2,20 +2,21 @@
 
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{Response, StatusCode};
-use tower_keycard::store::fault::{Fault, FaultStore, Faults, Operation};
+use tower_keycard::session::Timestamp;
+use tower_keycard::store::testing::fault::{Fault, FaultStore, Faults};
 use tower_keycard::store::{
-    LOGIN_LIFETIME, MemoryStore, REVOCATION_LIFETIME, RecordKey, SessionStore, StoreErrorKind,
-    UserIndex,
+    LOGIN_LIFETIME, MemoryStore, REVOCATION_LIFETIME, RecordKey, SessionStore, StoreCall,
+    StoreErrorKind, UserIndex,
 };
-use tower_keycard::{Clock, Session, SessionId, SessionLayer, Timestamp};
+use tower_keycard::{Clock, Session, SessionConfig, SessionId, SessionLayer};
 
-use crate::support::client::Desk;
+use crate::support::client::Client;
 
 const NAMESPACE: &str = "__Host-id";
 
 /// One browser, and the store behind it.
 struct Stage {
-    desk: Desk,
+    client: Client,
     store: FaultStore<MemoryStore>,
     faults: Faults,
     clock: Clock,
@@ -30,12 +31,12 @@ impl Stage {
         let clock = Clock::manual(Timestamp::from_millis(1_800_000_000_000));
         let store = FaultStore::new(MemoryStore::builder().clock(clock.clone()).build());
         let layer = SessionLayer::builder(store.clone())
+            .config(SessionConfig::new().absolute(absolute))
             .clock(clock.clone())
-            .absolute(absolute)
             .build()
             .unwrap();
         Self {
-            desk: Desk::with(layer),
+            client: Client::with(layer),
             faults: store.faults(),
             store,
             clock,
@@ -58,30 +59,30 @@ impl Stage {
     }
 
     async fn log_in(&self, user: &str) -> Response<String> {
-        self.desk
-            .visit(async |session: Session| session.login(user))
+        self.client
+            .request(async |session: Session| session.login(user))
             .await
     }
 
     async fn id(&self) -> Option<SessionId> {
         let mut id = None;
-        self.desk
-            .visit(async |session: Session| id = session.id())
+        self.client
+            .request(async |session: Session| id = session.id())
             .await;
         id
     }
 
     async fn user(&self) -> Option<String> {
         let mut user = None;
-        self.desk
-            .visit(async |session: Session| user = session.user())
+        self.client
+            .request(async |session: Session| user = session.user())
             .await;
         user
     }
 
     /// Logs in, ends all sessions while a call of the login waits, and lets it go on.
-    async fn log_in_around(&self, operation: Operation, fault: Fault) -> (Response<String>, usize) {
-        self.faults.next(operation, fault);
+    async fn log_in_around(&self, call: StoreCall, fault: Fault) -> (Response<String>, usize) {
+        self.faults.next(call, fault);
         let meanwhile = async {
             self.faults.until_waiting(1).await;
             let ended = self.end_all("alice").await;
@@ -92,7 +93,7 @@ impl Stage {
     }
 }
 
-fn is_told_to_try_again(response: &Response<String>) {
+fn says_to_try_again(response: &Response<String>) {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[RETRY_AFTER], "5");
     assert!(!response.headers().contains_key(SET_COOKIE));
@@ -102,28 +103,28 @@ fn is_told_to_try_again(response: &Response<String>) {
 async fn a_session_is_in_the_index_from_its_login_to_its_logout() {
     let stage = Stage::new();
     let write = async |session: Session| session.insert("cart", 1);
-    stage.desk.visit(write).await;
+    stage.client.request(write).await;
     let id = stage.id().await.unwrap();
     assert_eq!(stage.listed("alice").await, []);
     stage.log_in("alice").await;
     assert_eq!(stage.listed("alice").await, [id]);
     stage
-        .desk
-        .visit(async |session: Session| session.insert("cart", 2))
+        .client
+        .request(async |session: Session| session.insert("cart", 2))
         .await;
     stage
-        .desk
-        .visit(async |session: Session| session.cycle_id())
+        .client
+        .request(async |session: Session| session.rotate_token())
         .await;
     assert_eq!(stage.listed("alice").await, [id]);
-    // A login as somebody else is another session.
+    // A login as another user is another session.
     stage.log_in("bob").await;
     assert_eq!(stage.listed("alice").await, []);
     let other = stage.id().await.unwrap();
     assert_eq!(stage.listed("bob").await, [other]);
     stage
-        .desk
-        .visit(async |session: Session| session.logout())
+        .client
+        .request(async |session: Session| session.logout())
         .await;
     assert_eq!(stage.listed("bob").await, []);
 }
@@ -135,7 +136,7 @@ async fn a_session_that_was_ended_is_over_for_its_browser() {
     assert_eq!(stage.end_all("alice").await, 1);
     assert_eq!(stage.user().await, None);
     // Until the marker has ended, she has to wait.
-    is_told_to_try_again(&stage.log_in("alice").await);
+    says_to_try_again(&stage.log_in("alice").await);
     assert_eq!(stage.log_in("bob").await.status(), StatusCode::OK);
     stage.clock.advance(REVOCATION_LIFETIME);
     assert_eq!(stage.log_in("alice").await.status(), StatusCode::OK);
@@ -145,8 +146,8 @@ async fn a_session_that_was_ended_is_over_for_its_browser() {
 #[tokio::test]
 async fn a_login_that_waits_to_open_a_session_does_not_survive_the_end_of_all() {
     let stage = Stage::new();
-    let (response, ended) = stage.log_in_around(Operation::Create, Fault::Hold).await;
-    is_told_to_try_again(&response);
+    let (response, ended) = stage.log_in_around(StoreCall::Create, Fault::Hold).await;
+    says_to_try_again(&response);
     assert_eq!(ended, 0);
     assert_eq!(stage.listed("alice").await, []);
     assert!(stage.store.inner().is_empty());
@@ -156,11 +157,11 @@ async fn a_login_that_waits_to_open_a_session_does_not_survive_the_end_of_all() 
 async fn a_login_that_waits_to_take_its_session_over_does_not_survive_the_end_of_all() {
     let stage = Stage::new();
     stage
-        .desk
-        .visit(async |session: Session| session.insert("cart", 1))
+        .client
+        .request(async |session: Session| session.insert("cart", 1))
         .await;
-    let (response, _) = stage.log_in_around(Operation::Replace, Fault::Hold).await;
-    is_told_to_try_again(&response);
+    let (response, _) = stage.log_in_around(StoreCall::Replace, Fault::Hold).await;
+    says_to_try_again(&response);
     assert_eq!(stage.listed("alice").await, []);
     assert_eq!(stage.user().await, None);
 }
@@ -171,19 +172,19 @@ async fn a_login_that_was_made_and_not_yet_answered_does_not_survive_the_end_of_
         let stage = Stage::new();
         if anonymous {
             stage
-                .desk
-                .visit(async |session: Session| session.insert("cart", 1))
+                .client
+                .request(async |session: Session| session.insert("cart", 1))
                 .await;
         }
-        let operation = match anonymous {
-            true => Operation::Replace,
-            false => Operation::Create,
+        let call = match anonymous {
+            true => StoreCall::Replace,
+            false => StoreCall::Create,
         };
-        let (response, ended) = stage.log_in_around(operation, Fault::HoldReply).await;
+        let (response, ended) = stage.log_in_around(call, Fault::HoldReply).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(ended, 1);
         assert_eq!(stage.listed("alice").await, []);
-        assert_eq!(stage.user().await, None, "its card opens nothing");
+        assert_eq!(stage.user().await, None, "its token opens nothing");
     }
 }
 
@@ -194,8 +195,8 @@ async fn a_login_whose_handler_takes_its_time_does_not_survive_the_end_of_all() 
             let stage = Stage::new();
             if anonymous {
                 stage
-                    .desk
-                    .visit(async |session: Session| session.insert("cart", 1))
+                    .client
+                    .request(async |session: Session| session.insert("cart", 1))
                     .await;
             }
             let handler = async |session: Session| {
@@ -204,7 +205,7 @@ async fn a_login_whose_handler_takes_its_time_does_not_survive_the_end_of_all() 
                 stage.end_all("alice").await;
                 stage.clock.advance(took);
             };
-            is_told_to_try_again(&stage.desk.visit(handler).await);
+            says_to_try_again(&stage.client.request(handler).await);
             assert_eq!(stage.listed("alice").await, []);
             assert_eq!(stage.user().await, None);
             assert_eq!(stage.log_in("alice").await.status(), StatusCode::OK);
@@ -223,10 +224,10 @@ async fn a_login_that_nobody_could_have_revoked_is_to_be_committed_within_a_minu
             }
             stage.clock.advance(took);
         };
-        stage.desk.visit(handler).await
+        stage.client.request(handler).await
     };
     let longer = LOGIN_LIFETIME + std::time::Duration::from_millis(1);
-    is_told_to_try_again(&slowly(longer, false).await);
+    says_to_try_again(&slowly(longer, false).await);
     assert_eq!(stage.user().await, None);
     for (took, saved) in [(LOGIN_LIFETIME, false), (longer, true)] {
         assert_eq!(slowly(took, saved).await.status(), StatusCode::OK);
@@ -237,19 +238,19 @@ async fn a_login_that_nobody_could_have_revoked_is_to_be_committed_within_a_minu
 #[tokio::test]
 async fn a_login_whose_answer_was_lost_does_not_survive_the_end_of_all() {
     let stage = Stage::new();
-    stage.faults.next(Operation::Create, Fault::LostReply);
+    stage.faults.next(StoreCall::Create, Fault::LostReply);
     // It finds out what became of it, after all sessions were ended.
-    let (response, ended) = stage.log_in_around(Operation::Load, Fault::Hold).await;
+    let (response, ended) = stage.log_in_around(StoreCall::Load, Fault::Hold).await;
     assert_eq!(ended, 1);
-    is_told_to_try_again(&response);
+    says_to_try_again(&response);
     assert_eq!(stage.listed("alice").await, []);
 }
 
 #[tokio::test]
 async fn a_login_whose_write_arrives_late_does_not_survive_the_end_of_all() {
     let stage = Stage::new();
-    stage.faults.next(Operation::Create, Fault::AppliedLate);
-    stage.faults.always(Operation::Load, Fault::Unavailable);
+    stage.faults.next(StoreCall::Create, Fault::AppliedLate);
+    stage.faults.always(StoreCall::Load, Fault::Unavailable);
     let response = stage.log_in("alice").await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(stage.end_all("alice").await, 0);
@@ -262,42 +263,42 @@ async fn a_login_whose_write_arrives_late_does_not_survive_the_end_of_all() {
 async fn a_write_under_way_does_not_bring_back_a_session_that_was_ended() {
     let stage = Stage::new();
     stage.log_in("alice").await;
-    stage.faults.next(Operation::Replace, Fault::Hold);
+    stage.faults.next(StoreCall::Replace, Fault::Hold);
     let meanwhile = async {
         stage.faults.until_waiting(1).await;
         assert_eq!(stage.end_all("alice").await, 1);
         stage.faults.release().await;
     };
     let write = stage
-        .desk
-        .visit(async |session: Session| session.insert("cart", 1));
+        .client
+        .request(async |session: Session| session.insert("cart", 1));
     let (response, ()) = tokio::join!(write, meanwhile);
     assert_eq!(response.status(), StatusCode::CONFLICT);
     assert_eq!(stage.listed("alice").await, []);
 }
 
 #[tokio::test]
-async fn who_changes_a_password_stays_logged_in_and_nobody_else_does() {
+async fn a_user_who_changes_a_password_stays_logged_in_and_nobody_else_does() {
     let stage = Stage::new();
     stage.log_in("alice").await;
-    let mine = stage.desk.cookie();
-    stage.desk.set_cookie(None);
+    let mine = stage.client.cookie();
+    stage.client.set_cookie(None);
     stage.log_in("alice").await;
-    let theirs = stage.desk.cookie();
-    stage.desk.set_cookie(mine);
+    let theirs = stage.client.cookie();
+    stage.client.set_cookie(mine);
     let store = stage.store.clone();
     let response = stage
-        .desk
-        .visit(async |session: Session| {
+        .client
+        .request(async |session: Session| {
             let ended = store.delete_user(NAMESPACE, "alice", session.id()).await;
             assert_eq!(ended.unwrap().len(), 1);
-            // A new card for the one session that is left.
+            // A new token for the one session that is left.
             session.login("alice")
         })
         .await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(stage.user().await.as_deref(), Some("alice"));
-    stage.desk.set_cookie(theirs);
+    stage.client.set_cookie(theirs);
     assert_eq!(stage.user().await, None);
 }
 
@@ -306,13 +307,17 @@ async fn a_login_is_not_stored_where_its_entry_cannot_be_made() {
     let stage = Stage::new();
     stage.end_all("alice").await;
     let id = sample_id();
-    let login = tower_keycard::store::conformance::sample_login("alice", REVOCATION_LIFETIME);
+    let login =
+        tower_keycard::store::testing::conformance::sample_login("alice", REVOCATION_LIFETIME);
     let key = RecordKey::new(NAMESPACE, id);
-    let created = stage.store.create(&key, &login, REVOCATION_LIFETIME).await;
+    let created = stage
+        .store
+        .create(&key, &login.write(REVOCATION_LIFETIME))
+        .await;
     assert_eq!(created.unwrap_err().kind(), StoreErrorKind::Revoked);
     assert!(stage.store.inner().is_empty());
 }
 
 fn sample_id() -> SessionId {
-    tower_keycard::store::conformance::sample_key().id()
+    tower_keycard::store::testing::conformance::sample_key().id()
 }

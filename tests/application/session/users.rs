@@ -5,17 +5,19 @@ use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use http::header::SET_COOKIE;
-use tower_keycard::store::fault::{Fault, FaultStore, Operation};
+use tower_keycard::config::BeyondLimit;
+use tower_keycard::session::{Timestamp, UserSession};
+use tower_keycard::store::testing::fault::{Fault, FaultStore};
 use tower_keycard::store::{
-    Binding, Created, Loaded, REVOCATION_LIFETIME, Record, RecordKey, Replaced, Revision,
-    SessionStore, StoreError,
+    Created, IndexEntry, Loaded, REVOCATION_LIFETIME, RecordKey, Replaced, Revision, SessionStore,
+    StoreCall, StoreError, Write,
 };
 use tower_keycard::{
-    BeyondLimit, ClientFacts, Clock, Login, MemoryStore, Session, SessionError, SessionId,
-    SessionLayer, Timestamp, UserSession,
+    ClientFacts, Clock, Login, MemoryStore, Session, SessionConfig, SessionError, SessionId,
+    SessionLayer,
 };
 
-use crate::support::client::{Desk, ask};
+use crate::support::client::{Client, ask};
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -23,26 +25,29 @@ const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 fn layer(limit: Option<(u32, BeyondLimit)>) -> (SessionLayer, Clock) {
     let clock = Clock::manual(START);
     let store = MemoryStore::builder().clock(clock.clone()).build();
-    let mut layer = SessionLayer::builder(store).clock(clock.clone());
+    let mut config = SessionConfig::new();
     if let Some((most, beyond)) = limit {
-        layer = layer.max_sessions_per_user(most, beyond);
+        config = config.max_sessions_per_user(most, beyond);
     }
-    (layer.build().unwrap(), clock)
+    let layer = SessionLayer::builder(store).config(config);
+    (layer.clock(clock.clone()).build().unwrap(), clock)
 }
 
-/// A device of its own, where somebody has just logged in.
-async fn logged_in(layer: &SessionLayer, user: &'static str) -> Desk {
-    let device = Desk::with(layer.clone());
-    let response = device.visit(async move |session| session.login(user)).await;
+/// A device of its own, where the user has just logged in.
+async fn logged_in(layer: &SessionLayer, user: &'static str) -> Client {
+    let device = Client::with(layer.clone());
+    let response = device
+        .request(async move |session| session.login(user))
+        .await;
     assert_eq!(response.status(), StatusCode::OK);
     device
 }
 
-async fn user(device: &Desk) -> Option<String> {
+async fn user(device: &Client) -> Option<String> {
     ask(device, async |session| session.user()).await
 }
 
-async fn id(device: &Desk) -> SessionId {
+async fn id(device: &Client) -> SessionId {
     ask(device, async |session| session.id().unwrap()).await
 }
 
@@ -89,10 +94,10 @@ async fn a_list_says_when_each_session_was_last_used_to_the_refresh_interval() {
             let Some(session) = listed.first() else {
                 break 'life;
             };
-            let told = Timestamp::from(session.last_seen);
-            // Never later, but for what the store cannot tell: milliseconds, a hundredfold.
-            assert!(told.since(last) < Duration::from_millis(200));
-            assert!(last.since(told) <= minute, "{told:?}, not {last:?}");
+            let seen = Timestamp::from(session.last_seen);
+            // Never later, except for what the store cannot know: milliseconds, a hundredfold.
+            assert!(seen.since(last) < Duration::from_millis(200));
+            assert!(last.since(seen) <= minute, "{seen:?}, not {last:?}");
         }
         if user(&used).await.is_some() {
             last = clock.now();
@@ -108,7 +113,8 @@ async fn no_session_is_said_to_have_been_used_before_its_login() {
     let store = MemoryStore::builder().clock(clock.clone()).build();
     let with = |idle| {
         let layer = SessionLayer::builder(store.clone()).clock(clock.clone());
-        layer.idle(idle).build().unwrap()
+        let layer = layer.config(SessionConfig::new().idle(idle));
+        layer.build().unwrap()
     };
     let minute = Duration::from_secs(60);
     logged_in(&with(minute), "alice").await;
@@ -134,19 +140,19 @@ async fn a_list_shows_the_client_that_logged_in_whatever_uses_the_session_since(
         let described = |session: UserSession| (session.client, session.remembered);
         sessions.into_iter().map(described).collect::<Vec<_>>()
     };
-    let device = Desk::with(layer.clone());
+    let device = Client::with(layer.clone());
     let login = async |session: Session| session.login(Login::new("alice").remember(true));
-    device.visit(login).await;
+    device.request(login).await;
     let firefox = [(Some("Firefox on Linux".to_owned()), true)];
     assert_eq!(listed().await, firefox);
     *description.lock().unwrap() = Some("curl");
-    device.visit(async |session| session.insert("n", 1)).await;
-    device.visit(async |session| session.cycle_id()).await;
+    device.request(async |session| session.insert("n", 1)).await;
+    device.request(async |session| session.rotate_token()).await;
     assert_eq!(listed().await, firefox);
-    device.visit(async |session| session.login("alice")).await;
+    device.request(async |session| session.login("alice")).await;
     assert_eq!(listed().await, [(Some("curl".to_owned()), false)]);
     *description.lock().unwrap() = None;
-    device.visit(async |session| session.login("alice")).await;
+    device.request(async |session| session.login("alice")).await;
     assert_eq!(listed().await, [(None, false)]);
 }
 
@@ -200,7 +206,7 @@ async fn a_task_ends_all_sessions_of_a_user_but_one() {
     assert_eq!(layer.users().end_others("alice", kept).await.unwrap(), 1);
     assert_eq!(user(&phone).await.as_deref(), Some("alice"));
     assert_eq!(user(&laptop).await, None);
-    // A session of somebody else's is none that could be kept.
+    // A session of another user is none that could be kept.
     let theirs = id(&stranger).await;
     assert_eq!(layer.users().end_others("alice", theirs).await.unwrap(), 1);
     assert_eq!(user(&phone).await, None);
@@ -211,7 +217,7 @@ async fn a_task_ends_all_sessions_of_a_user_but_one() {
 async fn a_login_that_then_ends_all_others_is_itself_kept() {
     let (layer, _clock) = layer(None);
     let phone = logged_in(&layer, "alice").await;
-    let laptop = Desk::with(layer.clone());
+    let laptop = Client::with(layer.clone());
     let ended = ask(&laptop, async |session| {
         session.login("alice").unwrap();
         session.end_other_sessions().await.unwrap()
@@ -227,7 +233,7 @@ async fn a_user_logs_out_everywhere_here_too() {
     let phone = logged_in(&layer, "alice").await;
     let laptop = logged_in(&layer, "alice").await;
     let response = phone
-        .visit(async |session| assert_eq!(session.logout_everywhere().await.unwrap(), 2))
+        .request(async |session| assert_eq!(session.logout_everywhere().await.unwrap(), 2))
         .await;
     assert!(
         response.headers()[SET_COOKIE]
@@ -240,18 +246,19 @@ async fn a_user_logs_out_everywhere_here_too() {
 }
 
 #[tokio::test]
-async fn who_is_not_logged_in_has_no_sessions_to_list_or_end() {
-    let desk = Desk::new();
-    desk.visit(async |session| {
-        let nobody = SessionError::NotLoggedIn.to_string();
-        let list = session.sessions().await.map(drop);
-        let others = session.end_other_sessions().await.map(drop);
-        let everywhere = session.logout_everywhere().await.map(drop);
-        for refused in [list, others, everywhere] {
-            assert_eq!(refused.unwrap_err().to_string(), nobody);
-        }
-    })
-    .await;
+async fn a_user_who_is_not_logged_in_has_no_sessions_to_list_or_end() {
+    let client = Client::new();
+    client
+        .request(async |session| {
+            let nobody = SessionError::NotLoggedIn.to_string();
+            let list = session.sessions().await.map(drop);
+            let others = session.end_other_sessions().await.map(drop);
+            let everywhere = session.logout_everywhere().await.map(drop);
+            for refused in [list, others, everywhere] {
+                assert_eq!(refused.unwrap_err().to_string(), nobody);
+            }
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -282,7 +289,7 @@ async fn beyond_the_limit_the_oldest_login_ends() {
     assert_eq!(user(&stranger).await.as_deref(), Some("bob"));
     // To log in once more on a device that counts already ends no other.
     devices[3]
-        .visit(async |session| session.login("alice"))
+        .request(async |session| session.login("alice"))
         .await;
     assert_eq!(user(&devices[2]).await.as_deref(), Some("alice"));
 }
@@ -305,17 +312,17 @@ async fn beyond_the_limit_a_login_can_be_refused_and_changes_nothing() {
     let (layer, clock) = layer(Some((1, BeyondLimit::Refuse)));
     let phone = logged_in(&layer, "alice").await;
     clock.advance(Duration::from_secs(10));
-    let laptop = Desk::with(layer.clone());
+    let laptop = Client::with(layer.clone());
     laptop
-        .visit(async |session| session.insert("cart", 1))
+        .request(async |session| session.insert("cart", 1))
         .await;
     let before = laptop.cookie();
-    let refused = laptop.visit(async |session| session.login("alice")).await;
+    let refused = laptop.request(async |session| session.login("alice")).await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     assert!(!refused.headers().contains_key(SET_COOKIE));
     assert_eq!(laptop.cookie(), before);
     laptop
-        .visit(async |session| {
+        .request(async |session| {
             assert_eq!(
                 (session.user(), session.keys()),
                 (None, vec!["cart".to_owned()])
@@ -324,9 +331,9 @@ async fn beyond_the_limit_a_login_can_be_refused_and_changes_nothing() {
         .await;
     assert_eq!(user(&phone).await.as_deref(), Some("alice"));
     // Where they are logged in already they may log in again; and elsewhere once that session is over.
-    phone.visit(async |session| session.login("alice")).await;
-    phone.visit(async |session| session.logout()).await;
-    let response = laptop.visit(async |session| session.login("alice")).await;
+    phone.request(async |session| session.login("alice")).await;
+    phone.request(async |session| session.logout()).await;
+    let response = laptop.request(async |session| session.login("alice")).await;
     assert_eq!(response.status(), StatusCode::OK);
 }
 
@@ -340,29 +347,23 @@ async fn a_limit_needs_a_store_with_an_index_and_says_so_when_the_layer_is_built
         async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
             self.0.load(key).await
         }
-        async fn create(
-            &self,
-            key: &RecordKey,
-            record: &Record,
-            ttl: Duration,
-        ) -> Result<Created, StoreError> {
-            self.0.create(key, record, ttl).await
+        async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
+            self.0.create(key, write).await
         }
         async fn replace(
             &self,
             key: &RecordKey,
             expected: Revision,
-            record: &Record,
-            ttl: Duration,
+            write: &Write<'_>,
         ) -> Result<Replaced, StoreError> {
-            self.0.replace(key, expected, record, ttl).await
+            self.0.replace(key, expected, write).await
         }
         async fn touch(
             &self,
             key: &RecordKey,
             expected: Revision,
             ttl: Duration,
-            _: Option<Binding<'_>>,
+            _: Option<IndexEntry<'_>>,
         ) -> Result<bool, StoreError> {
             self.0.touch(key, expected, ttl, None).await
         }
@@ -371,18 +372,18 @@ async fn a_limit_needs_a_store_with_an_index_and_says_so_when_the_layer_is_built
         }
     }
     let limited = SessionLayer::builder(Plain(MemoryStore::new()))
-        .max_sessions_per_user(1, BeyondLimit::Refuse)
+        .config(SessionConfig::new().max_sessions_per_user(1, BeyondLimit::Refuse))
         .build();
     assert_eq!(limited.unwrap_err().option(), "max_sessions_per_user");
     let nobody = SessionLayer::builder(MemoryStore::new())
-        .max_sessions_per_user(0, BeyondLimit::Refuse)
+        .config(SessionConfig::new().max_sessions_per_user(0, BeyondLimit::Refuse))
         .build();
     assert_eq!(nobody.unwrap_err().option(), "max_sessions_per_user");
     // Without a limit it works, and only cannot list. Nor is a login ever too old, where none can be revoked.
     let clock = Clock::manual(START);
     let layer = SessionLayer::builder(Plain(MemoryStore::new())).clock(clock.clone());
-    let phone = Desk::with(layer.build().unwrap());
-    let slowly = phone.visit(async |session| {
+    let phone = Client::with(layer.build().unwrap());
+    let slowly = phone.request(async |session| {
         session.login("alice").unwrap();
         clock.advance(Duration::from_secs(600));
     });
@@ -397,13 +398,13 @@ async fn an_eviction_that_fails_does_not_undo_the_login() {
     let store = FaultStore::new(MemoryStore::builder().clock(clock.clone()).build());
     let faults = store.faults();
     let layer = SessionLayer::builder(store)
+        .config(SessionConfig::new().max_sessions_per_user(1, BeyondLimit::EvictOldest))
         .clock(clock.clone())
-        .max_sessions_per_user(1, BeyondLimit::EvictOldest)
         .build()
         .unwrap();
     let phone = logged_in(&layer, "alice").await;
     clock.advance(Duration::from_secs(10));
-    faults.next(Operation::Delete, Fault::Unavailable);
+    faults.next(StoreCall::Delete, Fault::Unavailable);
     let laptop = logged_in(&layer, "alice").await;
     assert!(user(&phone).await.is_some() && user(&laptop).await.is_some());
 }
@@ -413,20 +414,20 @@ async fn a_login_just_after_all_sessions_were_ended_is_to_be_tried_again_in_five
     let (layer, clock) = layer(None);
     logged_in(&layer, "alice").await;
     assert_eq!(layer.users().end_all("alice").await.unwrap(), 1);
-    let phone = Desk::with(layer.clone());
-    let refused = phone.visit(async |session| session.login("alice")).await;
+    let phone = Client::with(layer.clone());
+    let refused = phone.request(async |session| session.login("alice")).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()["retry-after"], "5");
     clock.advance(Duration::from_secs(5));
-    let response = phone.visit(async |session| session.login("alice")).await;
+    let response = phone.request(async |session| session.login("alice")).await;
     assert_eq!(response.status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_copy_of_the_card_that_ends_all_others_ends_with_them() {
+async fn a_copy_of_the_token_that_ends_all_others_ends_with_them() {
     let (layer, _clock) = layer(None);
     let phone = logged_in(&layer, "alice").await;
-    let thief = Desk::with(layer.clone());
+    let thief = Client::with(layer.clone());
     thief.set_cookie(phone.cookie());
     ask(&phone, async |session| {
         session.end_other_sessions().await.unwrap()
@@ -473,12 +474,12 @@ async fn a_session_that_was_taken_over_meanwhile_ends_no_others() {
     let stream = ask(&phone, async |session| session).await;
     stream.reload().await.unwrap();
     stream.insert("n", 1).unwrap();
-    // The stream's write arrives, its answer does not; before it looks, a login rotates the card.
-    faults.next(Operation::Replace, Fault::LostReply);
-    faults.next(Operation::Load, Fault::Hold);
+    // The stream's write arrives, its answer does not; before it looks, a login rotates the token.
+    faults.next(StoreCall::Replace, Fault::LostReply);
+    faults.next(StoreCall::Load, Fault::Hold);
     let meanwhile = async {
         faults.until_waiting(1).await;
-        phone.visit(async |session| session.login("alice")).await;
+        phone.request(async |session| session.login("alice")).await;
         faults.release().await;
     };
     let (ended, ()) = tokio::join!(stream.end_other_sessions(), meanwhile);
@@ -493,8 +494,8 @@ async fn no_more_than_two_logins_are_taken_for_a_double_click() {
     for beyond in [BeyondLimit::EvictOldest, BeyondLimit::Refuse] {
         let (layer, _clock) = layer(Some((1, beyond)));
         for _ in 0..10 {
-            let device = Desk::with(layer.clone());
-            device.visit(async |session| session.login("alice")).await;
+            let device = Client::with(layer.clone());
+            device.request(async |session| session.login("alice")).await;
         }
         let live = layer.users().sessions_of("alice").await.unwrap().len();
         assert_eq!(live, 3, "{beyond:?}");
@@ -513,22 +514,22 @@ async fn log_in_ten_times_at_once(beyond: BeyondLimit) {
     let store = FaultStore::new(MemoryStore::builder().clock(clock.clone()).build());
     let faults = store.faults();
     let layer = SessionLayer::builder(store)
+        .config(SessionConfig::new().max_sessions_per_user(1, beyond))
         .clock(clock.clone())
-        .max_sessions_per_user(1, beyond)
         .build()
         .unwrap();
-    faults.always(Operation::Create, Fault::Hold);
+    faults.always(StoreCall::Create, Fault::Hold);
     let logins: Vec<_> = (0..10)
         .map(|_| {
-            let device = Desk::with(layer.clone());
+            let device = Client::with(layer.clone());
             tokio::spawn(async move {
-                let response = device.visit(async |session| session.login("alice")).await;
+                let response = device.request(async |session| session.login("alice")).await;
                 (response.status(), user(&device).await.is_some())
             })
         })
         .collect();
     faults.until_waiting(10).await;
-    faults.always(Operation::Create, Fault::Pass);
+    faults.always(StoreCall::Create, Fault::Pass);
     faults.release().await;
     for login in logins {
         let (status, logged_in) = login.await.unwrap();
@@ -540,8 +541,8 @@ async fn log_in_ten_times_at_once(beyond: BeyondLimit) {
     assert!(live <= 3, "{live} sessions");
     // Once nobody can take them for a double click, the next login that succeeds leaves one.
     clock.advance(Duration::from_secs(10));
-    let again = Desk::with(layer.clone());
-    let response = again.visit(async |session| session.login("alice")).await;
+    let again = Client::with(layer.clone());
+    let response = again.request(async |session| session.login("alice")).await;
     if beyond == BeyondLimit::EvictOldest {
         assert_eq!(response.status(), StatusCode::OK);
         let left = layer.users().sessions_of("alice").await.unwrap();
@@ -557,8 +558,8 @@ async fn a_login_dated_in_the_future_counts_and_makes_room_like_any_other() {
     let store = MemoryStore::builder().clock(clock.clone()).build();
     let at = |clock| {
         let layer = SessionLayer::builder(store.clone()).clock(clock);
-        let layer = layer.max_sessions_per_user(1, BeyondLimit::EvictOldest);
-        layer.build().unwrap()
+        let one = SessionConfig::new().max_sessions_per_user(1, BeyondLimit::EvictOldest);
+        layer.config(one).build().unwrap()
     };
     // One server's clock is a day ahead.
     let wrong = Clock::manual(START.plus(Duration::from_secs(86_400)));
@@ -566,7 +567,7 @@ async fn a_login_dated_in_the_future_counts_and_makes_room_like_any_other() {
     clock.advance(Duration::from_secs(10));
     let right = at(clock);
     logged_in(&right, "alice").await;
-    let phone_there = Desk::with(right);
+    let phone_there = Client::with(right);
     phone_there.set_cookie(phone.cookie());
     assert_eq!(user(&phone_there).await, None);
 }

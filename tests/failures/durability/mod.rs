@@ -4,10 +4,10 @@
 //! Ten times here; as often as it says with
 //! `KEYCARD_KILLS=200 KEYCARD_WRITE_DOCS=1 cargo test --all-features --test failures durability`, which writes `docs/durability.md`.
 
+mod client;
 mod page;
 mod stage;
 mod tally;
-mod visitor;
 
 use stage::Stage;
 use tally::Tally;

@@ -14,13 +14,13 @@ const ROWS: [Row; 13] = [
     ("acknowledged: rotations", |tally| tally.rotated),
     ("acknowledged: logins", |tally| tally.logged_in),
     ("acknowledged: logouts", |tally| tally.logged_out),
-    ("under way when Redis was killed", |tally| tally.amidst),
+    ("in progress when Redis was killed", |tally| tally.amidst),
     ("not acknowledged", |tally| tally.unanswered),
     ("**lost: sessions**", |tally| tally.sessions),
     ("**lost: changes**", |tally| tally.changes),
     ("**undone: logins and rotations**", |tally| tally.rotations),
     ("**undone: logouts**", |tally| tally.logouts),
-    ("missing in the list of their user", |tally| tally.unlisted),
+    ("missing in the user index", |tally| tally.unlisted),
 ];
 
 pub(crate) fn write(always: &Tally, everysec: &Tally) {
@@ -38,7 +38,7 @@ fn page(always: &Tally, everysec: &Tally) -> String {
 }
 
 #[test]
-fn the_page_tells_of_200_kills_with_each_setting_and_of_nothing_lost_with_always() {
+fn the_page_reports_200_kills_with_each_setting_and_nothing_lost_with_always() {
     let page = std::fs::read_to_string(PAGE).unwrap();
     assert!(page.starts_with(INTRODUCTION) && page.ends_with(MEANING));
     let always = |name: &str| -> u64 {
@@ -54,28 +54,27 @@ fn the_page_tells_of_200_kills_with_each_setting_and_of_nothing_lost_with_always
 const INTRODUCTION: &str = "\
 # What survives a crash of Redis
 
-What becomes of sessions when `redis-server` is killed with `SIGKILL` while 32 visitors begin sessions, change them, rotate
-their cards, log in, log in as somebody else and log out, as fast as they are answered; and then starts again from its
-append-only file. Every answer is remembered. After each restart each session has to be at the state that was acknowledged
-last, or at that of the one request that was under way; each card that was replaced or logged out has to open nothing; each
-session of a user has to be in the user's list.
+This test kills `redis-server` with `SIGKILL` under load, and starts it again from its append-only file. Meanwhile 32 clients
+create sessions, change them, rotate their tokens, log in, log in as another user and log out, as fast as they get answers.
+The test remembers every answer. After each restart, each session must be in the state that was acknowledged last, or in the
+state after the one request that was in progress. Each token that was replaced or logged out must open nothing. Each session of
+a user must be in the user index.
 
-This page is written by `KEYCARD_WRITE_DOCS=1 KEYCARD_KILLS=200 cargo test --all-features --test failures durability`. The
-same test runs with every change, with ten kills, and fails if with `always` anything is lost.
+This page is written by `KEYCARD_WRITE_DOCS=1 KEYCARD_KILLS=200 cargo test --all-features --test failures durability`. The same
+test is a part of every test run, with ten kills, and fails if anything is lost with `always`.
 
 ";
 
 const MEANING: &str = "
-With `appendfsync always` Redis answers when what it was asked to change is on the disk, and nothing that was acknowledged
-is lost.
+With `appendfsync always` Redis acknowledges a change when it is on the disk, and no acknowledged change is lost.
 
-With `everysec` it answers when it has handed it to the system, most of the time: what the system has survives a crash of
-Redis, though not one of the machine. While the disk is slow, Redis keeps it to itself for up to two seconds. So a crash of
-Redis loses little, and one of the machine up to two seconds; the latter is not measured here. What is lost is the end of the
-file, so that a session goes back to a state that it had. That may be one from before a logout: its card opens it again. And
-a login that was under way may have lost the entry in its user's list, which is written first, and not its session, which was
-written after the restart: it is in the list from the next login on it.
+With `everysec` Redis mostly acknowledges a change when it has handed the change to the operating system. Such a change survives
+a crash of Redis, but not a crash of the machine. While the disk is slow, Redis keeps changes in its own memory for up to two
+seconds. So a crash of Redis loses little. A crash of the machine loses up to two seconds, which is not measured here. What is
+lost is the end of the file, so a session goes back to an earlier state. That state can be from before a logout: then the token
+opens the session again. A login that was in progress writes the user index first. The index entry may be lost and the session
+kept, if the session was written after the restart. The entry is back after the next login of the user on that session.
 
-A request that was under way is answered with 503, and may have been carried out or not; or, if Redis is back within half a
-second, as if nothing had happened.
+A request that was in progress gets 503, and its change may have been made or not. If Redis is back within half a second, the
+request succeeds as if nothing had happened.
 ";

@@ -1,24 +1,25 @@
-//! A server, an application on it, and its visitors.
+//! A server, an application on it, and its clients.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tower_keycard::SessionLayer;
+use tower_keycard::session::Users;
 use tower_keycard::store::{Loaded, RecordKey, RedisStore, SessionStore};
-use tower_keycard::{SessionLayer, Users};
 
+use super::client::Client;
 use super::tally::Tally;
-use super::visitor::Visitor;
 use crate::support::app::App;
 use crate::support::cookie::{NAME, id};
 use crate::support::eventually;
 use crate::support::redis_server::RedisServer;
 
 /// How many send requests at the same time.
-const VISITORS: usize = 32;
+const CLIENTS: usize = 32;
 
-/// What a session holds, as a visitor sees it.
+/// What a session holds, as a client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) user: String,
@@ -43,26 +44,26 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// What a card opens.
-    pub(crate) async fn see(&self, card: &str) -> Option<Seen> {
-        let user = self.answer("/read", card).await;
-        let count = self.answer("/count", card).await.parse().unwrap();
+    /// What a token opens.
+    pub(crate) async fn see(&self, token: &str) -> Option<Seen> {
+        let user = self.answer("/read", token).await;
+        let count = self.answer("/count", token).await.parse().unwrap();
         // A session begins with a count or a login.
         (user != "nobody" || count > 0).then_some(Seen { user, count })
     }
 
     /// The server may still be reading its file, or the machine be busy, here and below.
-    async fn answer(&self, path: &str, card: &str) -> String {
+    async fn answer(&self, path: &str, token: &str) -> String {
         let answered = eventually("an answer", async || {
-            let answer = self.app.get(path, Some(card)).await;
+            let answer = self.app.get(path, Some(token)).await;
             (answer.status == 200).then_some(answer.body)
         });
         answered.await.0
     }
 
-    /// What the session of a card counts that may open it no more.
-    pub(crate) async fn count(&self, card: &str) -> Option<u32> {
-        let key = RecordKey::new(NAME, id(card));
+    /// What the session of a token counts that may open it no more.
+    pub(crate) async fn count(&self, token: &str) -> Option<u32> {
+        let key = RecordKey::new(NAME, id(token));
         let loaded = eventually("the record", async || self.store.load(&key).await.ok());
         match loaded.await.0 {
             Loaded::Record { record, .. } => {
@@ -74,17 +75,17 @@ impl Site {
         }
     }
 
-    /// Whether a user's list has the session of a card.
-    pub(crate) async fn lists(&self, user: &str, card: &str) -> bool {
+    /// Whether a user's list has the session of a token.
+    pub(crate) async fn lists(&self, user: &str, token: &str) -> bool {
         let listed = eventually("a list", async || self.users.sessions_of(user).await.ok());
-        listed.await.0.iter().any(|session| session.id == id(card))
+        listed.await.0.iter().any(|session| session.id == id(token))
     }
 }
 
 pub(crate) struct Stage {
     server: RedisServer,
     site: Site,
-    visitors: Vec<Visitor>,
+    clients: Vec<Client>,
     kills: u32,
 }
 
@@ -101,46 +102,46 @@ impl Stage {
         Self {
             server,
             site,
-            visitors: (0..VISITORS).map(Visitor::new).collect(),
+            clients: (0..CLIENTS).map(Client::new).collect(),
             kills: 0,
         }
     }
 
-    /// Lets the visitors write until so many writes were acknowledged; kills the server amidst of it, and starts it again.
+    /// Lets the clients write until so many writes were acknowledged; kills the server amidst of it, and starts it again.
     pub(crate) async fn load(&mut self, writes: u32) {
         self.kills += 1;
-        let mut load = Load::start(&self.site, std::mem::take(&mut self.visitors));
+        let mut load = Load::start(&self.site, std::mem::take(&mut self.clients));
         load.acknowledged(writes).await;
         self.server.kill();
-        self.visitors = load.stop(|| self.server.restart()).await;
+        self.clients = load.stop(|| self.server.restart()).await;
     }
 
     /// The same, with a snapshot before so many of the last writes, from which the server starts again.
     pub(crate) async fn load_after_a_snapshot(&mut self, before: u32, after: u32) {
         self.kills += 1;
-        let mut load = Load::start(&self.site, std::mem::take(&mut self.visitors));
+        let mut load = Load::start(&self.site, std::mem::take(&mut self.clients));
         load.acknowledged(before).await;
         assert_eq!(self.server.cli(&["SAVE"]), "OK");
         load.acknowledged(after).await;
         self.server.kill();
-        self.visitors = load.stop(|| self.server.restart()).await;
+        self.clients = load.stop(|| self.server.restart()).await;
     }
 
-    /// Lets each visitor look whether everything is as it was acknowledged.
+    /// Lets each client look whether everything is as it was acknowledged.
     pub(crate) async fn look(&mut self) {
-        self.each(async |visitor, site| visitor.look(site).await)
+        self.each(async |client, site| client.look(site).await)
             .await;
     }
 
-    /// The same for the cards that ended before the last kill.
+    /// The same for the tokens that ended before the last kill.
     pub(crate) async fn look_at_all_that_ended(&mut self) {
-        self.each(async |visitor, site| visitor.look_at_all_that_ended(site).await)
+        self.each(async |client, site| client.look_at_all_that_ended(site).await)
             .await;
     }
 
-    async fn each(&mut self, look: impl AsyncFn(&mut Visitor, &Site)) {
-        for visitor in &mut self.visitors {
-            look(visitor, &self.site).await;
+    async fn each(&mut self, look: impl AsyncFn(&mut Client, &Site)) {
+        for client in &mut self.clients {
+            look(client, &self.site).await;
         }
     }
 
@@ -149,38 +150,38 @@ impl Stage {
             kills: self.kills,
             ..Tally::default()
         };
-        for visitor in &self.visitors {
-            all.add(visitor.tally());
+        for client in &self.clients {
+            all.add(client.tally());
         }
         all
     }
 }
 
-/// Visitors who write, each one request after the other, until one fails or they are to stop.
+/// Clients that write, each one request after the other, until one fails or they are to stop.
 struct Load {
-    visitors: JoinSet<Visitor>,
-    failed: Vec<Visitor>,
+    clients: JoinSet<Client>,
+    failed: Vec<Client>,
     acknowledged: Arc<Semaphore>,
     killed: Arc<AtomicBool>,
 }
 
 impl Load {
-    fn start(site: &Site, visitors: Vec<Visitor>) -> Self {
+    fn start(site: &Site, clients: Vec<Client>) -> Self {
         let acknowledged = Arc::new(Semaphore::new(0));
         let killed = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
-        for mut visitor in visitors {
+        for mut client in clients {
             let (site, acknowledged) = (site.clone(), acknowledged.clone());
             let killed = killed.clone();
             tasks.spawn(async move {
-                while !killed.load(Ordering::SeqCst) && visitor.step(&site, &killed).await {
+                while !killed.load(Ordering::SeqCst) && client.step(&site, &killed).await {
                     acknowledged.add_permits(1);
                 }
-                visitor
+                client
             });
         }
         Self {
-            visitors: tasks,
+            clients: tasks,
             failed: Vec::new(),
             acknowledged,
             killed,
@@ -195,9 +196,9 @@ impl Load {
         loop {
             tokio::select! {
                 acknowledged = &mut enough => return acknowledged.unwrap().forget(),
-                visitor = self.visitors.join_next() => match visitor {
+                client = self.clients.join_next() => match client {
                     // On a machine that stands still for half a second.
-                    Some(visitor) => self.failed.push(visitor.unwrap()),
+                    Some(client) => self.failed.push(client.unwrap()),
                     // For all of them: as good a moment as any other.
                     None => return,
                 },
@@ -207,11 +208,11 @@ impl Load {
 
     /// Lets nobody begin another request, restarts the server, and waits for the requests that are under way: some find the
     /// server again before they give up.
-    async fn stop(self, restart: impl FnOnce()) -> Vec<Visitor> {
+    async fn stop(self, restart: impl FnOnce()) -> Vec<Client> {
         self.killed.store(true, Ordering::SeqCst);
         restart();
-        let mut visitors = self.visitors.join_all().await;
-        visitors.extend(self.failed);
-        visitors
+        let mut clients = self.clients.join_all().await;
+        clients.extend(self.failed);
+        clients
     }
 }

@@ -1,6 +1,6 @@
 //! What was acknowledged, and what of it was not there any more.
 
-/// Counted over all visitors and kills.
+/// Counted over all clients and kills.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) kills: u32,
@@ -20,9 +20,9 @@ pub(crate) struct Tally {
     pub(crate) changes: u64,
     /// Lost: sessions that were not there.
     pub(crate) sessions: u64,
-    /// Lost: logins and rotations after which the old card opened the session again.
+    /// Lost: logins and rotations after which the old token opened the session again.
     pub(crate) rotations: u64,
-    /// Lost: logouts after which the card opened the session again.
+    /// Lost: logouts after which the token opened the session again.
     pub(crate) logouts: u64,
 
     /// Sessions in a state that none of their requests can have left.

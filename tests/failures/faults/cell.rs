@@ -1,4 +1,4 @@
-//! One fault and one kind of request: what is to be seen, and what must be true of it.
+//! One cell of the table: sends one kind of request during one fault, and checks what must hold in every cell.
 
 use std::time::{Duration, Instant};
 
@@ -8,21 +8,21 @@ use super::stage::Stage;
 use crate::support::app::{Answer, App};
 use crate::support::cookie::Cookie;
 
-/// What a request may take above its deadline.
+/// The time that a request may take beyond the store's timeout.
 const SLACK: Duration = Duration::from_millis(50);
 
-/// How soon all must be well again.
+/// The time within which everything must work again.
 const RECOVERY: Duration = Duration::from_secs(1);
 
-/// How long to wait for it before giving up.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time after which the test no longer waits for the recovery.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
-/// How often a request that took too long is tried again: a machine that runs other tests too may stop for a moment.
+/// How often a request is tried if it takes too long: a machine that runs other tests too may pause for a moment.
 const TRIES: u32 = 3;
 
 const USERS: [&str; 2] = ["alice", "bob"];
 
-/// What a visitor asks for.
+/// What a client requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Untouched,
@@ -68,19 +68,19 @@ impl Request {
 /// When a fault begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Moment {
-    /// Before the request comes.
+    /// Before the request.
     Before,
-    /// While its handler runs, which has read the session.
-    Amidst,
+    /// While the handler runs, after it has read the session.
+    During,
 }
 
-/// What was seen.
+/// The observations for one cell.
 pub(crate) struct Observed {
-    /// What all visitors got, as it stands in the table.
+    /// The text of the cell, the same for all clients.
     pub(crate) cell: String,
-    /// How long the slower visitor waited.
+    /// How long the slower client waited.
     pub(crate) taken: Duration,
-    /// How long it took until all was well again.
+    /// The time from the end of the fault until everything worked again.
     pub(crate) recovery: Duration,
 }
 
@@ -103,7 +103,7 @@ pub(crate) async fn observe(
     }
     assert!(
         in_time(&seen),
-        "{fault:?} {request:?} {moment:?}: at best answered after {:?}, and well again after {:?}",
+        "{fault:?} {request:?} {moment:?}: at best answered after {:?}, and recovered after {:?}",
         seen.taken,
         seen.recovery
     );
@@ -111,48 +111,48 @@ pub(crate) async fn observe(
 }
 
 async fn once(stage: &mut Stage, fault: Fault, request: Request, moment: Moment) -> Observed {
-    let mut cards = Vec::new();
+    let mut tokens = Vec::new();
     for user in USERS {
-        cards.push(stage.app.logged_in(user).await);
+        tokens.push(stage.app.logged_in(user).await);
     }
-    let visits = cards.iter().map(|card| {
-        let card = (request != Request::Create).then(|| card.clone());
-        visit(stage.app.clone(), request.path(), card)
+    let requests = tokens.iter().map(|token| {
+        let token = (request != Request::Create).then(|| token.clone());
+        send(stage.app.clone(), request.path(), token)
     });
     let (answers, taken) = match moment {
         Moment::Before => {
-            let visits: Vec<_> = visits.collect();
-            fault.begin(stage, &cards);
+            let requests: Vec<_> = requests.collect();
+            fault.begin(stage, &tokens);
             let start = Instant::now();
-            let answers = together(visits.into_iter().map(tokio::spawn)).await;
+            let answers = join_all(requests.into_iter().map(tokio::spawn)).await;
             (answers, start.elapsed())
         }
-        Moment::Amidst => {
+        Moment::During => {
             stage.app.gate.close();
-            let visits: Vec<_> = visits.map(tokio::spawn).collect();
+            let requests: Vec<_> = requests.map(tokio::spawn).collect();
             stage.app.gate.gathered(2).await;
-            fault.begin(stage, &cards);
+            fault.begin(stage, &tokens);
             let start = Instant::now();
             stage.app.gate.open(2);
-            let answers = together(visits).await;
+            let answers = join_all(requests).await;
             (answers, start.elapsed())
         }
     };
     let about = format!("{fault:?} {request:?} {moment:?}");
-    let cells: Vec<_> = cards
+    let cells: Vec<_> = tokens
         .iter()
         .zip(&answers)
-        .map(|(card, answer)| cell(card, answer, request))
+        .map(|(token, answer)| cell(token, answer, request))
         .collect();
-    assert_eq!(cells[0], cells[1], "{about}: all are treated alike");
+    assert_eq!(cells[0], cells[1], "{about}: all users see the same");
     for (user, answer) in USERS.into_iter().zip(&answers) {
-        is_nobody_else(user, fault, request, moment, answer);
+        shows_no_other_user(user, fault, request, moment, answer);
     }
 
     fault.end(stage);
-    let recovery = until_well(&stage.app, &about).await;
-    for ((user, card), answer) in USERS.into_iter().zip(&cards).zip(&answers) {
-        is_as_promised(&stage.app, user, card, answer, (fault, request, moment)).await;
+    let recovery = recover(&stage.app, &about).await;
+    for ((user, token), answer) in USERS.into_iter().zip(&tokens).zip(&answers) {
+        happened_as_acknowledged(&stage.app, user, token, answer, (fault, request, moment)).await;
     }
     Observed {
         cell: cells[0].clone(),
@@ -161,39 +161,39 @@ async fn once(stage: &mut Stage, fault: Fault, request: Request, moment: Moment)
     }
 }
 
-/// How long it takes until a session can be stored again.
-async fn until_well(app: &App, about: &str) -> Duration {
+/// Waits until a session can be stored again, and returns how long that takes.
+async fn recover(app: &App, about: &str) -> Duration {
     let start = Instant::now();
     while app.get("/write", None).await.status != 200 {
-        assert!(start.elapsed() < PATIENCE, "{about}: not well again");
+        assert!(start.elapsed() < GIVE_UP_AFTER, "{about}: no recovery");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     start.elapsed()
 }
 
-async fn visit(app: App, path: &'static str, card: Option<String>) -> Answer {
-    app.get(path, card.as_deref()).await
+async fn send(app: App, path: &'static str, token: Option<String>) -> Answer {
+    app.get(path, token.as_deref()).await
 }
 
-/// All the answers. A handler or a commit that panicked is a failure of the test.
-async fn together(
-    visits: impl IntoIterator<Item = tokio::task::JoinHandle<Answer>>,
+/// Waits for all answers. Fails if a handler or a commit panicked.
+async fn join_all(
+    requests: impl IntoIterator<Item = tokio::task::JoinHandle<Answer>>,
 ) -> Vec<Answer> {
-    let visits: Vec<_> = visits.into_iter().collect();
+    let requests: Vec<_> = requests.into_iter().collect();
     let mut answers = Vec::new();
-    for visit in visits {
-        answers.push(visit.await.unwrap());
+    for request in requests {
+        answers.push(request.await.unwrap());
     }
     answers
 }
 
-/// An answer as it stands in the table.
-fn cell(card: &str, answer: &Answer, request: Request) -> String {
+/// An answer as the text of a cell.
+fn cell(token: &str, answer: &Answer, request: Request) -> String {
     let status = answer.status;
     match &answer.cookie {
-        Cookie::Set(new) if new[..20] == card[..20] => format!("{status} new card"),
+        Cookie::Set(new) if new[..20] == token[..20] => format!("{status} new token"),
         Cookie::Set(_) => format!("{status} new session"),
-        Cookie::Removed => format!("{status} card removed"),
+        Cookie::Removed => format!("{status} token removed"),
         Cookie::Untouched if answer.body == "nobody" && request != Request::Create => {
             format!("{status} no session")
         }
@@ -201,8 +201,14 @@ fn cell(card: &str, answer: &Answer, request: Request) -> String {
     }
 }
 
-/// Whoever is answered sees their own session, or none where there is none; and what fails sends no cookie.
-fn is_nobody_else(user: &str, fault: Fault, request: Request, moment: Moment, answer: &Answer) {
+/// Checks that a successful response shows the user's own session, or none if it is gone, and that a failure sends no cookie.
+fn shows_no_other_user(
+    user: &str,
+    fault: Fault,
+    request: Request,
+    moment: Moment,
+    answer: &Answer,
+) {
     let about = format!("{fault:?} {request:?} {moment:?} {user}: {answer:?}");
     let gone = fault.sessions_are_gone();
     let none = request == Request::Create
@@ -218,8 +224,8 @@ fn is_nobody_else(user: &str, fault: Fault, request: Request, moment: Moment, an
     }
 }
 
-/// Afterwards, what was answered is true.
-async fn is_as_promised(
+/// Checks after the fault that what was acknowledged has happened.
+async fn happened_as_acknowledged(
     app: &App,
     user: &str,
     old: &str,
@@ -232,30 +238,30 @@ async fn is_as_promised(
         Gone::AtOnce | Gone::Afterwards => true,
     };
     let done = answer.status == 200;
-    let unsure = !done && fault.may_hide_a_change();
+    let outcome_unknown = !done && fault.may_hide_a_change();
     match (&answer.cookie, request) {
-        (Cookie::Set(card), Request::Create | Request::Modify) => {
+        (Cookie::Set(token), Request::Create | Request::Modify) => {
             let expected = if fault.new_sessions_stay() { "1" } else { "0" };
-            assert_eq!(count(app, card).await, expected, "{about}");
-            assert_eq!(owner(app, card).await, "nobody", "{about}");
+            assert_eq!(count(app, token).await, expected, "{about}");
+            assert_eq!(owner(app, token).await, "nobody", "{about}");
         }
-        (Cookie::Set(card), _) => {
-            assert_eq!(owner(app, card).await, user, "{about}");
+        (Cookie::Set(token), _) => {
+            assert_eq!(owner(app, token).await, user, "{about}");
             assert_eq!(
                 owner(app, old).await,
                 "nobody",
-                "{about}: the old card is dead"
+                "{about}: the old token is dead"
             );
         }
-        // Nothing was there to be ended.
+        // For the application the session had expired, so it did not end it.
         (Cookie::Removed, _)
             if fault.sessions_are_gone() == Gone::Meanwhile && moment == Moment::Before =>
         {
             assert_eq!(owner(app, old).await, user, "{about}");
         }
         (Cookie::Removed, _) => assert_eq!(owner(app, old).await, "nobody", "{about}"),
-        // A record that was damaged after it was read is replaced by a whole one.
-        (_, Request::Modify) if done && moment == Moment::Amidst => {
+        // The write replaces a record that was damaged after it was read.
+        (_, Request::Modify) if done && moment == Moment::During => {
             assert_eq!(owner(app, old).await, user, "{about}");
             assert_eq!(count(app, old).await, "1", "{about}");
         }
@@ -265,11 +271,11 @@ async fn is_as_promised(
             let expected = if done { "1" } else { "0" };
             let count = count(app, old).await;
             assert!(
-                count == expected || unsure && count == "1",
+                count == expected || outcome_unknown && count == "1",
                 "{about}: {count}"
             );
         }
-        (_, Request::Rotate | Request::LogOut) if unsure => {
+        (_, Request::Rotate | Request::LogOut) if outcome_unknown => {
             let owner = owner(app, old).await;
             assert!(owner == user || owner == "nobody", "{about}: now {owner}");
         }
@@ -277,12 +283,12 @@ async fn is_as_promised(
     }
 }
 
-/// Whose session a card opens.
-async fn owner(app: &App, card: &str) -> String {
-    app.get("/read", Some(card)).await.body
+/// The user of the session that a token opens.
+async fn owner(app: &App, token: &str) -> String {
+    app.get("/read", Some(token)).await.body
 }
 
-/// How often it was written to.
-async fn count(app: &App, card: &str) -> String {
-    app.get("/count", Some(card)).await.body
+/// How often the session was written.
+async fn count(app: &App, token: &str) -> String {
+    app.get("/count", Some(token)).await.body
 }

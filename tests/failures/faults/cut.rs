@@ -1,11 +1,11 @@
-//! An answer cut at each of its bytes, after which the connection is closed or reset.
+//! Cuts an answer at each of its bytes, and then closes or resets the connection.
 
 use super::stage::Stage;
 use crate::alone;
 use crate::support::app::Answer;
 use crate::support::cookie::Cookie;
 
-fn is_untouched_by_it(answer: &Answer) {
+fn is_unaffected(answer: &Answer) {
     assert_eq!((answer.status, &answer.body[..]), (200, "alice"));
     assert_eq!(answer.cookie, Cookie::Untouched);
 }
@@ -14,13 +14,13 @@ fn is_untouched_by_it(answer: &Answer) {
 async fn a_load_cut_anywhere_is_made_again_and_never_half_a_session() {
     let _alone = alone().await;
     let stage = Stage::start(&[], true).await;
-    let card = stage.app.logged_in("alice").await;
-    // A record's answer is the length of the record, the record, and its life.
-    let length = stage.kept(&card).len() + 30;
+    let token = stage.app.logged_in("alice").await;
+    // The answer to a load has the record's length, the record, and its remaining lifetime.
+    let length = stage.record(&token).len() + 30;
     for reset in [false, true] {
         for after in 0..length {
             stage.proxy.cut_once(after, reset);
-            is_untouched_by_it(&stage.app.get("/read", Some(&card)).await);
+            is_unaffected(&stage.app.get("/read", Some(&token)).await);
         }
     }
 }
@@ -29,20 +29,20 @@ async fn a_load_cut_anywhere_is_made_again_and_never_half_a_session() {
 async fn a_change_whose_answer_is_cut_anywhere_is_made_once() {
     let _alone = alone().await;
     let stage = Stage::start(&[], true).await;
-    let card = stage.app.logged_in("alice").await;
-    stage.app.get("/write", Some(&card)).await;
+    let token = stage.app.logged_in("alice").await;
+    stage.app.get("/write", Some(&token)).await;
     let mut writes = 1;
     for reset in [false, true] {
         for after in 0..="+OK\r\n".len() {
             stage.app.gate.close();
-            let (app, own) = (stage.app.clone(), card.clone());
+            let (app, own) = (stage.app.clone(), token.clone());
             let write = tokio::spawn(async move { app.get("/write", Some(&own)).await });
             stage.app.gate.gathered(1).await;
             stage.proxy.cut_once(after, reset);
             stage.app.gate.open(1);
-            is_untouched_by_it(&write.await.unwrap());
+            is_unaffected(&write.await.unwrap());
             writes += 1;
-            let count = stage.app.get("/count", Some(&card)).await;
+            let count = stage.app.get("/count", Some(&token)).await;
             assert_eq!(count.body, writes.to_string(), "{after} {reset}");
         }
     }

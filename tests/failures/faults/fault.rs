@@ -1,14 +1,14 @@
-//! Everything that is made to go wrong, and put right again.
+//! The faults: how each begins, how it ends, and what the page says about it.
 
 use std::time::{Duration, SystemTime};
 
-use tower_keycard::Timestamp;
+use tower_keycard::session::Timestamp;
 
 use super::stage::Stage;
 use crate::support::cookie::key;
 use crate::support::proxy::Network;
 
-/// Something that goes wrong.
+/// A fault of Redis, the network, the records or the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Fault {
     Nothing,
@@ -40,29 +40,29 @@ pub(crate) enum Fault {
     ManyDaysBehind,
 }
 
-/// Since when the sessions that there were are gone.
+/// When the sessions from before the fault are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gone {
     Never,
-    /// As soon as the fault is there.
+    /// From the beginning of the fault on.
     AtOnce,
-    /// As long as the fault is there.
+    /// During the fault only.
     Meanwhile,
-    /// When the fault is over.
+    /// After the fault.
     Afterwards,
 }
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const MANY_DAYS: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// How long a server lets all its clients wait; it cannot be asked to end that.
+/// The duration of `CLIENT PAUSE`. The test cannot end this pause earlier.
 const PAUSE: Duration = Duration::from_millis(700);
 
-/// How much of an answer arrives where it is cut: less than the shortest, since several may come together.
+/// How many bytes of a cut answer arrive: fewer than the shortest answer has, because several may arrive together.
 const BEGINNING: usize = 2;
 
 impl Fault {
-    /// In the order of the table.
+    /// All faults, in the order of the table.
     pub(crate) const ALL: [Self; 27] = [
         Self::Nothing,
         Self::Killed,
@@ -93,83 +93,84 @@ impl Fault {
         Self::ManyDaysBehind,
     ];
 
-    /// What it is called, and what it means for those who are logged in.
+    /// The name in the table, and what the fault means for users who are logged in.
     pub(crate) fn text(self) -> (&'static str, &'static str) {
         match self {
             Self::Nothing => (
                 "none",
-                "A rotation hands out a new card, a logout takes it away.",
+                "A rotation issues a new token, a logout removes it.",
             ),
             Self::Killed => (
                 "Redis is down",
-                "Nobody is logged out by it: whoever needs a session is told to try again in a second. Whether the \
-                 sessions are still there afterwards is a matter of Redis's persistence.",
+                "It logs nobody out: a request that needs its session gets a 503, and may try again in a second. \
+                 Whether the sessions still exist afterwards depends on Redis's persistence.",
             ),
             Self::Restarted => (
                 "Redis was restarted, and kept nothing",
-                "All have to log in anew. A change that was under way at that moment is refused with 409.",
+                "All users have to log in again. A change that was in progress at that moment is refused with 409.",
             ),
             Self::Stopped => (
-                "Redis stands still (`SIGSTOP`)",
-                "An answer after half a second at the latest. A change that was sent may be made when Redis goes on: \
-                 a rotation whose answer was lost costs the visitor a login, a logout is carried out late.",
+                "Redis hangs (`SIGSTOP`)",
+                "A response after half a second at the latest. A change that was sent may be made when Redis \
+                 continues: a rotation whose answer was lost costs the user a login, and a logout is carried out \
+                 late.",
             ),
-            Self::Paused => ("`CLIENT PAUSE`", "As if Redis stood still."),
+            Self::Paused => ("`CLIENT PAUSE`", "As when Redis hangs."),
             Self::WritesPaused => (
                 "`CLIENT PAUSE … WRITE`, as during a planned fail-over",
-                "Reading goes on. What was changed may be carried out when the pause ends.",
+                "Reads go on. Changes may be carried out when the pause ends.",
             ),
             Self::Disconnected => (
-                "`CLIENT KILL`, an idle time-out, a proxy's restart",
+                "`CLIENT KILL`, an idle timeout, a proxy's restart",
                 "Nobody notices.",
             ),
             Self::Loading => (
                 "Redis is loading its data (`LOADING`)",
-                "As if Redis were down, until it has finished.",
+                "As when Redis is down, until it has finished.",
             ),
             Self::ReadOnly => (
                 "Redis became a replica (`READONLY`)",
-                "Reading goes on, from what the replica has. Nothing can be changed, and nobody is logged out, until \
+                "Reads go on, from what the replica has. Nothing can be changed, and nobody is logged out, until \
                  the address leads to a primary again.",
             ),
             Self::Full => (
                 "Redis is full, under `noeviction` (`OOM`)",
-                "Those who are logged in stay so, and can log out; nothing else can be stored.",
+                "Users who are logged in stay logged in, and can log out. Nothing else can be stored.",
             ),
             Self::Evicted => (
                 "Redis evicted the session (`allkeys-lru`)",
-                "Logged out without a word. Use `noeviction` or `volatile-ttl`.",
+                "Users are logged out without notice. Use `noeviction` or `volatile-ttl`.",
             ),
             Self::ScriptsForgotten => ("`SCRIPT FLUSH` (`NOSCRIPT`)", "Nobody notices."),
             Self::OtherType => (
                 "the key holds a list (`WRONGTYPE`)",
-                "Logged out. What another program put there is left alone.",
+                "Users are logged out. What another program wrote there is left alone.",
             ),
             Self::FlippedVerifier => (
                 "a bit of the verifier's hash flipped",
-                "Logged out: the card opens nothing any more.",
+                "Users are logged out: the token opens nothing any more.",
             ),
             Self::FlippedFormat => (
                 "a bit of the format flipped, to one of a later version",
-                "As in a rolling deployment: no session for the moment, and the card is left alone, for a newer \
-                 instance may be able to read it.",
+                "As in a rolling deployment: the request has no session, and the token is kept, because a newer \
+                 instance may be able to read the record.",
             ),
             Self::FlippedData => (
-                "a bit of the data flipped, so that it is no JSON",
-                "Logged out. The damaged record is left for whoever looks for the cause.",
+                "a bit of the data flipped, so that it is not JSON",
+                "Users are logged out. The damaged record is kept for diagnosis.",
             ),
             Self::Silent => (
                 "the connection is half open: nothing arrives",
-                "An answer after half a second at the latest. The next request gets a new connection.",
+                "A response after half a second at the latest. The next request gets a new connection.",
             ),
             Self::Slow => ("answers take 50 ms", "Everything takes that much longer."),
             Self::TooSlow => (
-                "answers take longer than the time-out",
-                "As if Redis stood still, but what was sent is carried out.",
+                "answers take longer than the timeout",
+                "As when Redis hangs, but what was sent is carried out.",
             ),
             Self::Closed => (
                 "every answer is cut, and the connection closed",
-                "As if Redis were down, but what was sent is carried out.",
+                "As when Redis is down, but what was sent is carried out.",
             ),
             Self::ClosedOnce => (
                 "one answer is cut, and the connection closed",
@@ -177,7 +178,7 @@ impl Fault {
             ),
             Self::Reset => (
                 "every answer is cut, and the connection reset",
-                "As when it is closed.",
+                "As when the connection is closed.",
             ),
             Self::ResetOnce => (
                 "one answer is cut, and the connection reset",
@@ -185,7 +186,7 @@ impl Fault {
             ),
             Self::AnHourAhead => (
                 "the application's clock is 1 h ahead",
-                "Nobody notices: the idle limit is Redis's to keep. The absolute limit comes an hour early.",
+                "Nobody notices: Redis enforces the idle limit. The absolute limit comes an hour early.",
             ),
             Self::AnHourBehind => (
                 "the application's clock is 1 h behind",
@@ -193,12 +194,12 @@ impl Fault {
             ),
             Self::ManyDaysAhead => (
                 "the application's clock is 400 d ahead",
-                "All have passed their absolute limit, and have to log in anew.",
+                "All sessions have passed their absolute limit, and users have to log in again.",
             ),
             Self::ManyDaysBehind => (
                 "the application's clock is 400 d behind",
-                "Nobody notices, until the clock is right again: the sessions begun meanwhile have then passed their \
-                 absolute limit.",
+                "Nobody notices, until the clock is right again: sessions that began meanwhile have then passed \
+                 their absolute limit.",
             ),
         }
     }
@@ -217,12 +218,12 @@ impl Fault {
         }
     }
 
-    /// Whether a session that is begun meanwhile is good afterwards as well.
+    /// Whether a session that begins during the fault is still valid after it.
     pub(crate) fn new_sessions_stay(self) -> bool {
         self != Self::ManyDaysBehind
     }
 
-    /// Whether a change may be made though nobody was told so.
+    /// Whether a change may be made although the response is an error.
     pub(crate) fn may_hide_a_change(self) -> bool {
         matches!(
             self,
@@ -235,12 +236,12 @@ impl Fault {
         )
     }
 
-    /// What it happens to.
+    /// Starts what the fault happens to.
     pub(crate) async fn stage(self) -> Stage {
         let options: &[&str] = match self {
             Self::Full => &["--maxmemory-policy", "noeviction"],
             Self::Evicted => &["--maxmemory-policy", "allkeys-lru"],
-            // A millisecond for each key, and a look at what clients want every now and then.
+            // Loading a key takes a millisecond, and the server reads commands now and then meanwhile.
             Self::Loading => &[
                 "--key-load-delay",
                 "1000",
@@ -267,8 +268,8 @@ impl Fault {
         stage
     }
 
-    /// Lets it happen, to the sessions of these cards.
-    pub(crate) fn begin(self, stage: &mut Stage, cards: &[String]) {
+    /// Begins the fault, for the sessions of these tokens.
+    pub(crate) fn begin(self, stage: &mut Stage, tokens: &[String]) {
         match self {
             Self::Nothing => {}
             Self::Killed => stage.server.kill(),
@@ -288,7 +289,7 @@ impl Fault {
                 restart(stage);
             }
             Self::ReadOnly => {
-                // Nobody listens there.
+                // No server listens on this port.
                 stage.ask(&["REPLICAOF", "127.0.0.1", "1"]);
             }
             Self::Full => {
@@ -303,15 +304,15 @@ impl Fault {
                 stage.ask(&["SCRIPT", "FLUSH"]);
             }
             Self::OtherType => {
-                for card in cards {
-                    stage.ask(&["DEL", &key(card)]);
-                    stage.ask(&["RPUSH", &key(card), "x"]);
+                for token in tokens {
+                    stage.ask(&["DEL", &key(token)]);
+                    stage.ask(&["RPUSH", &key(token), "x"]);
                 }
             }
-            // The offsets are those of the table in src/record.rs.
-            Self::FlippedFormat => flip(stage, cards, |_| (0, 1)),
-            Self::FlippedVerifier => flip(stage, cards, |_| (40, 3)),
-            Self::FlippedData => flip(stage, cards, |len| (len - 1, 0)),
+            // The offsets are those of the table in `src/record/codec.rs`.
+            Self::FlippedFormat => flip(stage, tokens, |_| (0, 1)),
+            Self::FlippedVerifier => flip(stage, tokens, |_| (40, 3)),
+            Self::FlippedData => flip(stage, tokens, |len| (len - 1, 0)),
             Self::Silent => stage.proxy.set(Network::Silent),
             Self::Slow => stage.proxy.set(Network::Slow(Duration::from_millis(50))),
             Self::TooSlow => stage.proxy.set(Network::Slow(Duration::from_millis(700))),
@@ -326,12 +327,12 @@ impl Fault {
         }
     }
 
-    /// Puts it right. Returns when it is.
+    /// Ends the fault. Returns when it has ended.
     pub(crate) fn end(self, stage: &mut Stage) {
         match self {
             Self::Killed => tokio::task::block_in_place(|| stage.server.restart()),
             Self::Stopped => stage.server.resume(),
-            // The answer comes when the pause is over.
+            // The reply arrives when the pause is over.
             Self::Paused => {
                 stage.ask(&["PING"]);
             }
@@ -373,12 +374,12 @@ fn back(stage: &Stage, by: Duration) {
     stage.clock.set(Timestamp::from_millis(now - by));
 }
 
-/// Flips one bit of each record: `place` says which byte, given how many there are, and which bit of it.
-fn flip(stage: &Stage, cards: &[String], place: impl Fn(usize) -> (usize, u8)) {
-    for card in cards {
-        let mut record = stage.kept(card);
+/// Flips one bit of each record: `place` returns the byte and the bit in it, for the record's length.
+fn flip(stage: &Stage, tokens: &[String], place: impl Fn(usize) -> (usize, u8)) {
+    for token in tokens {
+        let mut record = stage.record(token);
         let (byte, bit) = place(record.len());
         record[byte] ^= 1 << bit;
-        stage.keep(card, &record);
+        stage.replace_record(token, &record);
     }
 }

@@ -1,4 +1,4 @@
-//! Every fault with every kind of request, and the page of documentation that says what comes of it.
+//! Every fault with every kind of request, and the page of the documentation with the results.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -12,16 +12,16 @@ use super::cell::{Moment, Observed, Request, observe};
 use super::fault::Fault;
 use crate::alone;
 
-/// How many servers run at the same time. Most of the time is spent waiting for one that does not answer.
+/// How many servers run at the same time. The test mostly waits for a server that does not answer.
 const SERVERS: usize = 8;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/faults.md");
 
-/// What came of it.
+/// The results.
 type Cells = HashMap<(Fault, Moment), Vec<Observed>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_visitors_get_in_trouble_is_what_the_documentation_says() {
+async fn what_clients_get_in_trouble_is_what_the_documentation_says() {
     let _alone = alone().await;
     let panics = count_panics();
     let page = page(&observe_all().await);
@@ -41,7 +41,7 @@ async fn what_visitors_get_in_trouble_is_what_the_documentation_says() {
     );
 }
 
-/// Counts the panics of all tasks, also of those that nobody waits for.
+/// Counts the panics of all tasks, including tasks that nothing waits for.
 fn count_panics() -> Arc<AtomicU32> {
     let panics = Arc::new(AtomicU32::new(0));
     let (counted, print) = (panics.clone(), std::panic::take_hook());
@@ -56,7 +56,7 @@ async fn observe_all() -> Cells {
     let places = Arc::new(Semaphore::new(SERVERS));
     let mut rows = JoinSet::new();
     for fault in Fault::ALL {
-        for moment in [Moment::Before, Moment::Amidst] {
+        for moment in [Moment::Before, Moment::During] {
             let places = places.clone();
             rows.spawn(async move {
                 let _place = places.acquire_owned().await.unwrap();
@@ -74,7 +74,7 @@ async fn observe_all() -> Cells {
     while let Some(row) = rows.join_next().await {
         match row {
             Ok((row, observed)) => drop(cells.insert(row, observed)),
-            // What it was has been printed.
+            // The panic has printed the reason.
             Err(_) => failures += 1,
         }
     }
@@ -85,18 +85,20 @@ async fn observe_all() -> Cells {
         all().map(|seen| seen.taken).max(),
         all().map(|seen| seen.recovery).max(),
     );
-    assert_eq!(failures, 0, "rows with something that must not be");
+    assert_eq!(failures, 0, "rows failed");
     cells
 }
 
 fn page(cells: &Cells) -> String {
     let mut page = INTRODUCTION.to_owned();
-    page.push_str("\n## The fault is there when the request comes\n\n");
+    page.push_str("\n## The fault begins before the request\n\n");
     table(&mut page, cells, Moment::Before);
-    page.push_str("\n## The fault begins while the handler runs, which has read the session\n\n");
-    table(&mut page, cells, Moment::Amidst);
+    page.push_str(
+        "\n## The fault begins while the handler runs, after it has read the session\n\n",
+    );
+    table(&mut page, cells, Moment::During);
     page.push_str(NOT_NOTICED);
-    page.push_str("\n## What each means for those who are logged in\n\n");
+    page.push_str("\n## What each fault means for users who are logged in\n\n");
     for fault in Fault::ALL {
         let (name, meaning) = fault.text();
         writeln!(page, "- **{name}**: {meaning}").unwrap();
@@ -120,37 +122,37 @@ fn table(page: &mut String, cells: &Cells, moment: Moment) {
 const INTRODUCTION: &str = "\
 # When the store is in trouble
 
-What a visitor gets from an application with `SessionLayer` over `RedisStore`, as both are configured by default, while
-something is wrong with Redis, the network, what Redis keeps, or the application's clock. This page is written by the test
-`tests/failures/faults`, which makes each of these faults happen to a real `redis-server`, twice: before the request, and
-while its handler runs. It fails when what it sees is not what stands here.
+This page says what a client gets from an application with `SessionLayer` over `RedisStore`, both with their default
+configuration, while something is wrong with Redis, the network, the records in Redis, or the application's clock. The test
+`tests/failures/faults` writes the page. It makes each fault happen to a real `redis-server`, twice: before the request, and
+while its handler runs. The test fails if it observes anything else than this page says.
 
-The columns are what the handler does: nothing with its session, read it, write to a new one, change a value, `cycle_id`,
-`logout`. All but \"new session\" come with a card, that is, a valid session cookie.
+The columns are what the handler does: nothing with its session, read it, write to a new one, change a value, `rotate_token`,
+`logout`. All requests except \"new session\" send a token, that is, a valid session cookie.
 
 | cell | what it means |
 |---|---|
-| `200` | The request is answered as if nothing were wrong; no cookie is sent. |
-| `200 new card` | The session goes on under a new card; the old one is dead. |
-| `200 new session` | A new session was stored and its card sent. Where there was an old one, none of its data is in it. |
-| `200 card removed` | There is no such session (any more), and the browser is told to forget the card. |
-| `200 no session` | The handler sees no session; the browser keeps its card, which may be good again. |
-| `409` | The session was ended or replaced meanwhile: what the handler changed is dropped. |
-| `503` | The store could not be asked, or did not answer. No cookie is sent, `Retry-After: 1` is. The browser's card stays, and is good again when the store is; a handler that asked for its session did not run, or its changes are not confirmed. |
+| `200` | The request succeeds as if nothing were wrong; no cookie is sent. |
+| `200 new token` | The session goes on under a new token; the old one is dead. |
+| `200 new session` | A new session was stored, and its token sent. It holds no data of an old session. |
+| `200 token removed` | The session does not exist (any more), and the response removes the cookie. |
+| `200 no session` | The handler sees no session. The browser keeps its token, which may be valid again later. |
+| `409` | The session was ended or replaced meanwhile; the changes of the handler are dropped. |
+| `503` | The store could not be reached, or did not answer. The response has no cookie, but `Retry-After: 1`. The browser keeps its token, which is valid again when the store is back. A handler that asked for its session did not run, or its changes are not confirmed. |
 
 In every cell, for two users at once:
 
-- nobody ever sees another's session, and nobody who has one sees an empty one because the store failed;
-- no visitor waits for the store longer than its time-out of 500 ms (and 50 ms, for the rest of the work);
-- within a second of the fault's end everything works again, by itself;
-- a rotation that was answered is one: the new card opens the session, the old one does not; a change that was answered is
-  there, once; a logout that was answered has ended the session.
+- no user ever sees the session of another, and no user who has a session sees an empty one because the store failed;
+- no client waits for the store longer than its timeout of 500 ms (plus 50 ms for the rest of the work);
+- within a second after the end of the fault, everything works again by itself;
+- a rotation that was acknowledged has happened: the new token opens the session, the old one does not; a change that was
+  acknowledged is there, once; a logout that was acknowledged has ended the session.
 ";
 
 const NOT_NOTICED: &str = "
 ## What is not noticed
 
-A record carries no checksum. A bit that flips in Redis's memory is noticed where the record cannot be read any more or its
-card does not fit, which is nearly everywhere. It is not noticed in the user's id, in a value that stays valid JSON, and in
-the times, of which none lets a session outlive its limits: keep Redis on a machine whose memory corrects errors.
+A record has no checksum. If a bit flips in Redis's memory, this is noticed where the record cannot be read any more or its
+token no longer fits, which is nearly everywhere. It is not noticed in the user's id, in a value that stays valid JSON, and in
+the times, none of which lets a session outlive its limits. Run Redis on a machine whose memory corrects errors.
 ";

@@ -1,6 +1,6 @@
-//! What visitors get while the store is in trouble: the whole stack, from the router to real servers and back.
+//! What clients get while the store is in trouble, through the whole stack: from the router to real servers and back.
 //!
-//! `docs/faults.md` is what `matrix` observes. After a change that is meant, it is written anew by
+//! `matrix` writes what it observes to `docs/faults.md`, and fails if it observes something else. After an intended change, run
 //! `KEYCARD_WRITE_DOCS=1 cargo test --all-features --test failures faults`.
 
 mod cell;
@@ -13,5 +13,5 @@ mod stage;
 
 use std::time::Duration;
 
-/// How long the layer lets a call of the store take.
+/// The layer's timeout for a store call.
 const DEADLINE: Duration = Duration::from_millis(500);

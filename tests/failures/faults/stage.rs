@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use redis::Value;
 use tower_keycard::store::RedisStore;
-use tower_keycard::{Clock, SessionLayer};
+use tower_keycard::{Clock, SessionConfig, SessionLayer};
 
 use super::DEADLINE;
 use crate::support::app::App;
@@ -20,7 +20,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// With these options for the server, and the proxy on the way to it or not.
+    /// Starts a server with these options, and an application that reaches it through the proxy or directly.
     pub(crate) async fn start(options: &[&str], through_proxy: bool) -> Self {
         let server = tokio::task::block_in_place(|| RedisServer::with(options));
         let proxy = Proxy::to(server.port()).await;
@@ -31,8 +31,8 @@ impl Stage {
         let store = RedisStore::lazy(url).unwrap();
         let clock = Clock::manual(SystemTime::now());
         let layer = SessionLayer::builder(store)
+            .config(SessionConfig::new().store_timeout(DEADLINE))
             .clock(clock.clone())
-            .store_timeout(DEADLINE)
             .build()
             .unwrap();
         Self {
@@ -43,7 +43,7 @@ impl Stage {
         }
     }
 
-    /// What the server answers, past store and proxy.
+    /// Sends a command to the server, without the store and the proxy, and returns the reply.
     pub(crate) fn ask(&self, words: &[&str]) -> Value {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         self.ask_bytes(&words)
@@ -61,16 +61,16 @@ impl Stage {
         })
     }
 
-    /// What is kept under a card.
-    pub(crate) fn kept(&self, card: &str) -> Vec<u8> {
-        match self.ask(&["GET", &key(card)]) {
+    /// The record of a token, as bytes.
+    pub(crate) fn record(&self, token: &str) -> Vec<u8> {
+        match self.ask(&["GET", &key(token)]) {
             Value::BulkString(bytes) => bytes,
-            other => panic!("nothing is kept: {other:?}"),
+            other => panic!("no record: {other:?}"),
         }
     }
 
-    /// Puts this in its place, for as long as that would have lived.
-    pub(crate) fn keep(&self, card: &str, bytes: &[u8]) {
-        self.ask_bytes(&[b"SET", key(card).as_bytes(), bytes, b"KEEPTTL"]);
+    /// Replaces the record of a token, and keeps its remaining lifetime.
+    pub(crate) fn replace_record(&self, token: &str, bytes: &[u8]) {
+        self.ask_bytes(&[b"SET", key(token).as_bytes(), bytes, b"KEEPTTL"]);
     }
 }

@@ -56,30 +56,30 @@ async fn slots_that_move_under_load_cost_nothing_but_a_detour() {
     let _alone = alone().await;
     let cluster = RedisCluster::start();
     let app = app(config(&cluster)).await;
-    let crowd = Crowd::gather(app.clone()).await;
+    let clients = Clients::start(app.clone()).await;
     // Sessions that nobody ends while their slots move.
-    let mut cards = Vec::new();
+    let mut tokens = Vec::new();
     for number in 0..12 {
-        cards.push(app.logged_in(&format!("moving-{number}")).await);
+        tokens.push(app.logged_in(&format!("moving-{number}")).await);
     }
-    for card in &cards {
-        let key = support::cookie::key(card);
+    for token in &tokens {
+        let key = support::cookie::key(token);
         let slot = cluster.nodes[0].cli(&["CLUSTER", "KEYSLOT", &key]);
         let from = cluster.primary_of(&key);
         let to = (from + 1) % 3;
         let handle = tokio::runtime::Handle::current();
         tokio::task::block_in_place(|| {
             move_slot(&cluster, &slot, from, to, || {
-                let answer = handle.block_on(app.get("/write", Some(card)));
+                let answer = handle.block_on(app.get("/write", Some(token)));
                 assert_eq!(answer.status, 200, "{answer:?}");
             });
         });
-        let count = app.get("/count", Some(card)).await;
+        let count = app.get("/count", Some(token)).await;
         assert!(count.body.parse::<u32>().unwrap() >= 3, "{count:?}");
     }
     cluster.wait_until_healthy();
-    recovered(&crowd, Instant::now()).await;
-    let count = crowd.disperse().await;
+    recovered(&clients, Instant::now()).await;
+    let count = clients.stop().await;
     nothing_undone(&count);
     assert!(errors(&cluster, "MOVED") > 0 && errors(&cluster, "ASK") > 0);
     // Which is the answer to commands about several keys.
@@ -90,17 +90,17 @@ async fn slots_that_move_under_load_cost_nothing_but_a_detour() {
 async fn a_primary_that_dies_is_replaced_and_then_comes_back_as_a_replica() {
     let _alone = alone().await;
     let mut cluster = RedisCluster::start();
-    let crowd = Crowd::gather(app(config(&cluster)).await).await;
+    let clients = Clients::start(app(config(&cluster)).await).await;
     cluster.nodes[0].kill();
     let healthy = when_healthy("a replica takes over", || {
         cluster.primaries().len() == 3 && cluster.is_healthy()
     });
-    recovered(&crowd, healthy.await).await;
+    recovered(&clients, healthy.await).await;
     cluster.nodes[0].restart();
     let healthy = when_healthy("it is back", || cluster.is_healthy());
-    recovered(&crowd, healthy.await).await;
-    let count = crowd.disperse().await;
-    assert!(count.unavailable > 0, "somebody noticed: {count:?}");
+    recovered(&clients, healthy.await).await;
+    let count = clients.stop().await;
+    assert!(count.unavailable > 0, "it was noticed: {count:?}");
     println!("a primary was killed: {count:?}");
 }
 
@@ -108,22 +108,23 @@ async fn a_primary_that_dies_is_replaced_and_then_comes_back_as_a_replica() {
 async fn a_primary_that_stands_still_for_a_moment_undoes_nothing() {
     let _alone = alone().await;
     let cluster = RedisCluster::start();
-    let crowd = Crowd::gather(app(config(&cluster)).await).await;
+    let clients = Clients::start(app(config(&cluster)).await).await;
     for node in 0..3 {
         cluster.nodes[node].pause();
-        // As long as it takes to be noticed by visitors, and not by the cluster.
-        let before = crowd.so_far().unavailable;
+        // As long as it takes to be noticed by clients, and not by the cluster.
+        let before = clients.so_far().unavailable;
         let paused = Instant::now();
-        while crowd.so_far().unavailable == before && paused.elapsed() < Duration::from_millis(700)
+        while clients.so_far().unavailable == before
+            && paused.elapsed() < Duration::from_millis(700)
         {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         cluster.nodes[node].resume();
         let healthy = when_healthy("it goes on", || cluster.is_healthy());
-        recovered(&crowd, healthy.await).await;
+        recovered(&clients, healthy.await).await;
     }
     let promoted = cluster.primaries() != [0, 1, 2];
-    let count = crowd.disperse().await;
+    let count = clients.stop().await;
     // A machine that is busy with other things may have made it a longer moment.
     if !promoted {
         nothing_undone(&count);
@@ -134,20 +135,20 @@ async fn a_primary_that_stands_still_for_a_moment_undoes_nothing() {
 async fn a_primary_that_stands_still_until_it_is_replaced_serves_nobody_when_it_goes_on() {
     let _alone = alone().await;
     let cluster = RedisCluster::start();
-    let crowd = Crowd::gather(app(config(&cluster)).await).await;
+    let clients = Clients::start(app(config(&cluster)).await).await;
     cluster.nodes[1].pause();
     let healthy = when_healthy("a replica takes over", || {
         cluster.primaries().len() == 3 && cluster.is_healthy()
     });
-    recovered(&crowd, healthy.await).await;
+    recovered(&clients, healthy.await).await;
     cluster.nodes[1].resume();
     wait("it is a replica now", || {
         cluster.nodes[1].cli(&["ROLE"]).starts_with("slave")
     });
     let healthy = when_healthy("it follows", || cluster.is_healthy());
-    recovered(&crowd, healthy.await).await;
-    let count = crowd.disperse().await;
-    assert!(count.unavailable > 0, "somebody noticed: {count:?}");
+    recovered(&clients, healthy.await).await;
+    let count = clients.stop().await;
+    assert!(count.unavailable > 0, "it was noticed: {count:?}");
     println!("a primary was stopped: {count:?}");
 }
 
@@ -155,12 +156,12 @@ async fn a_primary_that_stands_still_until_it_is_replaced_serves_nobody_when_it_
 async fn connections_that_are_all_killed_are_made_anew_and_nothing_is_undone() {
     let _alone = alone().await;
     let cluster = RedisCluster::start();
-    let crowd = Crowd::gather(app(config(&cluster)).await).await;
+    let clients = Clients::start(app(config(&cluster)).await).await;
     for _ in 0..10 {
         for node in &cluster.nodes {
             node.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
         }
-        recovered(&crowd, Instant::now()).await;
+        recovered(&clients, Instant::now()).await;
     }
-    nothing_undone(&crowd.disperse().await);
+    nothing_undone(&clients.stop().await);
 }

@@ -1,11 +1,11 @@
-//! What visitors get while the servers under a store move: slots, primaries, connections. The whole stack, from the router to
+//! What clients get while the servers under a store move: slots, primaries, connections. The whole stack, from the router to
 //! real servers and back.
 //!
 //! `docs/failover.md` says what `promotions` has counted. It is written anew by
 //! `KEYCARD_PROMOTIONS=100 KEYCARD_WRITE_DOCS=1 cargo test --all-features --test failures promotions`.
 
+mod clients;
 mod cluster;
-mod crowd;
 mod promotions;
 mod replicas;
 mod sentinel;
@@ -13,10 +13,10 @@ mod storm;
 
 use std::time::{Duration, Instant};
 
-use tower_keycard::store::RedisStore;
-use tower_keycard::{RedisConfig, SessionLayer};
+use tower_keycard::SessionLayer;
+use tower_keycard::store::{RedisConfig, RedisStore};
 
-use self::crowd::{Count, Crowd};
+use self::clients::{Clients, Count};
 use crate::alone;
 use crate::support;
 use crate::support::app::App;
@@ -30,9 +30,9 @@ async fn app(config: RedisConfig) -> App {
     App::new(SessionLayer::new(store))
 }
 
-/// Waits until every visitor is served again. `healthy` is when the servers were.
-async fn recovered(crowd: &Crowd, healthy: Instant) {
-    crowd.is_served().await;
+/// Waits until every client is served again. `healthy` is when the servers were.
+async fn recovered(clients: &Clients, healthy: Instant) {
+    clients.is_served().await;
     let taken = healthy.elapsed();
     assert!(taken < RECOVERY, "served only {taken:?} after the servers");
 }

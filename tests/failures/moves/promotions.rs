@@ -135,7 +135,7 @@ impl Pair {
     }
 
     /// The primary is lost, and the replica takes its place; then the other one comes back as its replica.
-    async fn promote(&mut self, crowd: &Crowd) {
+    async fn promote(&mut self, clients: &Clients) {
         // What is between them goes down with the primary.
         self.between.task.abort();
         self.primary.kill();
@@ -145,11 +145,11 @@ impl Pair {
         tokio::task::block_in_place(|| self.replica.restart());
         self.between = Wire::to(self.primary.port(), DISTANCE).await;
         self.follow().await;
-        crowd.is_served().await;
+        clients.is_served().await;
     }
 }
 
-/// What visitors saw while this many primaries were lost.
+/// What clients saw while this many primaries were lost.
 async fn promotions(count: u32, wait: bool) -> Count {
     let mut pair = Pair::start().await;
     let config = RedisConfig::new(format!("redis://127.0.0.1:{}", pair.name.port));
@@ -157,11 +157,11 @@ async fn promotions(count: u32, wait: bool) -> Count {
         true => config.wait_replicas(1, WAIT),
         false => config,
     };
-    let crowd = Crowd::gather(app(config).await).await;
+    let clients = Clients::start(app(config).await).await;
     for _ in 0..count {
-        pair.promote(&crowd).await;
+        pair.promote(&clients).await;
     }
-    crowd.disperse().await
+    clients.stop().await
 }
 
 /// A short form, but for `KEYCARD_PROMOTIONS=100`.
@@ -209,7 +209,7 @@ fn page(number: u32, without: &Count, with: &Count) -> String {
 }
 
 #[test]
-fn the_page_tells_of_100_promotions_and_of_nothing_ended_that_came_back_with_replicas_waited_for() {
+fn the_page_reports_100_promotions_and_nothing_ended_that_came_back_with_replicas_waited_for() {
     let page = std::fs::read_to_string(PAGE).unwrap();
     assert!(page.starts_with(INTRODUCTION) && page.ends_with(MEANING));
     assert!(page.contains("| promotions | 100 | 100 |\n"));
@@ -225,39 +225,39 @@ fn the_page_tells_of_100_promotions_and_of_nothing_ended_that_came_back_with_rep
 const INTRODUCTION: &str = "\
 # What a fail-over undoes
 
-Redis acknowledges a change before its replicas have it. When a primary is lost at that moment and a replica takes its place,
-the change is undone: a visitor who was told to be logged out is logged in again, and a card that was replaced by a rotation
-opens the session again.
+Redis acknowledges a change before its replicas have it. If a primary is lost at that moment and a replica takes its place, the
+change is undone: a user who has logged out is logged in again, and a token that a rotation replaced opens the session again.
 
-Here 12 visitors log in, change their sessions, rotate their cards, log out, and log out everywhere, as fast as they are
-answered, while a primary is killed with `SIGKILL` and its replica promoted, again and again. The replica is a network away
-that takes 2 ms in each direction, and what is on its way when the primary dies is lost with it. All that was acknowledged is
-remembered, and in the end each card that was ended is tried.
+In this test 12 clients log in, change their sessions, rotate their tokens, log out, and log out everywhere, as fast as they get
+answers. Meanwhile a primary is killed with `SIGKILL` and its replica is promoted, again and again. The network between them
+takes 2 ms in each direction, and loses what is in transit when the primary dies. The test remembers every acknowledged change,
+and at the end tries each token that was ended.
 
 ";
 
 const MEANING: &str = "
-By default, whatever was acknowledged within the last 2 ms or so may be undone. With more distance it is more, and with a
-replica that lags it is as much as it lags.
+By default, a promotion may undo each change that was acknowledged within about the last 2 ms. With a longer network delay it
+undoes more, and with a replica that lags, as much as the replica lags.
 
-`RedisConfig::wait_replicas` lets rotations (a login on a session that there is among them), logouts and logouts everywhere
-wait for the replica. They are acknowledged when it has them, and so are not undone by its promotion. Changes of data and new
-sessions are not waited for; of a new session with a user, the entry in the list of the user's sessions is.
+With `RedisConfig::wait_replicas`, rotations (which include a login on an existing session), logouts and logouts everywhere wait
+for the replica. They are acknowledged when the replica has them, so its promotion does not undo them. Changes of data and new
+sessions do not wait. For a new session with a user, the entry in the user index does.
 
-If not enough replicas have it in time, the answer is a 503. The change was made all the same, and whether it lasts is not
-known: a logout has removed the session, unless a promotion brings it back; after a rotation the browser has no card that
-opens the session, and its user logs in again. A login is the exception: it begins with the entry in the list, and is not
-made where too few have that. As long as a replica that is waited for is gone, nobody can log in, rotate or log out with a
-200. So have one more replica than are waited for.
+If not enough replicas have the change in time, the response is 503. The change was made on the primary, and may or may not
+last. After a logout the session is gone, unless a promotion restores it. After a rotation the browser has no token that opens
+the session, and its user logs in again. A login is the exception: it writes the user index first, and is not made if too few
+replicas have that entry. While a replica that is waited for is gone, no login, rotation or logout succeeds. Therefore run one
+more replica than you wait for.
 
-A connection stands still while it waits, and who comes next waits behind. While replicas are missing, a server serves one
-such call per timeout on each of the store's `connections`: ten in a second with 100 ms. Those whose turn does not come within
-the response timeout get a 503 too, and with them the change may not have been made: a session may go on after its logout,
-until the visitor tries again. So keep the timeout short, and allow for more connections where many log out at once.
+A connection is blocked while it waits, and later calls on it queue up. While replicas are missing, a server handles one such
+call per timeout on each of the store's `connections`: ten per second with a timeout of 100 ms. A call that is not sent within
+the response timeout gets a 503 too, and its change may not have been made: a session may continue after its logout, until the
+user tries again. Therefore keep the timeout short, and configure more connections if many users log out at once.
 
-What it does not exclude: with more replicas than are waited for, one may be promoted that has not got the change. Redis
-prefers the one that has got most, which is that which answered, unless that one is cut off too. And a cluster or a set of
-sentinels that is split in two may promote a replica while its old primary, and a replica with it, are alive on the other side.
+Some changes can still be undone. If there are more replicas than are waited for, a replica without the change may be promoted.
+Redis prefers the replica that has received most, which is the one that answered, unless that one is cut off too. And if the
+network splits a cluster or a set of sentinels, a replica may be promoted while its old primary, and a replica with it, are
+alive on the other side.
 
 This page is written by
 `KEYCARD_PROMOTIONS=100 KEYCARD_WRITE_DOCS=1 cargo test --all-features --test failures promotions`; a few promotions are

@@ -8,8 +8,8 @@ use crate::support::redis_sentinel::RedisSentinel;
 use crate::support::redis_server::RedisServer;
 
 /// Stops the replicas, or lets them go on.
-fn replicas(cluster: &RedisCluster, tell: fn(&RedisServer)) {
-    cluster.nodes[3..].iter().for_each(tell);
+fn replicas(cluster: &RedisCluster, command: fn(&RedisServer)) {
+    cluster.nodes[3..].iter().for_each(command);
 }
 
 /// How often a server executed a command.
@@ -30,7 +30,7 @@ fn executed(cluster: &RedisCluster, command: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ends_a_card_waits_for_replicas_and_is_not_acknowledged_without_them() {
+async fn what_ends_a_token_waits_for_replicas_and_is_not_acknowledged_without_them() {
     let _alone = alone().await;
     let cluster = RedisCluster::start();
     let patient = RedisConfig::new(cluster.url()).wait_replicas(1, Duration::from_millis(250));
@@ -39,12 +39,12 @@ async fn what_ends_a_card_waits_for_replicas_and_is_not_acknowledged_without_the
     let rotating = app.logged_in("rotating").await;
     let answer = app.get("/rotate", Some(&rotating)).await;
     assert_eq!(answer.status, 200);
-    let rotating = answer.card().to_owned();
+    let rotating = answer.token().to_owned();
     replicas(&cluster, RedisServer::pause);
     assert_eq!(app.get("/read", Some(&reader)).await.status, 200);
     assert_eq!(app.get("/write", Some(&reader)).await.status, 200);
-    for (path, card) in [("/rotate", &rotating), ("/logout", &leaver)] {
-        let answer = app.get(path, Some(card)).await;
+    for (path, token) in [("/rotate", &rotating), ("/logout", &leaver)] {
+        let answer = app.get(path, Some(token)).await;
         assert_eq!(answer.status, 503, "{path}");
         assert_eq!(answer.cookie, Cookie::Untouched);
     }
@@ -68,23 +68,23 @@ async fn replicas_serve_reads_and_nothing_is_decided_by_what_they_lack() {
         app(config()).await,
         app(config().read_from_replicas(true)).await,
     );
-    let card = app.logged_in("alice").await;
+    let token = app.logged_in("alice").await;
     let leaver = app.logged_in("leaver").await;
-    for card in [&card, &leaver] {
-        let name = support::cookie::key(card);
+    for token in [&token, &leaver] {
+        let name = support::cookie::key(token);
         wait("a replica has it", || {
             cluster.nodes[3..].iter().any(|node| has(node, &name))
         });
     }
     let read = async || {
-        assert_eq!(app.get("/read", Some(&card)).await.body, "alice");
+        assert_eq!(app.get("/read", Some(&token)).await.body, "alice");
         (executed(&cluster, "get") >= 10).then_some(())
     };
     eventually("replicas are asked", read).await;
 
     // From now on the replicas hear of nothing. What they have not got, or have otherwise, the primary is asked for.
     cut_off(&cluster);
-    let rotated = app.get("/rotate", Some(&card)).await.card().to_owned();
+    let rotated = app.get("/rotate", Some(&token)).await.token().to_owned();
     assert_eq!(app.get("/read", Some(&rotated)).await.body, "alice");
     let new = app.logged_in("new").await;
     let answer = app.get("/read", Some(&new)).await;
@@ -101,7 +101,7 @@ async fn replicas_serve_reads_and_nothing_is_decided_by_what_they_lack() {
     eventually("a replica answers, and does not know", stale).await;
     assert_eq!(primary.get("/read", Some(&leaver)).await.body, "nobody");
     assert_eq!(app.get("/write", Some(&leaver)).await.status, 409);
-    // A replica that is told to knows that it is stale, and then the primary is asked.
+    // A replica that is configured to knows that it is stale, and then the primary is asked.
     for node in &cluster.nodes[3..] {
         node.cli(&["CONFIG", "SET", "replica-serve-stale-data", "no"]);
     }
@@ -130,8 +130,8 @@ async fn replicas_that_sentinels_know_serve_reads() {
     let _alone = alone().await;
     let trio = RedisSentinel::start();
     let app = app(trio.config().read_from_replicas(true)).await;
-    let card = app.logged_in("alice").await;
-    let name = support::cookie::key(&card);
+    let token = app.logged_in("alice").await;
+    let name = support::cookie::key(&token);
     wait("replicas have it", || {
         trio.servers[1..].iter().all(|server| has(server, &name))
     });
@@ -143,12 +143,12 @@ async fn replicas_that_sentinels_know_serve_reads() {
     };
     let before = gets();
     let read = async || {
-        assert_eq!(app.get("/read", Some(&card)).await.body, "alice");
+        assert_eq!(app.get("/read", Some(&token)).await.body, "alice");
         (gets() >= before + 10).then_some(())
     };
     eventually("replicas are asked", read).await;
-    assert_eq!(app.get("/logout", Some(&card)).await.status, 200);
-    let gone = async || (app.get("/read", Some(&card)).await.body == "nobody").then_some(());
+    assert_eq!(app.get("/logout", Some(&token)).await.status, 200);
+    let gone = async || (app.get("/read", Some(&token)).await.body == "nobody").then_some(());
     eventually("replicas have heard of the logout", gone).await;
 }
 
@@ -169,7 +169,7 @@ async fn without_replicas_to_read_from_or_with_too_short_a_time_to_wait_a_store_
 }
 
 fn has(server: &RedisServer, key: &str) -> bool {
-    // A replica answers for its slots on a connection that is told so, which redis-cli takes from its input.
+    // A replica answers for its slots on a connection that asks for it, which redis-cli takes from its input.
     server
         .cli_lines(&["READONLY", &format!("EXISTS {key}")])
         .ends_with('1')

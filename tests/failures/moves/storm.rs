@@ -24,17 +24,17 @@ async fn a_storm_of_requests_and_kills_stays_within_the_connections_that_are_con
     let server = RedisServer::start();
     let config = server.patiently().connections(CONNECTIONS);
     let app = app(config).await;
-    let card = app.logged_in("alice").await;
+    let token = app.logged_in("alice").await;
     let stop = Arc::new(AtomicBool::new(false));
     let served = Arc::new(AtomicUsize::new(0));
     let requests: Vec<_> = (0..REQUESTS)
         .map(|number| {
-            let (app, card) = (app.clone(), card.clone());
+            let (app, token) = (app.clone(), token.clone());
             let (stop, served) = (Arc::clone(&stop), Arc::clone(&served));
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let path = if number % 10 == 0 { "/write" } else { "/read" };
-                    let answer = app.get(path, Some(&card)).await;
+                    let answer = app.get(path, Some(&token)).await;
                     assert!(matches!(answer.status, 200 | 503), "{answer:?}");
                     served.fetch_add(usize::from(answer.status == 200), Ordering::Relaxed);
                 }
@@ -55,10 +55,10 @@ async fn a_storm_of_requests_and_kills_stays_within_the_connections_that_are_con
     }
     assert!(most <= CONNECTIONS, "{most} connections");
     assert!(served.load(Ordering::Relaxed) > REQUESTS);
-    assert_eq!(app.get("/read", Some(&card)).await.status, 200);
+    assert_eq!(app.get("/read", Some(&token)).await.status, 200);
     // All that are configured are used.
     for _ in 0..CONNECTIONS {
-        app.get("/read", Some(&card)).await;
+        app.get("/read", Some(&token)).await;
     }
     assert_eq!(connections(&server), CONNECTIONS);
 }
@@ -69,33 +69,33 @@ async fn more_calls_than_may_be_under_way_are_refused_at_once() {
     let _alone = alone().await;
     let server = RedisServer::start();
     let app = app(RedisConfig::new(server.url()).max_in_flight(MOST)).await;
-    let card = app.logged_in("alice").await;
+    let token = app.logged_in("alice").await;
     server.pause();
     let stop = Arc::new(AtomicBool::new(false));
-    let crowd = (0..2 * MOST).map(|_| {
-        let (app, card, stop) = (app.clone(), card.clone(), Arc::clone(&stop));
+    let requests_at_once = (0..2 * MOST).map(|_| {
+        let (app, token, stop) = (app.clone(), token.clone(), Arc::clone(&stop));
         tokio::spawn(async move {
             while !stop.load(Ordering::Relaxed) {
-                assert_eq!(app.get("/read", Some(&card)).await.status, 503);
-                // Who is refused waits for nothing, and would leave nobody else the processor.
+                assert_eq!(app.get("/read", Some(&token)).await.status, 503);
+                // A refused call waits for nothing, and would leave the processor to no other task.
                 tokio::task::yield_now().await;
             }
         })
     });
-    let crowd: Vec<_> = crowd.collect();
+    let requests_at_once: Vec<_> = requests_at_once.collect();
     // While as many wait as may, another one does not.
     let refused = async || {
         let start = Instant::now();
-        let answer = app.get("/read", Some(&card)).await;
+        let answer = app.get("/read", Some(&token)).await;
         assert_eq!(answer.status, 503);
         (start.elapsed() < Duration::from_millis(50)).then_some(())
     };
     support::eventually("one too many is refused at once", refused).await;
     stop.store(true, Ordering::Relaxed);
-    for requests in crowd {
+    for requests in requests_at_once {
         requests.await.unwrap();
     }
     server.resume();
-    let served = async || (app.get("/read", Some(&card)).await.status == 200).then_some(());
+    let served = async || (app.get("/read", Some(&token)).await.status == 200).then_some(());
     support::eventually("there is room again", served).await;
 }

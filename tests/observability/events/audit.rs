@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tower_keycard::event::{Creation, EventKind};
-use tower_keycard::{AuditLog, ClientFacts, SessionEvent, SessionObserver};
+use tower_keycard::ClientFacts;
+use tower_keycard::event::{AuditLog, Creation, EventKind, SessionEvent, SessionObserver};
 
 use super::witness::{look, site_with};
 
@@ -40,10 +40,12 @@ async fn every_event_is_a_line_and_no_line_holds_a_token() {
     let site = site_with(|layer| layer.observer(log));
     let device = site.logged_in("alice").await;
     let first = device.cookie().unwrap();
-    device.visit(async |session| session.reauthenticate()).await;
+    device
+        .request(async |session| session.reauthenticate())
+        .await;
     let second = device.cookie().unwrap();
     look(&site.with_cookie(&first)).await;
-    device.visit(async |session| session.logout()).await;
+    device.request(async |session| session.logout()).await;
     site.layer.drain().await;
     assert_eq!(names(&path), ["created", "rotated", "stale", "destroyed"]);
     let line = &lines(&path)[1];
@@ -53,12 +55,12 @@ async fn every_event_is_a_line_and_no_line_holds_a_token() {
         (&line["user"], &line["client"]),
         (&"alice".into(), &"a browser".into())
     );
-    let (_, card) = first.split_once('=').unwrap();
-    assert_eq!(line["session"], card[..20]);
+    let (_, token) = first.split_once('=').unwrap();
+    assert_eq!(line["session"], token[..20]);
     let text = std::fs::read_to_string(&path).unwrap();
     for cookie in [first, second] {
-        let (_, card) = cookie.split_once('=').unwrap();
-        assert!(!text.contains(&card[20..]));
+        let (_, token) = cookie.split_once('=').unwrap();
+        assert!(!text.contains(&token[20..]));
     }
 }
 
@@ -144,7 +146,7 @@ fn what_cannot_be_written_is_counted_and_said_in_the_log_itself() {
         log.observe(&login(user));
     }
     assert_eq!(log.errors(), 3);
-    // Somebody makes room.
+    // Space is freed.
     std::fs::remove_file(&path).unwrap();
     log.observe(&login("dave"));
     log.observe(&login("erin"));

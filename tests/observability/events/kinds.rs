@@ -1,14 +1,15 @@
-//! Each kind of event is told when it happens, of whom it happens to, and by whom.
+//! Each kind of event is reported when it happens, with the session, its user and the client.
 
 use std::time::{Duration, SystemTime};
 
 use http::header::COOKIE;
 use http::{Request, StatusCode};
 use tower::{Layer, Service, service_fn};
+use tower_keycard::config::BeyondLimit;
 use tower_keycard::event::{EventKind, Revocation, StoreCall};
 use tower_keycard::store::StoreErrorKind;
-use tower_keycard::store::fault::{Fault, Operation};
-use tower_keycard::{BeyondLimit, Login, MemoryStore, Session, SessionId};
+use tower_keycard::store::testing::fault::Fault;
+use tower_keycard::{Login, MemoryStore, Session, SessionConfig, SessionId};
 
 use super::witness::{START, look, site, site_on, site_with};
 use crate::support::client::ask;
@@ -18,7 +19,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 #[tokio::test]
 async fn an_event_says_what_when_where_of_whom_and_by_whom() {
-    let site = site_with(|layer| layer.namespace("shop"));
+    let site = site_with(|layer| layer.config(SessionConfig::new().namespace("shop")));
     site.clock.advance(MINUTE);
     let device = site.logged_in("alice").await;
     let id = ask(&device, async |session| session.id().unwrap()).await;
@@ -37,33 +38,35 @@ async fn an_event_says_what_when_where_of_whom_and_by_whom() {
 }
 
 #[tokio::test]
-async fn the_life_of_a_session_is_told_from_its_beginning_to_its_end() {
+async fn the_life_of_a_session_is_reported_from_its_beginning_to_its_end() {
     let site = site();
     let device = site.device();
     device
-        .visit(async |session| session.insert("cart", 1))
+        .request(async |session| session.insert("cart", 1))
         .await;
     assert_eq!(site.words().await, ["created write"]);
     device
-        .visit(async |session| session.insert("cart", 2))
+        .request(async |session| session.insert("cart", 2))
         .await;
     assert_eq!(site.words().await, ["resumed"]);
-    device.visit(async |session| session.login("alice")).await;
+    device.request(async |session| session.login("alice")).await;
     assert_eq!(site.words().await, ["resumed", "rotated login"]);
-    device.visit(async |session| session.reauthenticate()).await;
+    device
+        .request(async |session| session.reauthenticate())
+        .await;
     assert_eq!(site.words().await, ["resumed", "rotated reauthentication"]);
-    device.visit(async |session| session.cycle_id()).await;
-    assert_eq!(site.words().await, ["resumed", "rotated cycle"]);
-    device.visit(async |session| session.login("bob")).await;
+    device.request(async |session| session.rotate_token()).await;
+    assert_eq!(site.words().await, ["resumed", "rotated requested"]);
+    device.request(async |session| session.login("bob")).await;
     let events = site.events().await;
     let owners: Vec<_> = events.iter().map(|event| event.user.as_deref()).collect();
     assert_eq!(owners, [Some("alice"), Some("alice"), Some("bob")]);
     let names: Vec<_> = events.iter().map(super::witness::words).collect();
     assert_eq!(names, ["resumed", "destroyed switch", "created login"]);
-    device.visit(async |session| session.logout()).await;
+    device.request(async |session| session.logout()).await;
     assert_eq!(site.words().await, ["resumed", "destroyed logout"]);
     look(&device).await;
-    assert!(site.words().await.is_empty(), "there is no card any more");
+    assert!(site.words().await.is_empty(), "there is no token any more");
 }
 
 #[tokio::test]
@@ -74,12 +77,12 @@ async fn an_untouched_request_is_not_worth_an_event() {
     let mut service = site.layer.layer(service_fn(async |_: Request<String>| {
         Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
     }));
-    service.call(device.request()).await.unwrap();
+    service.call(device.new_request()).await.unwrap();
     assert!(site.words().await.is_empty());
 }
 
 #[tokio::test]
-async fn each_session_that_is_ended_from_elsewhere_is_told_of_with_who_did_it() {
+async fn each_session_that_is_ended_from_elsewhere_is_reported_with_who_did_it() {
     let site = site();
     let phone = site.logged_in("alice").await;
     let mut ended = Vec::new();
@@ -95,7 +98,7 @@ async fn each_session_that_is_ended_from_elsewhere_is_told_of_with_who_did_it() 
         for event in &events {
             assert_eq!(event.kind.reason(), Some(by));
         }
-        let client = |event: &tower_keycard::SessionEvent| event.client.is_some();
+        let client = |event: &tower_keycard::event::SessionEvent| event.client.is_some();
         assert!(
             events
                 .iter()
@@ -144,7 +147,7 @@ async fn each_session_that_is_ended_from_elsewhere_is_told_of_with_who_did_it() 
 }
 
 #[tokio::test]
-async fn a_change_of_the_password_is_told_of_for_each_session_that_it_ends() {
+async fn a_change_of_the_password_is_reported_for_each_session_that_it_ends() {
     let site = site();
     let mut devices = Vec::new();
     for _ in 0..3 {
@@ -155,14 +158,14 @@ async fn a_change_of_the_password_is_told_of_for_each_session_that_it_ends() {
         devices.push((device, id));
     }
     site.words().await;
-    // It is checked with what nobody has told the sessions of: what is read anew in between takes nothing back.
+    // It is checked with a stamp that the sessions do not know yet: what is read anew in between takes nothing back.
     ask(&devices[0].0, async |session| {
         assert!(session.check_stamp("new").is_err());
         session.reload().await.unwrap();
     })
     .await;
-    let told = site.words().await;
-    assert_eq!(told, ["resumed", "destroyed credential"]);
+    let reported = site.words().await;
+    assert_eq!(reported, ["resumed", "destroyed credential"]);
     let change = async |session: Session| session.credential_changed("new").await;
     assert_eq!(ask(&devices[1].0, change).await.unwrap(), 1);
     let events = site.events().await;
@@ -181,8 +184,10 @@ async fn a_change_of_the_password_is_told_of_for_each_session_that_it_ends() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_one_too_many_is_told_of() {
-    let site = site_with(|layer| layer.max_sessions_per_user(1, BeyondLimit::EvictOldest));
+async fn a_session_that_is_one_too_many_is_reported() {
+    let site = site_with(|layer| {
+        layer.config(SessionConfig::new().max_sessions_per_user(1, BeyondLimit::EvictOldest))
+    });
     let first = site.logged_in("alice").await;
     let id = ask(&first, async |session| session.id().unwrap()).await;
     site.clock.advance(MINUTE);
@@ -196,20 +201,22 @@ async fn a_session_that_is_one_too_many_is_told_of() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_not_carried_out_is_told_of() {
-    let site = site_with(|layer| layer.max_sessions_per_user(1, BeyondLimit::Refuse));
+async fn a_login_that_is_not_carried_out_is_reported() {
+    let site = site_with(|layer| {
+        layer.config(SessionConfig::new().max_sessions_per_user(1, BeyondLimit::Refuse))
+    });
     site.logged_in("alice").await;
     site.clock.advance(MINUTE);
     site.events().await;
     site.device()
-        .visit(async |session| session.login("alice"))
+        .request(async |session| session.login("alice"))
         .await;
     let events = site.events().await;
     assert_eq!(super::witness::words(&events[0]), "login_refused limit");
     assert_eq!(events[0].user.as_deref(), Some("alice"));
     let clock = site.clock.clone();
     site.device()
-        .visit(async move |session| {
+        .request(async move |session| {
             session.login("bob").unwrap();
             clock.advance(2 * MINUTE);
         })
@@ -226,7 +233,7 @@ async fn a_limit_that_the_record_knows_is_named() {
     let at = SystemTime::from(START.plus(DAY));
     let short = site.device();
     short
-        .visit(async move |session| {
+        .request(async move |session| {
             session.set_expiry(at)?;
             session.login("alice")
         })
@@ -253,28 +260,28 @@ async fn a_session_that_the_store_has_dropped_is_unknown() {
 }
 
 #[tokio::test]
-async fn cards_that_open_nothing_are_told_of_with_what_is_known_of_them() {
+async fn tokens_that_open_nothing_are_reported_with_what_is_known_of_them() {
     let site = site();
     let device = site.logged_in("alice").await;
     let old = device.cookie().unwrap();
-    device.visit(async |session| session.cycle_id()).await;
+    device.request(async |session| session.rotate_token()).await;
     site.events().await;
 
-    // Whose session it was for, its user is to learn.
-    let told = async |cookie: &str| {
+    // The event names the user whose session it was.
+    let reported = async |cookie: &str| {
         look(&site.with_cookie(cookie)).await;
         let events = site.events().await;
         assert_eq!(events.len(), 1);
         let user = events[0].user.as_deref().unwrap_or("nobody");
         format!("{}: {user}", super::witness::words(&events[0]))
     };
-    assert_eq!(told(&old).await, "stale late: alice");
+    assert_eq!(reported(&old).await, "stale superseded: alice");
     site.clock.advance(MINUTE);
-    assert_eq!(told(&old).await, "stale old: alice");
+    assert_eq!(reported(&old).await, "stale old: alice");
 
-    let (name, card) = old.split_once('=').unwrap();
-    let guessed = format!("{name}={}{}", &card[..20], "A".repeat(24));
-    assert_eq!(told(&guessed).await, "unknown wrong_verifier: alice");
+    let (name, token) = old.split_once('=').unwrap();
+    let guessed = format!("{name}={}{}", &token[..20], "A".repeat(24));
+    assert_eq!(reported(&guessed).await, "unknown wrong_verifier: alice");
     look(&site.with_cookie(&format!("{name}={}", "A".repeat(44)))).await;
     let events = site.events().await;
     assert_eq!(super::witness::words(&events[0]), "unknown no_record");
@@ -288,21 +295,21 @@ async fn cards_that_open_nothing_are_told_of_with_what_is_known_of_them() {
     assert_eq!(site.words().await, ["ambiguous"]);
 
     let dead = device.cookie().unwrap();
-    device.visit(async |session| session.logout()).await;
+    device.request(async |session| session.logout()).await;
     site.events().await;
     look(&site.with_cookie(&dead)).await;
     assert_eq!(site.words().await, ["stale deleted"]);
 }
 
 #[tokio::test]
-async fn writers_that_meet_and_writers_that_lose_are_told_of() {
+async fn writers_that_meet_and_writers_that_lose_are_reported() {
     let site = site();
     let device = site.logged_in("alice").await;
     let twin = site.with_cookie(&device.cookie().unwrap());
     site.events().await;
     device
-        .visit(async |session| {
-            twin.visit(async |session| session.insert("theirs", 1))
+        .request(async |session| {
+            twin.request(async |session| session.insert("theirs", 1))
                 .await;
             session.insert("mine", 1)
         })
@@ -310,8 +317,8 @@ async fn writers_that_meet_and_writers_that_lose_are_told_of() {
     let words = site.words().await;
     assert_eq!(words, ["resumed", "resumed", "conflict"]);
     let response = device
-        .visit(async |session| {
-            twin.visit(async |session| session.cycle_id()).await;
+        .request(async |session| {
+            twin.request(async |session| session.rotate_token()).await;
             session.insert("mine", 2)
         })
         .await;
@@ -320,13 +327,13 @@ async fn writers_that_meet_and_writers_that_lose_are_told_of() {
     let names: Vec<_> = events.iter().map(super::witness::words).collect();
     assert_eq!(
         names,
-        ["resumed", "resumed", "rotated cycle", "interrupted"]
+        ["resumed", "resumed", "rotated requested", "interrupted"]
     );
     assert_eq!(events[3].user.as_deref(), Some("alice"));
 }
 
 #[tokio::test]
-async fn what_was_written_for_nothing_is_told_of() {
+async fn what_was_written_for_nothing_is_reported() {
     let site = site();
     let device = site.device();
     let mut service = site
@@ -336,7 +343,7 @@ async fn what_was_written_for_nothing_is_told_of() {
             session.insert("cart", 1).unwrap();
             Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
         }));
-    let mut request = device.request();
+    let mut request = device.new_request();
     *request.method_mut() = http::Method::POST;
     let headers = request.headers_mut();
     headers.insert("sec-fetch-site", "cross-site".parse().unwrap());
@@ -346,84 +353,70 @@ async fn what_was_written_for_nothing_is_told_of() {
 }
 
 #[tokio::test]
-async fn an_expiry_that_is_capped_is_told_of() {
+async fn an_expiry_that_is_capped_is_reported() {
     let site = site();
     let device = site.logged_in("alice").await;
     site.events().await;
     device
-        .visit(async |session| session.set_expiry(15 * DAY))
+        .request(async |session| session.set_expiry(15 * DAY))
         .await;
     assert_eq!(site.words().await, ["resumed", "expiry_capped"]);
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_told_of_with_the_call_and_what_it_means() {
+async fn a_store_that_fails_is_reported_with_the_call_and_what_it_means() {
     let site = site();
     let phone = site.logged_in("alice").await;
     let cases = [
+        (StoreCall::Create, Fault::Full, StoreErrorKind::Full),
+        (StoreCall::Replace, Fault::Refused, StoreErrorKind::Refused),
         (
-            Operation::Create,
-            Fault::Full,
-            StoreCall::Create,
-            StoreErrorKind::Full,
-        ),
-        (
-            Operation::Replace,
-            Fault::Refused,
-            StoreCall::Replace,
-            StoreErrorKind::Refused,
-        ),
-        (
-            Operation::Touch,
-            Fault::Unavailable,
             StoreCall::Touch,
+            Fault::Unavailable,
             StoreErrorKind::Unavailable,
         ),
         (
-            Operation::Delete,
-            Fault::Unavailable,
             StoreCall::Delete,
-            StoreErrorKind::Unavailable,
-        ),
-        (
-            Operation::SessionsOf,
             Fault::Unavailable,
-            StoreCall::SessionsOf,
             StoreErrorKind::Unavailable,
         ),
         (
-            Operation::DeleteUser,
-            Fault::LostReply,
+            StoreCall::SessionsOf,
+            Fault::Unavailable,
+            StoreErrorKind::Unavailable,
+        ),
+        (
             StoreCall::DeleteUser,
+            Fault::LostReply,
             StoreErrorKind::OutcomeUnknown,
         ),
     ];
-    for (operation, fault, call, kind) in cases {
+    for (call, fault, kind) in cases {
         site.clock.advance(2 * MINUTE);
         site.events().await;
-        site.faults.next(operation, fault);
-        match operation {
-            Operation::Create => drop(site.device().visit(async |s| s.insert("cart", 1)).await),
-            Operation::Replace => drop(phone.visit(async |s| s.insert("cart", 1)).await),
-            Operation::Delete => drop(phone.visit(async |s| s.logout()).await),
-            Operation::SessionsOf => drop(site.layer.users().sessions_of("alice").await),
-            Operation::DeleteUser => drop(site.layer.users().end_all("alice").await),
+        site.faults.next(call, fault);
+        match call {
+            StoreCall::Create => drop(site.device().request(async |s| s.insert("cart", 1)).await),
+            StoreCall::Replace => drop(phone.request(async |s| s.insert("cart", 1)).await),
+            StoreCall::Delete => drop(phone.request(async |s| s.logout()).await),
+            StoreCall::SessionsOf => drop(site.layer.users().sessions_of("alice").await),
+            StoreCall::DeleteUser => drop(site.layer.users().end_all("alice").await),
             _ => look(&phone).await,
         }
         let mut events = site.events().await;
         events.retain(|event| event.kind != EventKind::Resumed);
-        assert_eq!(events.len(), 1, "{operation:?}: {events:?}");
+        assert_eq!(events.len(), 1, "{call:?}: {events:?}");
         assert_eq!(events[0].kind, EventKind::StoreFailed { call, kind });
     }
 }
 
 #[tokio::test]
-async fn a_load_that_fails_is_told_of() {
+async fn a_load_that_fails_is_reported() {
     let site = site();
     let device = site.logged_in("alice").await;
     site.events().await;
-    site.faults.next(Operation::Load, Fault::Unavailable);
-    let request = device.request();
+    site.faults.next(StoreCall::Load, Fault::Unavailable);
+    let request = device.new_request();
     let mut service = site
         .layer
         .layer(service_fn(async |request: Request<String>| {
@@ -440,15 +433,15 @@ async fn a_load_that_fails_is_told_of() {
 
 /// A login whose answer was lost is a login all the same.
 #[tokio::test]
-async fn a_rotation_whose_answer_was_lost_is_told_of_once() {
+async fn a_rotation_whose_answer_was_lost_is_reported_once() {
     let site = site();
     let device = site.device();
     device
-        .visit(async |session| session.insert("cart", 1))
+        .request(async |session| session.insert("cart", 1))
         .await;
     site.events().await;
-    site.faults.next(Operation::Replace, Fault::LostReply);
-    device.visit(async |session| session.login("alice")).await;
+    site.faults.next(StoreCall::Replace, Fault::LostReply);
+    device.request(async |session| session.login("alice")).await;
     let words = site.words().await;
     assert_eq!(
         words,
@@ -457,7 +450,7 @@ async fn a_rotation_whose_answer_was_lost_is_told_of_once() {
 }
 
 #[test]
-fn a_commit_that_nobody_can_finish_is_told_of() {
+fn a_commit_that_nobody_can_finish_is_reported() {
     let site = site();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -474,7 +467,7 @@ fn a_commit_that_nobody_can_finish_is_told_of() {
             std::future::pending::<()>().await;
             Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
         }));
-    let mut response = Box::pin(service.call(device.request()));
+    let mut response = Box::pin(service.call(device.new_request()));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(response.as_mut().poll(&mut context).is_pending());
     // There is no runtime here that could carry out the logout.
@@ -487,7 +480,7 @@ fn a_commit_that_nobody_can_finish_is_told_of() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_told_of() {
+async fn what_cannot_be_read_is_reported() {
     use crate::support::redis_server::RedisServer;
     use tower_keycard::RedisStore;
     let server = RedisServer::start();
@@ -495,19 +488,19 @@ async fn what_cannot_be_read_is_told_of() {
     let site = site_on(store, tower_keycard::Clock::system(), |layer| layer);
     let device = site.logged_in("alice").await;
     let cookie = device.cookie().unwrap();
-    let (_, card) = cookie.split_once('=').unwrap();
+    let (_, token) = cookie.split_once('=').unwrap();
     site.events().await;
-    let key = format!("keycard:__Host-id:{}", &card[..20]);
-    for (value, told) in [("{}", "unreadable"), ("\u{f}", "stale future_format")] {
+    let key = format!("keycard:__Host-id:{}", &token[..20]);
+    for (value, reported) in [("{}", "unreadable"), ("\u{f}", "stale future_format")] {
         server.cli(&["SET", &key, value]);
         look(&device).await;
         device.set_cookie(Some(cookie.clone()));
-        assert_eq!(site.words().await, [told]);
+        assert_eq!(site.words().await, [reported]);
     }
 }
 
 #[tokio::test]
-async fn an_end_is_told_of_also_where_nothing_was_left_to_end() {
+async fn an_end_is_reported_also_where_nothing_was_left_to_end() {
     let site = site();
     let id = "A".repeat(20).parse::<SessionId>().unwrap();
     site.layer.users().end(id).await.unwrap();

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tower_keycard::store::fault::{Fault, Operation};
+use tower_keycard::store::StoreCall;
+use tower_keycard::store::testing::fault::Fault;
 use tower_keycard::{ClientFacts, MemoryStore, SessionLayer};
 
 use super::witness::{look, site};
-use crate::support::client::Desk;
+use crate::support::client::Client;
 use crate::support::log::Log;
 
 fn fields(event: &BTreeMap<String, String>, names: &[&str]) -> Vec<Option<String>> {
@@ -32,8 +33,8 @@ async fn an_event_is_logged_with_its_reason_session_user_and_client() {
     assert_eq!(created["session"].len(), 20);
     look(&device).await;
     assert_eq!(log.events("resumed")[0]["level"], "TRACE");
-    site.faults.next(Operation::Delete, Fault::Refused);
-    device.visit(async |session| session.logout()).await;
+    site.faults.next(StoreCall::Delete, Fault::Refused);
+    device.request(async |session| session.logout()).await;
     let [failed] = &log.events("store_failed")[..] else {
         panic!("one event");
     };
@@ -49,9 +50,9 @@ async fn what_strangers_choose_begins_no_line_of_its_own() {
         .client(|_| ClientFacts::new().with_description("Fire\"fox\u{202e}\n"))
         .build()
         .unwrap();
-    let device = Desk::with(layer);
+    let device = Client::with(layer);
     let login =
-        device.visit(async |session| session.login("a\nevent=\"created\"\u{1b}[2J\u{2028}"));
+        device.request(async |session| session.login("a\nevent=\"created\"\u{1b}[2J\u{2028}"));
     login.await;
     let [created] = &log.events("created")[..] else {
         panic!("one event");
@@ -66,19 +67,19 @@ async fn what_strangers_choose_begins_no_line_of_its_own() {
 #[tokio::test]
 async fn without_a_word_about_the_client_none_is_logged() {
     let log = Log::start();
-    let device = Desk::with(SessionLayer::new(MemoryStore::new()));
+    let device = Client::with(SessionLayer::new(MemoryStore::new()));
     device
-        .visit(async |session| session.set_expiry(Duration::from_secs(60)))
+        .request(async |session| session.set_expiry(Duration::from_secs(60)))
         .await;
     device
-        .visit(async |session| session.insert("cart", 1))
+        .request(async |session| session.insert("cart", 1))
         .await;
     let created = &log.events("created")[0];
     assert!(!created.contains_key("user") && !created.contains_key("client"));
     assert_eq!(created["reason"], "write");
 }
 
-/// The client learns nothing from it, and whoever looks for the mistake would have to guess.
+/// The client learns nothing from it, and without the log a developer would have to guess the mistake.
 #[cfg(feature = "axum")]
 #[tokio::test]
 async fn a_mistake_of_the_application_is_logged_without_the_value() {
@@ -86,21 +87,21 @@ async fn a_mistake_of_the_application_is_logged_without_the_value() {
     use tower_keycard::{Session, SessionError};
 
     let log = Log::start();
-    let device = Desk::with(SessionLayer::new(MemoryStore::new()));
+    let device = Client::with(SessionLayer::new(MemoryStore::new()));
     device
-        .visit(async |session| session.insert("cart", "s3cret"))
+        .request(async |session| session.insert("cart", "s3cret"))
         .await;
     let handler = async |session: Session| {
         let mistake = session.get::<u32>("cart").unwrap_err();
         assert_eq!(mistake.into_response().status(), 500);
     };
-    device.visit(handler).await;
-    let [told] = &log.events("answered_500")[..] else {
+    device.request(handler).await;
+    let [reported] = &log.events("answered_500")[..] else {
         panic!("one event");
     };
-    assert_eq!(told["level"], "ERROR");
-    assert!(told["message"].contains("cart"), "{told:?}");
-    assert!(!format!("{told:?}").contains("s3cret"));
+    assert_eq!(reported["level"], "ERROR");
+    assert!(reported["message"].contains("cart"), "{reported:?}");
+    assert!(!format!("{reported:?}").contains("s3cret"));
 
     assert_eq!(SessionError::NotLoggedIn.into_response().status(), 401);
     assert_eq!(log.count("answered_500"), 1);

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use tower_keycard::store::fault::{Fault, Operation};
-use tower_keycard::{MemoryStore, SessionEvent, SessionLayer};
+use tower_keycard::event::SessionEvent;
+use tower_keycard::store::StoreCall;
+use tower_keycard::store::testing::fault::Fault;
+use tower_keycard::{MemoryStore, SessionConfig, SessionLayer};
 
 use super::witness::{look, site, site_with};
 
@@ -52,12 +54,12 @@ fn call(call: &str, outcome: &str) -> String {
 #[test]
 fn events_are_counted_and_calls_measured_by_what_came_of_them() {
     let seen = recorded(async {
-        let site = site_with(|layer| layer.namespace("shop"));
+        let site = site_with(|layer| layer.config(SessionConfig::new().namespace("shop")));
         let device = site.logged_in("alice").await;
         look(&device).await;
         look(&device).await;
-        site.faults.next(Operation::Delete, Fault::Unavailable);
-        device.visit(async |session| session.logout()).await;
+        site.faults.next(StoreCall::Delete, Fault::Unavailable);
+        device.request(async |session| session.logout()).await;
         site.layer.users().sessions_of("alice").await.unwrap();
     });
     let expected = [
@@ -75,9 +77,9 @@ fn events_are_counted_and_calls_measured_by_what_came_of_them() {
 #[test]
 fn a_call_whose_client_is_gone_is_measured_too() {
     let seen = recorded(async {
-        let site = site_with(|layer| layer.namespace("shop"));
+        let site = site_with(|layer| layer.config(SessionConfig::new().namespace("shop")));
         let device = site.logged_in("alice").await;
-        site.faults.next(Operation::Load, Fault::Hold);
+        site.faults.next(StoreCall::Load, Fault::Hold);
         let mut request = Box::pin(look(&device));
         let once = std::future::poll_fn(|context| {
             assert!(request.as_mut().poll(context).is_pending());
@@ -95,15 +97,15 @@ fn what_observers_were_too_slow_for_is_counted() {
         let (gate, open) = std::sync::mpsc::channel::<()>();
         let open = std::sync::Mutex::new(open);
         let layer = SessionLayer::builder(MemoryStore::new())
-            .namespace("shop")
+            .config(SessionConfig::new().namespace("shop"))
             .observer_queue(1)
             // Until the gate is gone.
             .observer(move |_: &SessionEvent| assert!(open.lock().unwrap().recv().is_err()))
             .build()
             .unwrap();
         for _ in 0..5 {
-            let device = crate::support::client::Desk::with(layer.clone());
-            device.visit(async |session| session.login("alice")).await;
+            let device = crate::support::client::Client::with(layer.clone());
+            device.request(async |session| session.login("alice")).await;
         }
         drop(gate);
         layer.drain().await;

@@ -1,4 +1,4 @@
-//! What an application is told of its sessions, and of who uses them.
+//! What is reported to an application about its sessions and their clients.
 
 #[cfg(target_os = "linux")]
 mod audit;

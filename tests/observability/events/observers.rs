@@ -1,23 +1,23 @@
-//! Observers are told in their own time, and stop nobody.
+//! Observers handle events at their own pace, and delay no request.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
-use tower_keycard::event::EventKind;
-use tower_keycard::{MemoryStore, Session, SessionEvent, SessionLayer, SessionObserver};
+use tower_keycard::event::{EventKind, SessionEvent, SessionObserver};
+use tower_keycard::{MemoryStore, Session, SessionLayer};
 
 use super::witness::{Witness, look, words};
-use crate::support::client::Desk;
+use crate::support::client::Client;
 use crate::support::eventually;
 
-/// An observer that is told one event at a time, and waits before each until it is let on.
+/// An observer that waits before each event until it is let on.
 #[derive(Clone, Default)]
 struct Slow {
     gate: Arc<(Mutex<bool>, Condvar)>,
     waiting: Arc<AtomicUsize>,
-    told: Witness,
+    seen: Witness,
 }
 
 impl SessionObserver for Slow {
@@ -29,7 +29,7 @@ impl SessionObserver for Slow {
             .wait_while(self.gate.0.lock().unwrap(), |open| !*open);
         drop(open.unwrap());
         self.waiting.fetch_sub(1, Ordering::SeqCst);
-        self.told.observe(event);
+        self.seen.observe(event);
     }
 }
 
@@ -41,30 +41,30 @@ impl Slow {
 
     async fn is_stuck(&self) {
         let stuck = async || (self.waiting.load(Ordering::SeqCst) == 1).then_some(());
-        eventually("the observer is told", stuck).await;
+        eventually("the observer has an event", stuck).await;
     }
 
     fn words(&self) -> Vec<String> {
-        self.told.take().iter().map(words).collect()
+        self.seen.take().iter().map(words).collect()
     }
 }
 
-async fn log_in(layer: &SessionLayer) -> Desk {
-    let device = Desk::with(layer.clone());
-    let response = device.visit(async |session| session.login("alice")).await;
+async fn log_in(layer: &SessionLayer) -> Client {
+    let device = Client::with(layer.clone());
+    let response = device.request(async |session| session.login("alice")).await;
     assert_eq!(response.status(), StatusCode::OK);
     device
 }
 
 async fn send_malformed(layer: &SessionLayer, times: usize) {
-    let device = Desk::with(layer.clone());
+    let device = Client::with(layer.clone());
     for _ in 0..times {
         device.set_cookie(Some("__Host-id=short".to_owned()));
         look(&device).await;
     }
 }
 
-/// A layer whose observer is stuck with a login that it was told of; four more events may wait for it.
+/// A layer whose observer is stuck with a login that was reported to it; four more events may wait for it.
 async fn stuck() -> (SessionLayer, Slow) {
     let slow = Slow::default();
     let layer = SessionLayer::builder(MemoryStore::new())
@@ -77,7 +77,7 @@ async fn stuck() -> (SessionLayer, Slow) {
 }
 
 #[tokio::test]
-async fn a_slow_observer_holds_up_no_request_and_is_told_how_much_it_missed() {
+async fn a_slow_observer_delays_no_request_and_learns_how_much_it_missed() {
     let (layer, slow) = stuck().await;
     // Each is answered while the observer is stuck with the first: four wait for it, and six do not fit.
     for _ in 0..10 {
@@ -86,10 +86,10 @@ async fn a_slow_observer_holds_up_no_request_and_is_told_how_much_it_missed() {
     assert_eq!(slow.waiting.load(Ordering::SeqCst), 1);
     slow.open();
     layer.drain().await;
-    let events = slow.told.take();
-    let told: Vec<_> = events.iter().map(words).collect();
+    let events = slow.seen.take();
+    let reported: Vec<_> = events.iter().map(words).collect();
     let login = "created login";
-    assert_eq!(told, [login, "lost", login, login, login, login]);
+    assert_eq!(reported, [login, "lost", login, login, login, login]);
     assert_eq!(events[1].kind, EventKind::Lost { events: 6 });
     // And afterwards all is well.
     log_in(&layer).await;
@@ -106,31 +106,35 @@ async fn what_strangers_send_crowds_out_no_login() {
     }
     slow.open();
     layer.drain().await;
-    let events = slow.told.take();
-    let told: Vec<_> = events.iter().map(words).collect();
+    let events = slow.seen.take();
+    let reported: Vec<_> = events.iter().map(words).collect();
     let login = "created login";
     assert_eq!(
-        told,
+        reported,
         [login, "lost", "malformed", "malformed", login, login]
     );
     assert_eq!(events[1].kind, EventKind::Lost { events: 98 });
 }
 
 #[tokio::test]
-async fn who_writes_with_a_dead_card_over_and_over_crowds_out_no_login() {
+async fn writes_with_a_dead_token_over_and_over_crowd_out_no_login() {
     let slow = Slow::default();
     let layer = SessionLayer::builder(MemoryStore::new())
         .observer(slow.clone())
         .observer_queue(6);
     let layer = layer.build().unwrap();
-    let stranger = Desk::with(layer.clone());
-    stranger.visit(async |session| session.insert("n", 1)).await;
+    let stranger = Client::with(layer.clone());
+    stranger
+        .request(async |session| session.insert("n", 1))
+        .await;
     slow.is_stuck().await;
-    let card = stranger.cookie();
-    stranger.visit(async |session| session.logout()).await;
+    let token = stranger.cookie();
+    stranger.request(async |session| session.logout()).await;
     for n in 0..50 {
-        stranger.set_cookie(card.clone());
-        let response = stranger.visit(async |session| session.insert("n", n)).await;
+        stranger.set_cookie(token.clone());
+        let response = stranger
+            .request(async |session| session.insert("n", n))
+            .await;
         assert_eq!(response.status(), StatusCode::CONFLICT);
     }
     for _ in 0..3 {
@@ -139,42 +143,44 @@ async fn who_writes_with_a_dead_card_over_and_over_crowds_out_no_login() {
     slow.open();
     layer.drain().await;
     let (dead, login) = (["stale deleted", "interrupted"], "created login");
-    let told = slow.words();
-    assert_eq!(told[..3], ["created write", "lost", "destroyed logout"]);
-    assert_eq!(told[3..], [dead[0], dead[1], login, login, login]);
+    let reported = slow.words();
+    assert_eq!(reported[..3], ["created write", "lost", "destroyed logout"]);
+    assert_eq!(reported[3..], [dead[0], dead[1], login, login, login]);
 }
 
 #[tokio::test]
-async fn who_begins_and_ends_sessions_of_nobody_crowds_out_no_login() {
+async fn sessions_of_nobody_that_begin_and_end_crowd_out_no_login() {
     let slow = Slow::default();
     let layer = SessionLayer::builder(MemoryStore::new())
         .observer(slow.clone())
         .observer_queue(4);
     let layer = layer.build().unwrap();
-    let stranger = Desk::with(layer.clone());
+    let stranger = Client::with(layer.clone());
     let insert = async |session: Session| session.insert("n", 1);
-    stranger.visit(insert).await;
+    stranger.request(insert).await;
     slow.is_stuck().await;
     for _ in 0..50 {
-        stranger.visit(async |session| session.cycle_id()).await;
-        stranger.visit(async |session| session.logout()).await;
-        stranger.visit(insert).await;
+        stranger
+            .request(async |session| session.rotate_token())
+            .await;
+        stranger.request(async |session| session.logout()).await;
+        stranger.request(insert).await;
     }
     for _ in 0..2 {
         log_in(&layer).await;
     }
     slow.open();
     layer.drain().await;
-    let (login, told) = ("created login", slow.words());
-    assert_eq!(told[..2], ["created write", "lost"]);
+    let (login, reported) = ("created login", slow.words());
+    assert_eq!(reported[..2], ["created write", "lost"]);
     assert_eq!(
-        told[2..],
-        ["rotated cycle", "destroyed logout", login, login]
+        reported[2..],
+        ["rotated requested", "destroyed logout", login, login]
     );
 }
 
 #[tokio::test]
-async fn an_observer_that_panics_stops_no_logout_and_keeps_no_other_from_being_told() {
+async fn an_observer_that_panics_stops_no_logout_and_keeps_no_event_from_the_others() {
     let panics = Arc::new(AtomicUsize::new(0));
     let (counted, witness) = (panics.clone(), Witness::default());
     let layer = SessionLayer::builder(MemoryStore::new())
@@ -186,12 +192,12 @@ async fn an_observer_that_panics_stops_no_logout_and_keeps_no_other_from_being_t
         .build()
         .unwrap();
     let device = log_in(&layer).await;
-    let response = device.visit(async |session| session.logout()).await;
+    let response = device.request(async |session| session.logout()).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(device.cookie(), None);
     layer.drain().await;
-    let told: Vec<_> = witness.take().iter().map(words).collect();
-    assert_eq!(told, ["created login", "resumed", "destroyed logout"]);
+    let reported: Vec<_> = witness.take().iter().map(words).collect();
+    assert_eq!(reported, ["created login", "resumed", "destroyed logout"]);
     assert_eq!(
         panics.load(Ordering::SeqCst),
         2,
@@ -200,7 +206,7 @@ async fn an_observer_that_panics_stops_no_logout_and_keeps_no_other_from_being_t
 }
 
 #[tokio::test]
-async fn each_request_is_told_only_to_those_who_asked_for_it() {
+async fn each_request_is_reported_only_to_those_who_asked_for_it() {
     let (all, some) = (Witness::default(), Slow::default());
     some.open();
     let layer = SessionLayer::builder(MemoryStore::new())
@@ -211,8 +217,8 @@ async fn each_request_is_told_only_to_those_who_asked_for_it() {
     let device = log_in(&layer).await;
     look(&device).await;
     layer.drain().await;
-    let told: Vec<_> = all.take().iter().map(words).collect();
-    assert_eq!(told, ["created login", "resumed"]);
+    let reported: Vec<_> = all.take().iter().map(words).collect();
+    assert_eq!(reported, ["created login", "resumed"]);
     assert_eq!(some.words(), ["created login"]);
 }
 
@@ -232,7 +238,7 @@ impl Drop for Leaving {
 }
 
 #[tokio::test]
-async fn the_thread_ends_with_the_last_clone_of_the_layer_after_all_was_told() {
+async fn the_thread_ends_with_the_last_clone_of_the_layer_after_all_was_reported() {
     let (witness, gone) = (Witness::default(), Arc::new(AtomicBool::new(false)));
     let slow = Slow::default();
     let layer = SessionLayer::builder(MemoryStore::new())
@@ -254,7 +260,7 @@ async fn the_thread_ends_with_the_last_clone_of_the_layer_after_all_was_told() {
 }
 
 #[tokio::test]
-async fn an_observer_that_never_answers_holds_up_no_shutdown_for_long() {
+async fn an_observer_that_never_answers_does_not_delay_a_shutdown_for_long() {
     let slow = Slow::default();
     let layer = SessionLayer::builder(MemoryStore::new()).observer(slow.clone());
     let layer = layer.build().unwrap();

@@ -47,7 +47,8 @@ fn the_page_names_every_call() {
 #[test]
 fn an_event_is_one_line_of_json_whatever_strangers_put_into_it() {
     use std::time::{Duration, SystemTime};
-    use tower_keycard::{ClientFacts, SessionEvent};
+    use tower_keycard::ClientFacts;
+    use tower_keycard::event::SessionEvent;
 
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_123);
     let mut event = SessionEvent::new(EventKind::Rotated(Rotation::Login), time, "shop");

@@ -1,15 +1,15 @@
-//! The same over a Redis: what its index ends is told of, each session by its id.
+//! The same over a Redis: what its index ends is reported, each session by its id.
 
 use std::time::Duration;
 
-use tower_keycard::{Clock, RedisStore};
+use tower_keycard::{Clock, RedisStore, SessionConfig};
 
 use super::witness::{look, site_on, words};
 use crate::support::client::ask;
 use crate::support::redis_server::RedisServer;
 
 #[tokio::test]
-async fn each_session_that_an_index_in_redis_ends_is_told_of() {
+async fn each_session_that_an_index_in_redis_ends_is_reported() {
     let server = RedisServer::start();
     let store = RedisStore::connect(server.url()).await.unwrap();
     let site = site_on(store, Clock::system(), |layer| layer);
@@ -29,14 +29,14 @@ async fn each_session_that_an_index_in_redis_ends_is_told_of() {
     });
     assert_eq!(ended.await.unwrap(), 2);
     let mut events = site.events().await;
-    let told: Vec<_> = events.iter().map(words).collect();
+    let reported: Vec<_> = events.iter().map(words).collect();
     let expected = [
         "resumed",
-        "rotated cycle",
+        "rotated requested",
         "revoked others",
         "revoked others",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     let mut sessions: Vec<_> = events
         .drain(2..)
         .map(|event| event.session.unwrap())
@@ -52,12 +52,14 @@ async fn a_session_that_idled_away_in_redis_is_unknown_afterwards() {
     let server = RedisServer::start();
     let store = RedisStore::connect(server.url()).await.unwrap();
     let idle = Duration::from_secs(1);
-    let site = site_on(store, Clock::system(), |layer| layer.idle(idle));
+    let site = site_on(store, Clock::system(), |layer| {
+        layer.config(SessionConfig::new().idle(idle))
+    });
     let device = site.logged_in("alice").await;
     site.events().await;
     let cookie = device.cookie().unwrap();
-    let (_, card) = cookie.split_once('=').unwrap();
-    let key = format!("keycard:__Host-id:{}", &card[..20]);
+    let (_, token) = cookie.split_once('=').unwrap();
+    let key = format!("keycard:__Host-id:{}", &token[..20]);
     let gone = async || (server.cli(&["EXISTS", &key]) == "0").then_some(());
     crate::support::eventually("the entry expires", gone).await;
     look(&device).await;

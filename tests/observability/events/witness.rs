@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use http::StatusCode;
+use tower_keycard::event::{SessionEvent, SessionObserver};
+use tower_keycard::middleware::SessionLayerBuilder;
+use tower_keycard::session::Timestamp;
 use tower_keycard::store::SessionStore;
-use tower_keycard::store::fault::{FaultStore, Faults};
-use tower_keycard::{
-    ClientFacts, Clock, MemoryStore, SessionEvent, SessionLayer, SessionLayerBuilder,
-    SessionObserver, Timestamp,
-};
+use tower_keycard::store::testing::fault::{FaultStore, Faults};
+use tower_keycard::{ClientFacts, Clock, MemoryStore, SessionLayer};
 
-use crate::support::client::Desk;
+use crate::support::client::Client;
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -82,19 +82,21 @@ pub(crate) fn site_on(
 
 impl Site {
     /// A browser that nobody has used yet.
-    pub(crate) fn device(&self) -> Desk {
-        Desk::with(self.layer.clone())
+    pub(crate) fn device(&self) -> Client {
+        Client::with(self.layer.clone())
     }
 
-    pub(crate) async fn logged_in(&self, user: &'static str) -> Desk {
+    pub(crate) async fn logged_in(&self, user: &'static str) -> Client {
         let device = self.device();
-        let response = device.visit(async move |session| session.login(user)).await;
+        let response = device
+            .request(async move |session| session.login(user))
+            .await;
         assert_eq!(response.status(), StatusCode::OK);
         device
     }
 
     /// A browser that sends this cookie.
-    pub(crate) fn with_cookie(&self, cookie: &str) -> Desk {
+    pub(crate) fn with_cookie(&self, cookie: &str) -> Client {
         let device = self.device();
         device.set_cookie(Some(cookie.to_owned()));
         device
@@ -112,6 +114,6 @@ impl Site {
 }
 
 /// Reads the session, as most requests do.
-pub(crate) async fn look(device: &Desk) {
-    device.visit(async |session| drop(session.user())).await;
+pub(crate) async fn look(device: &Client) {
+    device.request(async |session| drop(session.user())).await;
 }

@@ -1,14 +1,12 @@
-//! A card that comes from another client than the one that it was given to.
+//! A token that comes from another client than the one that it was given to.
 
 use std::net::Ipv4Addr;
 
 use http::header::USER_AGENT;
-use tower_keycard::monitor::{Monitor, Response};
-use tower_keycard::store::fault::{Fault, Operation};
-use tower_keycard::store::{Loaded, RecordKey, SessionStore};
-use tower_keycard::{
-    ClientFacts, ClientFingerprint, Clock, MemoryStore, RedisStore, SessionId, SessionLayer,
-};
+use tower_keycard::monitor::{ClientFingerprint, Monitor, Response};
+use tower_keycard::store::testing::fault::Fault;
+use tower_keycard::store::{Loaded, RecordKey, SessionStore, StoreCall};
+use tower_keycard::{ClientFacts, Clock, MemoryStore, RedisStore, SessionId, SessionLayer};
 
 use super::shop::{CURL, Device, FIREFOX, MINUTE, START, Shop, device, shop, shop_on};
 use crate::support::cookie;
@@ -18,8 +16,8 @@ const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
 const CHANGED: &str = "suspected fingerprint_changed";
 
 fn id(device: &Device) -> SessionId {
-    let (_, card) = device.cookie.as_ref().unwrap().split_once('=').unwrap();
-    cookie::id(card)
+    let (_, token) = device.cookie.as_ref().unwrap().split_once('=').unwrap();
+    cookie::id(token)
 }
 
 #[tokio::test]
@@ -30,12 +28,12 @@ async fn the_same_client_is_not_suspected_whatever_it_does() {
         // Another address of the same line, and an update of the browser.
         device = device.at([192, 0, 2, 99]);
         device.agent = "Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0";
-        let write = shop.visit(&mut device, async |session| session.insert("cart", 1));
+        let write = shop.request(&mut device, async |session| session.insert("cart", 1));
         write.await.unwrap().unwrap();
-        let rotate = shop.visit(&mut device, async |session| session.cycle_id());
+        let rotate = shop.request(&mut device, async |session| session.rotate_token());
         rotate.await.unwrap().unwrap();
-        let prove = shop.visit(&mut device, async |session| session.reauthenticate());
-        prove.await.unwrap().unwrap();
+        let again = shop.request(&mut device, async |session| session.reauthenticate());
+        again.await.unwrap().unwrap();
         shop.clock.advance(MINUTE);
     }
     assert_eq!(shop.user(&mut device).await.as_deref(), Some("alice"));
@@ -61,12 +59,12 @@ async fn another_client_is_reported_once_and_goes_on_where_that_is_all_that_is_w
     }
 }
 
-async fn asks_for_a_proof(shop: &Shop, other_server: &SessionLayer) {
+async fn asks_for_reauthentication(shop: &Shop, other_server: &SessionLayer) {
     let device = shop.logged_in().await;
     shop.events().await;
     let mut thief = device.at(ELSEWHERE);
     assert!(!shop.is_fresh(&mut thief).await);
-    // What the thief does not send is known for the owner, too: until it is settled, both have to prove who they are.
+    // What the thief does not send is known for the owner, too: until it is settled, both have to authenticate again.
     let mut owner = device.clone();
     assert!(!shop.is_fresh(&mut owner).await);
     assert_eq!(shop.user(&mut owner).await.as_deref(), Some("alice"));
@@ -78,41 +76,41 @@ async fn asks_for_a_proof(shop: &Shop, other_server: &SessionLayer) {
     // The other server has never seen the thief.
     let elsewhere = shop.on(other_server);
     assert!(!elsewhere.is_fresh(&mut owner).await);
-    let prove = elsewhere.visit(&mut owner, async |session| {
+    let again = elsewhere.request(&mut owner, async |session| {
         session.reauthenticate().unwrap();
-        assert!(!session.is_doubted());
+        assert!(!session.is_suspected());
         session.require_fresh(MINUTE)
     });
-    prove.await.unwrap().unwrap();
+    again.await.unwrap().unwrap();
     assert!(elsewhere.is_fresh(&mut owner).await);
     assert!(shop.is_fresh(&mut owner).await);
     assert_eq!(
         shop.user(&mut thief).await,
         None,
-        "the thief's card is dead"
+        "the thief's token is dead"
     );
 }
 
 #[tokio::test]
-async fn another_client_makes_the_user_prove_who_they_are_on_every_server() {
+async fn another_client_makes_the_user_reauthenticate_on_every_server() {
     let clock = Clock::manual(START);
     let store = MemoryStore::builder().clock(clock.clone()).build();
     let shop = shop_on(store.clone(), clock.clone(), Some(Monitor::default()));
     let other = shop_on(store, clock, Some(Monitor::default()));
-    asks_for_a_proof(&shop, &other.layer).await;
+    asks_for_reauthentication(&shop, &other.layer).await;
 }
 
 #[tokio::test]
-async fn another_client_makes_the_user_prove_who_they_are_on_every_server_over_redis() {
+async fn another_client_makes_the_user_reauthenticate_on_every_server_over_redis() {
     let server = RedisServer::start();
     let connect = async || RedisStore::connect(server.url()).await.unwrap();
     let shop = shop_on(connect().await, Clock::system(), Some(Monitor::default()));
     let other = shop_on(connect().await, Clock::system(), Some(Monitor::default()));
-    asks_for_a_proof(&shop, &other.layer).await;
+    asks_for_reauthentication(&shop, &other.layer).await;
 }
 
 #[tokio::test]
-async fn a_server_without_a_monitor_keeps_to_a_doubt_too() {
+async fn a_server_without_a_monitor_keeps_to_a_suspicion_too() {
     let clock = Clock::manual(START);
     let store = MemoryStore::builder().clock(clock.clone()).build();
     let shop = shop_on(store.clone(), clock.clone(), Some(Monitor::default()));
@@ -129,7 +127,7 @@ async fn another_client_ends_the_session_where_that_is_wanted() {
     shop.events().await;
     let mut thief = device.at(ELSEWHERE);
     assert_eq!(shop.user(&mut thief).await, None);
-    assert_eq!(thief.cookie, None, "its browser forgets the card");
+    assert_eq!(thief.cookie, None, "its browser forgets the token");
     let expected = [format!("{CHANGED} revoke"), "revoked monitor".to_owned()];
     assert_eq!(shop.events().await, expected);
     assert_eq!(shop.user(&mut device).await, None);
@@ -139,24 +137,26 @@ async fn another_client_ends_the_session_where_that_is_wanted() {
 async fn a_session_that_cannot_be_ended_is_not_handed_out() {
     let shop = shop(Monitor::default().fingerprint_changed(Response::Revoke));
     let device = shop.logged_in().await;
-    shop.faults.next(Operation::Delete, Fault::Unavailable);
+    shop.faults.next(StoreCall::Delete, Fault::Unavailable);
     let mut thief = device.at(ELSEWHERE);
-    let seen = shop.visit(&mut thief, async |session| session.user()).await;
+    let seen = shop
+        .request(&mut thief, async |session| session.user())
+        .await;
     assert!(seen.is_err(), "{seen:?}");
     assert_eq!(shop.user(&mut thief).await, None);
 }
 
 #[tokio::test]
-async fn a_doubt_that_cannot_be_stored_holds_for_its_request_and_is_stored_by_the_next() {
+async fn a_suspicion_that_cannot_be_stored_holds_for_its_request_and_is_stored_by_the_next() {
     let shop = shop(Monitor::default());
     let device = shop.logged_in().await;
     let mut thief = device.at(ELSEWHERE);
-    for operation in [Operation::Replace, Operation::Load] {
+    for call in [StoreCall::Replace, StoreCall::Load] {
         // The first load is the request's own.
-        if operation == Operation::Load {
-            shop.faults.next(operation, Fault::Pass);
+        if call == StoreCall::Load {
+            shop.faults.next(call, Fault::Pass);
         }
-        shop.faults.next(operation, Fault::Unavailable);
+        shop.faults.next(call, Fault::Unavailable);
         assert!(!shop.is_fresh(&mut thief).await);
         assert!(
             shop.is_fresh(&mut device.clone()).await,
@@ -168,20 +168,20 @@ async fn a_doubt_that_cannot_be_stored_holds_for_its_request_and_is_stored_by_th
 }
 
 #[tokio::test]
-async fn what_a_doubted_request_writes_is_stored_and_the_doubt_stays() {
+async fn what_a_suspected_request_writes_is_stored_and_the_suspicion_stays() {
     let shop = shop(Monitor::default());
     let device = shop.logged_in().await;
     let mut thief = device.at(ELSEWHERE);
     // What the monitor cannot write down at first, the request's own write does.
-    shop.faults.next(Operation::Replace, Fault::Unavailable);
+    shop.faults.next(StoreCall::Replace, Fault::Unavailable);
     for _ in 0..2 {
-        let write = shop.visit(&mut thief, async |session| {
+        let write = shop.request(&mut thief, async |session| {
             session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
         });
         write.await.unwrap().unwrap();
     }
     let mut owner = device.clone();
-    let seen = shop.visit(&mut owner, async |session| session.get::<u32>("n"));
+    let seen = shop.request(&mut owner, async |session| session.get::<u32>("n"));
     assert_eq!(seen.await.unwrap().unwrap(), Some(2));
     assert!(!shop.is_fresh(&mut owner).await);
 }
@@ -201,7 +201,7 @@ async fn a_login_and_a_rotation_bind_the_session_to_the_client_that_asked() {
         [format!("{CHANGED} require_reauthentication")]
     );
     // A rotation alone proves nothing.
-    let rotate = shop.visit(&mut moved, async |session| session.cycle_id());
+    let rotate = shop.request(&mut moved, async |session| session.rotate_token());
     rotate.await.unwrap().unwrap();
     assert!(!shop.is_fresh(&mut moved).await);
 }
@@ -217,7 +217,7 @@ async fn a_session_from_before_the_monitor_is_bound_by_its_next_write() {
         shop.is_fresh(&mut device.at(ELSEWHERE)).await,
         "nobody knows whose it is"
     );
-    let write = shop.visit(&mut device, async |session| session.insert("cart", 1));
+    let write = shop.request(&mut device, async |session| session.insert("cart", 1));
     write.await.unwrap().unwrap();
     assert!(shop.is_fresh(&mut device).await);
     assert!(!shop.is_fresh(&mut device.at(ELSEWHERE)).await);
@@ -243,13 +243,13 @@ async fn without_a_monitor_nothing_is_kept_of_a_client_but_its_description() {
     // found by.
     let shop = shop_on(store, clock, Some(Monitor::default()));
     let [one, two] = [shop.logged_in().await, shop.logged_in().await];
-    let seal = async |device| {
+    let hash = async |device| {
         let record = encoded(&shop, device).await;
         assert_eq!(record.len(), without.len() + 16);
         record[record.len() - 18..record.len() - 2].to_vec()
     };
-    let seals = [seal(&one).await, seal(&two).await];
-    assert_ne!(seals[0], seals[1]);
+    let hashes = [hash(&one).await, hash(&two).await];
+    assert_ne!(hashes[0], hashes[1]);
     for record in [without, encoded(&shop, &one).await] {
         for part in [&b"192.0"[..], &[192, 0, 2]] {
             assert!(!record.windows(part.len()).any(|bytes| bytes == part));

@@ -1,4 +1,4 @@
-//! What a monitor cannot be told.
+//! Which settings a monitor refuses.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ fn what_cannot_work_is_refused_when_the_layer_is_built() {
         sane.clone().request_rate(0, minute, Response::Report),
         sane.clone()
             .request_rate(1, Duration::ZERO, Response::Report),
-        sane.clone().unknown_cards(0, minute),
-        sane.clone().unknown_cards(1_001, minute),
+        sane.clone().unknown_tokens(0, minute),
+        sane.clone().unknown_tokens(1_001, minute),
         sane.clone().memory(0),
     ] {
         let built = SessionLayer::builder(MemoryStore::new())

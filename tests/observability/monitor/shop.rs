@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use http::header::{COOKIE, USER_AGENT};
 use http::{Request, Response};
-use tower_keycard::monitor::{Browser, Monitor, network_of};
-use tower_keycard::store::fault::{FaultStore, Faults};
+use tower_keycard::event::SessionEvent;
+use tower_keycard::monitor::{Browser, ClientFingerprint, Monitor, network_of};
+use tower_keycard::session::Timestamp;
+use tower_keycard::store::testing::fault::{FaultStore, Faults};
 use tower_keycard::store::{AnyStore, SessionStore};
 use tower_keycard::{
-    ClientFacts, ClientFingerprint, Clock, MemoryStore, Session, SessionError, SessionEvent,
-    SessionLayer, SessionRejection, Timestamp,
+    ClientFacts, Clock, MemoryStore, Session, SessionError, SessionLayer, SessionRejection,
 };
 
 use crate::support::client::respond;
@@ -104,7 +105,7 @@ pub(crate) fn shop_on(store: impl SessionStore, clock: Clock, monitor: Option<Mo
 }
 
 impl Shop {
-    /// The same visitors at another server.
+    /// The same clients at another server.
     pub(crate) fn on(&self, layer: &SessionLayer) -> Self {
         Self {
             layer: layer.clone(),
@@ -116,7 +117,7 @@ impl Shop {
     }
 
     /// Sends a request, and keeps the cookie of its response.
-    pub(crate) async fn visit<T: Send + 'static>(
+    pub(crate) async fn request<T: Send + 'static>(
         &self,
         device: &mut Device,
         handler: impl AsyncFnOnce(Session) -> T,
@@ -140,7 +141,7 @@ impl Shop {
     }
 
     pub(crate) async fn log_in(&self, device: &mut Device, user: &'static str) {
-        let login = self.visit(device, async |session| session.login(user));
+        let login = self.request(device, async |session| session.login(user));
         login.await.unwrap().unwrap();
     }
 
@@ -151,16 +152,16 @@ impl Shop {
     }
 
     pub(crate) async fn user(&self, device: &mut Device) -> Option<String> {
-        self.visit(device, async |session| session.user())
+        self.request(device, async |session| session.user())
             .await
             .unwrap()
     }
 
-    /// Whether what asks for a recent proof is open to this device.
+    /// Whether what asks for a recent authentication is open to this device.
     pub(crate) async fn is_fresh(&self, device: &mut Device) -> bool {
-        let seen = self.visit(device, async |session| {
+        let seen = self.request(device, async |session| {
             let fresh = session.require_fresh(Duration::from_secs(3_600));
-            (fresh, session.is_doubted())
+            (fresh, session.is_suspected())
         });
         match seen.await.unwrap() {
             (Ok(()), false) => true,
@@ -169,7 +170,7 @@ impl Shop {
         }
     }
 
-    /// What happened since it was last asked: `suspected stale_card report`, say.
+    /// What happened since it was last asked: `suspected stale_token report`, say.
     pub(crate) async fn events(&self) -> Vec<String> {
         self.layer.drain().await;
         let events = std::mem::take(&mut *self.events.lock().unwrap());

@@ -1,36 +1,36 @@
-//! A card that was rotated out comes once more.
+//! A token that was rotated out comes once more.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tower_keycard::monitor::{Monitor, Response, Signal};
 use tower_keycard::store::{
-    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionStore, StoreError,
+    Created, IndexEntry, Loaded, RecordKey, Replaced, Revision, SessionStore, StoreError, Write,
 };
 use tower_keycard::{Clock, MemoryStore};
 
 use super::shop::{Device, MINUTE, START, Shop, shop, shop_on};
 
-const STALE: &str = "suspected stale_card";
+const STALE: &str = "suspected stale_token";
 
-/// A device whose card was rotated, and another that still has the old one.
+/// A device whose token was rotated, and another that still has the old one.
 async fn copied(shop: &Shop) -> (Device, Device) {
     let mut device = shop.logged_in().await;
     let copy = device.clone();
-    let rotate = shop.visit(&mut device, async |session| session.cycle_id());
+    let rotate = shop.request(&mut device, async |session| session.rotate_token());
     rotate.await.unwrap().unwrap();
     shop.events().await;
     (device, copy)
 }
 
 #[tokio::test]
-async fn within_the_minute_after_a_rotation_an_old_card_means_nothing() {
+async fn within_the_minute_after_a_rotation_an_old_token_means_nothing() {
     for response in [Response::RequireReauthentication, Response::Revoke] {
-        let shop = shop(Monitor::default().stale_card(response));
+        let shop = shop(Monitor::default().stale_token(response));
         let (mut device, mut tab) = copied(&shop).await;
         shop.clock.advance(MINUTE - Duration::from_millis(1));
         assert_eq!(shop.user(&mut tab).await, None);
-        assert_eq!(shop.events().await, ["stale late"]);
+        assert_eq!(shop.events().await, ["stale superseded"]);
         assert!(shop.is_fresh(&mut device).await);
     }
 }
@@ -43,14 +43,14 @@ async fn later_it_is_reported_once_and_harms_nobody_by_default() {
     for _ in 0..2 {
         assert_eq!(shop.user(&mut copy.clone()).await, None);
     }
-    let expected = ["stale old", "suspected stale_card report", "stale old"];
+    let expected = ["stale old", "suspected stale_token report", "stale old"];
     assert_eq!(shop.events().await, expected);
     assert!(shop.is_fresh(&mut device).await);
 }
 
 #[tokio::test]
-async fn the_session_has_to_be_proved_anew_or_ends_where_that_is_wanted() {
-    let ask = shop(Monitor::default().stale_card(Response::RequireReauthentication));
+async fn the_session_needs_reauthentication_or_ends_where_that_is_wanted() {
+    let ask = shop(Monitor::default().stale_token(Response::RequireReauthentication));
     let (mut device, mut copy) = copied(&ask).await;
     ask.clock.advance(MINUTE);
     ask.user(&mut copy).await;
@@ -62,7 +62,7 @@ async fn the_session_has_to_be_proved_anew_or_ends_where_that_is_wanted() {
     assert!(!ask.is_fresh(&mut device).await);
     assert_eq!(ask.user(&mut device).await.as_deref(), Some("alice"));
 
-    let end = shop(Monitor::default().stale_card(Response::Revoke));
+    let end = shop(Monitor::default().stale_token(Response::Revoke));
     let (mut device, mut copy) = copied(&end).await;
     end.clock.advance(MINUTE);
     end.user(&mut copy).await;
@@ -76,7 +76,7 @@ async fn the_session_has_to_be_proved_anew_or_ends_where_that_is_wanted() {
 
 #[tokio::test]
 async fn where_it_is_not_looked_for_it_is_an_event_like_any_other() {
-    let shop = shop(Monitor::default().without(Signal::StaleCard));
+    let shop = shop(Monitor::default().without(Signal::StaleToken));
     let (_, mut copy) = copied(&shop).await;
     shop.clock.advance(MINUTE);
     shop.user(&mut copy).await;
@@ -100,30 +100,26 @@ impl SessionStore for Misjudging {
         *self.key.lock().unwrap() = Some(key.clone());
         let said = *self.remaining.lock().unwrap();
         Ok(match (self.store.load(key).await?, said) {
-            (Loaded::Record { record, .. }, Some(remaining)) => {
-                Loaded::Record { record, remaining }
-            }
+            (Loaded::Record { record, stale, .. }, Some(remaining)) => Loaded::Record {
+                record,
+                remaining,
+                stale,
+            },
             (loaded, _) => loaded,
         })
     }
 
-    async fn create(
-        &self,
-        key: &RecordKey,
-        record: &Record,
-        ttl: Duration,
-    ) -> Result<Created, StoreError> {
-        self.store.create(key, record, ttl).await
+    async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
+        self.store.create(key, write).await
     }
 
     async fn replace(
         &self,
         key: &RecordKey,
         expected: Revision,
-        record: &Record,
-        ttl: Duration,
+        write: &Write<'_>,
     ) -> Result<Replaced, StoreError> {
-        self.store.replace(key, expected, record, ttl).await
+        self.store.replace(key, expected, write).await
     }
 
     async fn touch(
@@ -131,9 +127,9 @@ impl SessionStore for Misjudging {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
-        prolongs: Option<Binding<'_>>,
+        extends: Option<IndexEntry<'_>>,
     ) -> Result<bool, StoreError> {
-        self.store.touch(key, expected, ttl, prolongs).await
+        self.store.touch(key, expected, ttl, extends).await
     }
 
     async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
@@ -142,7 +138,8 @@ impl SessionStore for Misjudging {
 }
 
 #[tokio::test]
-async fn a_doubt_neither_ends_a_session_nor_keeps_it_beyond_its_limit_whatever_is_said_to_remain() {
+async fn a_suspicion_neither_ends_a_session_nor_keeps_it_beyond_its_limit_whatever_is_said_to_remain()
+ {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     for (said, kept) in [
         (Duration::ZERO, MINUTE..=MINUTE),
@@ -155,7 +152,7 @@ async fn a_doubt_neither_ends_a_session_nor_keeps_it_beyond_its_limit_whatever_i
             remaining: Arc::default(),
             key: Arc::default(),
         };
-        let monitor = Monitor::default().stale_card(Response::RequireReauthentication);
+        let monitor = Monitor::default().stale_token(Response::RequireReauthentication);
         let shop = shop_on(store.clone(), clock, Some(monitor));
         let (mut device, mut copy) = copied(&shop).await;
         shop.clock.advance(MINUTE);

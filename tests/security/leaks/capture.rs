@@ -1,4 +1,4 @@
-//! Everything that is traced, whatever the level and whoever says it.
+//! Everything that is traced, whatever its level and its source.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};

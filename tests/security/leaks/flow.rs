@@ -1,15 +1,15 @@
 //! A whole life of sessions, and a search of all that can be seen of it.
 
 use std::error::Error;
-use std::fmt::{Debug, Display, Write};
+use std::fmt::{Debug, Display, Write as _};
 
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use tower::{Layer, Service};
-use tower_keycard::store::conformance::sample_revision_of;
-use tower_keycard::store::fault::{Fault, FaultStore, Operation};
+use tower_keycard::store::testing::conformance::sample_revision_of;
+use tower_keycard::store::testing::fault::{Fault, FaultStore};
 use tower_keycard::store::{
-    AnyStore, Loaded, RecordKey, RedisConfig, RedisStore, Replaced, SessionStore,
+    AnyStore, Loaded, RecordKey, RedisConfig, RedisStore, Replaced, SessionStore, StoreCall, Write,
 };
 use tower_keycard::{MemoryStore, Session, SessionLayer};
 
@@ -64,8 +64,8 @@ async fn live(app: &App, seen: &mut Seen, mut look: impl FnMut(&mut Seen)) {
             "GET" => browser.get(path).await,
             _ => browser.post(path).await,
         };
-        if let Some(card) = &browser.card {
-            seen.secrets.add_card(card);
+        if let Some(token) = &browser.token {
+            seen.secrets.add_token(token);
         }
         seen.reply(&reply);
         look(seen);
@@ -79,7 +79,7 @@ async fn live(app: &App, seen: &mut Seen, mut look: impl FnMut(&mut Seen)) {
         ("GET", "/headers"),
         ("POST", "/login/alice"),
         ("POST", "/reauthenticate"),
-        ("POST", "/cycle"),
+        ("POST", "/rotate"),
         ("POST", "/fail"),
         ("POST", "/login/bob"),
         ("GET", "/read"),
@@ -88,7 +88,7 @@ async fn live(app: &App, seen: &mut Seen, mut look: impl FnMut(&mut Seen)) {
     for (method, path) in calm {
         let old = alice.clone();
         steps(&mut alice, method, path, seen).await;
-        // Whoever still holds the card of before.
+        // A client that still holds the token of before.
         for path in ["/write/x", "/read"] {
             let method = if path == "/read" { "GET" } else { "POST" };
             steps(&mut old.clone(), method, path, seen).await;
@@ -101,22 +101,22 @@ async fn live(app: &App, seen: &mut Seen, mut look: impl FnMut(&mut Seen)) {
         Fault::LostRequest,
         Fault::LostReply,
     ] {
-        for (operation, path) in [
-            (Operation::Load, "/write/x"),
-            (Operation::Replace, "/write/y"),
-            (Operation::Replace, "/add"),
-            (Operation::Replace, "/cycle"),
-            (Operation::Delete, "/login/carol"),
-            (Operation::Create, "/login/dave"),
-            (Operation::Touch, "/write/z"),
+        for (call, path) in [
+            (StoreCall::Load, "/write/x"),
+            (StoreCall::Replace, "/write/y"),
+            (StoreCall::Replace, "/add"),
+            (StoreCall::Replace, "/rotate"),
+            (StoreCall::Delete, "/login/carol"),
+            (StoreCall::Create, "/login/dave"),
+            (StoreCall::Touch, "/write/z"),
         ] {
-            app.faults.next(operation, fault);
+            app.faults.next(call, fault);
             steps(&mut alice, "POST", path, seen).await;
         }
     }
-    let made_up = [alice.card()[..20].to_owned(), "A".repeat(24)].concat();
-    for card in [made_up, "B".repeat(44), "short".to_owned()] {
-        steps(&mut app.with_card(card), "POST", "/write/x", seen).await;
+    let made_up = [alice.token()[..20].to_owned(), "A".repeat(24)].concat();
+    for token in [made_up, "B".repeat(44), "short".to_owned()] {
+        steps(&mut app.with_token(token), "POST", "/write/x", seen).await;
     }
     let ended = alice.clone();
     steps(&mut alice, "POST", "/logout", seen).await;
@@ -150,20 +150,20 @@ async fn r11_nothing_that_is_logged_printed_stored_or_sent_to_redis_holds_a_toke
     ] {
         assert!(
             traced.contains(&format!("event={event:?}")),
-            "{event} was never told"
+            "{event} was never reported"
         );
     }
     seen.shown(&traced);
-    assert!(seen.secrets.cards() > 10 && commands > 50 && seen.stored.len() > 10_000);
+    assert!(seen.secrets.tokens() > 10 && commands > 50 && seen.stored.len() > 10_000);
     seen.assert_clean();
 
     // The search would have found it: in what is traced, what is stored, and what is sent.
-    let card = app.browser().does("/write/x").await.card().unwrap();
+    let token = app.browser().does("/write/x").await.token().unwrap();
     let mut planted = Seen::default();
-    planted.secrets.add_card(&card);
-    tracing::trace!(target: "planted", "{}", &card[20..]);
+    planted.secrets.add_token(&token);
+    tracing::trace!(target: "planted", "{}", &token[20..]);
     assert!(planted.secrets.find(capture.text().as_bytes()).is_some());
-    server.cli(&["SET", "planted", &card[24..34]]);
+    server.cli(&["SET", "planted", &token[24..34]]);
     look_at(&server, &mut monitor, &mut planted);
     assert!(planted.secrets.find(planted.text.as_bytes()).is_some());
     assert!(planted.secrets.find(&planted.stored).is_some());
@@ -213,10 +213,10 @@ async fn r11_no_public_type_prints_a_token() {
         let app = App::new(store.clone());
         let mut browser = app.browser();
         browser.does("/login/alice").await;
-        let card = browser.card();
-        seen.secrets.add_card(&card);
+        let token = browser.token();
+        seen.secrets.add_token(&token);
 
-        let key = RecordKey::new(COOKIE_NAME, card[..20].parse().unwrap());
+        let key = RecordKey::new(COOKIE_NAME, token[..20].parse().unwrap());
         let loaded = store.load(&key).await.unwrap();
         seen.debug(&loaded);
         let Loaded::Record { record, .. } = loaded else {
@@ -226,7 +226,11 @@ async fn r11_no_public_type_prints_a_token() {
         seen.shown(&key);
         let other = sample_revision_of(&record, "{}");
         let conflict = store
-            .replace(&key, other.revision(), &other, std::time::Duration::MAX)
+            .replace(
+                &key,
+                other.revision(),
+                &other.write(std::time::Duration::MAX),
+            )
             .await;
         assert!(matches!(conflict, Ok(Replaced::Conflict(_))));
         seen.debug(&conflict);
@@ -239,18 +243,18 @@ async fn r11_no_public_type_prints_a_token() {
             let wrong = session.get::<u32>("seen").unwrap_err();
             let mut text = format!("{session:?} {session:#?} {wrong} {wrong:?} {request:?}");
             write!(text, " {:?}", request.extensions()).unwrap();
-            session.cycle_id().unwrap();
+            session.rotate_token().unwrap();
             Ok::<_, std::convert::Infallible>(Response::new(text))
         }));
-        let request = Request::get("/").header("cookie", format!("{COOKIE_NAME}={card}"));
+        let request = Request::get("/").header("cookie", format!("{COOKIE_NAME}={token}"));
         let future = service.call(request.body(Body::empty()).unwrap());
         seen.debug(&future);
         seen.debug(&"the service has no Debug of its own");
         let response = future.await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         let line = response.headers()["set-cookie"].to_str().unwrap();
-        seen.secrets.add_card(&line[COOKIE_NAME.len() + 1..][..44]);
-        assert_eq!(seen.secrets.cards(), 2);
+        seen.secrets.add_token(&line[COOKIE_NAME.len() + 1..][..44]);
+        assert_eq!(seen.secrets.tokens(), 2);
         seen.debug(&response);
         seen.assert_clean();
     })
@@ -271,9 +275,9 @@ async fn r11_no_error_holds_a_token_a_key_or_a_password() {
     let app = App::new(AnyStore::new(store.clone()));
     let mut browser = app.browser();
     browser.does("/login/alice").await;
-    let card = browser.card();
-    seen.secrets.add_card(&card);
-    let key = RecordKey::new(COOKIE_NAME, card[..20].parse().unwrap());
+    let token = browser.token();
+    seen.secrets.add_token(&token);
+    let key = RecordKey::new(COOKIE_NAME, token[..20].parse().unwrap());
     let Loaded::Record { record, .. } = store.load(&key).await.unwrap() else {
         panic!("a record");
     };
@@ -329,8 +333,8 @@ async fn r11_no_error_holds_a_token_a_key_or_a_password() {
         seen.reply(&browser.clone().post(path).await);
     }
     let memory = FaultStore::new(MemoryStore::new());
-    for operation in Operation::ALL {
-        memory.faults().always(operation, Fault::Refused);
+    for call in StoreCall::ALL.iter().copied() {
+        memory.faults().always(call, Fault::Refused);
     }
     trouble(&memory, &key, &record, &mut seen).await;
     seen.shown(&capture.text());
@@ -357,13 +361,9 @@ async fn trouble(
         }
     };
     note(store.load(key).await.err());
-    note(store.create(key, record, ttl).await.err());
-    note(
-        store
-            .replace(key, other.revision(), record, ttl)
-            .await
-            .err(),
-    );
+    let write = &Write::new(record, ttl);
+    note(store.create(key, write).await.err());
+    note(store.replace(key, other.revision(), write).await.err());
     note(store.touch(key, record.revision(), ttl, None).await.err());
     note(store.delete(key, None).await.err());
     assert!(failures > 0);

@@ -6,22 +6,22 @@ const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// How many characters of a secret are worth an alarm.
-const TELLING: usize = 8;
+const REVEALING: usize = 8;
 
 /// What must not be found. Needles are kept by length, so that a text is searched once for each length, not each needle.
 #[derive(Default)]
 pub(crate) struct Secrets {
-    cards: BTreeSet<String>,
+    tokens: BTreeSet<String>,
     needles: BTreeMap<usize, HashSet<Vec<u8>>>,
 }
 
 impl Secrets {
-    /// The secret half of a card: in pieces, and in every encoding.
-    pub(crate) fn add_card(&mut self, card: &str) {
-        if !self.cards.insert(card.to_owned()) {
+    /// The secret half of a token: in pieces, and in every encoding.
+    pub(crate) fn add_token(&mut self, token: &str) {
+        if !self.tokens.insert(token.to_owned()) {
             return;
         }
-        let verifier = &card[20..];
+        let verifier = &token[20..];
         self.add_bytes(verifier.as_bytes());
         self.add_bytes(&decoded(verifier));
         for other in [verifier.to_lowercase(), verifier.to_uppercase()] {
@@ -34,8 +34,8 @@ impl Secrets {
         self.add(text.as_bytes());
     }
 
-    pub(crate) fn cards(&self) -> usize {
-        self.cards.len()
+    pub(crate) fn tokens(&self) -> usize {
+        self.tokens.len()
     }
 
     fn add(&mut self, needle: &[u8]) {
@@ -50,12 +50,12 @@ impl Secrets {
     }
 
     fn add_bytes(&mut self, secret: &[u8]) {
-        self.add_windows(secret, TELLING);
+        self.add_windows(secret, REVEALING);
         let backwards: Vec<u8> = secret.iter().rev().copied().collect();
-        self.add_windows(&backwards, TELLING);
+        self.add_windows(&backwards, REVEALING);
         for alphabet in [BASE64, BASE64URL] {
             for start in 0..3 {
-                self.add_windows(&encoded(&secret[start..], alphabet), TELLING + 2);
+                self.add_windows(&encoded(&secret[start..], alphabet), REVEALING + 2);
             }
         }
         let list = |bytes: &[u8], write: &dyn Fn(u8) -> String, between: &str| {
@@ -83,7 +83,7 @@ impl Secrets {
 
 type Form = (usize, &'static str, fn(u8) -> String);
 
-/// How bytes are written one by one: how many of them are telling, what stands between them, and how each is written.
+/// How bytes are written one by one: how many of them are revealing, what stands between them, and how each is written.
 fn forms() -> [Form; 12] {
     [
         (8, "", |byte| format!("{byte:02x}")),
@@ -130,22 +130,22 @@ fn encoded(bytes: &[u8], alphabet: &[u8; 64]) -> Vec<u8> {
     text
 }
 
-const CARD: &str = "abcdefghijklmnopqrstQ7-x_ZpL0wKe9RtYu3Vb8NmC";
+const TOKEN: &str = "abcdefghijklmnopqrstQ7-x_ZpL0wKe9RtYu3Vb8NmC";
 
 fn secrets() -> Secrets {
     let mut secrets = Secrets::default();
-    secrets.add_card(CARD);
+    secrets.add_token(TOKEN);
     secrets
 }
 
 #[test]
 fn the_search_finds_a_planted_token_in_every_form() {
-    let (secrets, verifier) = (secrets(), &CARD[20..]);
+    let (secrets, verifier) = (secrets(), &TOKEN[20..]);
     let (text, bytes) = (verifier.as_bytes(), decoded(verifier));
     assert_eq!(encoded(&bytes, BASE64URL), text);
     let planted = [
-        CARD.to_owned(),
-        format!("Cookie: __Host-id={CARD}"),
+        TOKEN.to_owned(),
+        format!("Cookie: __Host-id={TOKEN}"),
         verifier[..8].to_owned(),
         verifier[16..].to_owned(),
         verifier[5..15].to_owned(),
@@ -159,9 +159,9 @@ fn the_search_finds_a_planted_token_in_every_form() {
         text.iter().map(|byte| format!("{byte:02x}")).collect(),
         text.iter().map(|byte| format!("%{byte:02X}")).collect(),
         bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect(),
-        String::from_utf8(encoded(CARD.as_bytes(), BASE64)).unwrap(),
-        String::from_utf8(encoded(&CARD.as_bytes()[1..], BASE64URL)).unwrap(),
-        String::from_utf8(encoded(&CARD.as_bytes()[2..], BASE64)).unwrap(),
+        String::from_utf8(encoded(TOKEN.as_bytes(), BASE64)).unwrap(),
+        String::from_utf8(encoded(&TOKEN.as_bytes()[1..], BASE64URL)).unwrap(),
+        String::from_utf8(encoded(&TOKEN.as_bytes()[2..], BASE64)).unwrap(),
     ];
     for text in planted {
         let text = format!("much that is harmless, then {text}, then more");
@@ -174,7 +174,7 @@ fn the_search_finds_a_planted_token_in_every_form() {
 fn the_search_finds_nothing_in_what_is_public() {
     let secrets = secrets();
     for text in [
-        &CARD[..20],
+        &TOKEN[..20],
         "Q7-x_Zp",
         "GET keycard:__Host-id:abcdefghijklmnopqrst",
         "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]",

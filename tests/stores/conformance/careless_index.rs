@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tower_keycard::store::conformance::{Harness, sample_key, sample_login};
+use tower_keycard::Clock;
+use tower_keycard::session::Timestamp;
+use tower_keycard::store::testing::conformance::{Harness, sample_key, sample_login};
 use tower_keycard::store::{
-    Binding, Created, Indexed, LOGIN_LIFETIME, Loaded, MemoryStore, REVOCATION_LIFETIME, Record,
-    RecordKey, Replaced, Revision, SessionId, SessionStore, StoreError, StoreErrorKind, UserIndex,
-    UserIndexRef,
+    Created, IndexChange, IndexEntry, Indexed, LOGIN_LIFETIME, Loaded, MemoryStore,
+    REVOCATION_LIFETIME, Record, RecordKey, Replaced, Revision, SessionId, SessionStore,
+    StoreError, StoreErrorKind, UserIndex, UserIndexRef, Write,
 };
-use tower_keycard::{Clock, Timestamp};
 
 /// What a [`Careless`] store does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub(crate) enum Breach {
     OneForAllUsers,
     OneForAllNamespaces,
     JoinsNamesWithoutCare,
-    ListsSomebodyElses,
+    ListsAnotherUsers,
     IgnoresCase,
     CutsUsers,
     OnePage,
@@ -41,7 +42,7 @@ pub(crate) enum Breach {
     LeavesNoTombstone,
     CountsEntries,
     EndsTheExcepted,
-    EndsSomebodyElses,
+    EndsAnotherUsers,
     EndsEverybodys,
     LeavesNoMarker,
     EndsOnlyWhatItFinds,
@@ -117,41 +118,42 @@ impl Careless {
     }
 
     /// Makes the entry of a login, or refuses it.
-    fn bind(&self, key: &RecordKey, record: &Record, ttl: Duration) -> Result<(), StoreError> {
-        let Some(binding) = record.binds() else {
-            if let Some(entry) = record
-                .prolongs()
-                .filter(|_| !self.is(Breach::WriteDoesNotProlong))
-            {
-                self.enter(key, entry, ttl);
+    fn bind(&self, key: &RecordKey, write: &Write<'_>) -> Result<(), StoreError> {
+        let (entry, login_age) = match write.index {
+            IndexChange::None => return Ok(()),
+            IndexChange::Extend(entry) => {
+                if !self.is(Breach::WriteDoesNotProlong) {
+                    self.enter(key, entry, write.ttl);
+                }
+                return Ok(());
             }
-            return Ok(());
+            IndexChange::Bind { entry, login_age } => (entry, login_age),
         };
-        let name = self.name(key.namespace(), binding.user);
+        let name = self.name(key.namespace(), entry.user);
         if let Some((until, except)) = self.indexes().markers.get(&name)
-            && self.clock.now() < until.plus(self.age(record))
+            && self.clock.now() < until.plus(self.age(login_age))
             && (self.is(Breach::MarkerRefusesTheExcepted) || !except.contains(&key.id()))
         {
             return Err(StoreError::new(StoreErrorKind::Revoked));
         }
         if !self.is(Breach::EntryIsLost) {
-            self.enter(key, binding, ttl);
+            self.enter(key, entry, write.ttl);
         }
         Ok(())
     }
 
-    fn age(&self, record: &Record) -> Duration {
+    fn age(&self, login_age: Duration) -> Duration {
         match self.breach {
             Some(Breach::MarkerIgnoresTheAge) => Duration::ZERO,
-            Some(Breach::MarkerIsForgotten) => record.login_age().min(LOGIN_LIFETIME / 2),
-            _ => record.login_age(),
+            Some(Breach::MarkerIsForgotten) => login_age.min(LOGIN_LIFETIME / 2),
+            _ => login_age,
         }
     }
 
-    fn enter(&self, key: &RecordKey, entry: Binding<'_>, ttl: Duration) {
+    fn enter(&self, key: &RecordKey, entry: IndexEntry<'_>, ttl: Duration) {
         let life = match self.breach {
             Some(Breach::EntryLivesAsLongAsTheRecord) => ttl,
-            _ => entry.life,
+            _ => entry.lifetime,
         };
         let ends = self.clock.now().plus(life);
         let name = self.name(key.namespace(), entry.user);
@@ -188,6 +190,10 @@ impl Careless {
     }
 }
 
+fn binds(write: &Write<'_>) -> bool {
+    matches!(write.index, IndexChange::Bind { .. })
+}
+
 impl SessionStore for Careless {
     fn prefix(&self) -> &str {
         self.records.prefix()
@@ -197,16 +203,8 @@ impl SessionStore for Careless {
         self.records.load(key).await
     }
 
-    async fn create(
-        &self,
-        key: &RecordKey,
-        record: &Record,
-        ttl: Duration,
-    ) -> Result<Created, StoreError> {
-        assert!(
-            !self.is(Breach::Panics) || record.binds().is_none(),
-            "a login"
-        );
+    async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
+        assert!(!self.is(Breach::Panics) || !binds(write), "a login");
         // It gives way between the entry and the record, unless it takes care.
         let careless = self.is(Breach::PrunesLoginsUnderWay) || self.is(Breach::RecordFirst);
         let _turn = match careless {
@@ -214,38 +212,37 @@ impl SessionStore for Careless {
             false => Some(self.turn.lock().await),
         };
         if self.is(Breach::RecordFirst) {
-            let created = self.records.create(key, record, ttl).await?;
+            let created = self.records.create(key, write).await?;
             tokio::task::yield_now().await;
-            self.bind(key, record, ttl).ok();
+            self.bind(key, write).ok();
             return Ok(created);
         }
         if !self.is(Breach::ForgetsLoginsThatBegin) {
-            self.bind(key, record, ttl)?;
+            self.bind(key, write)?;
         }
         if careless {
             tokio::task::yield_now().await;
         }
-        self.records.create(key, record, ttl).await
+        self.records.create(key, write).await
     }
 
     async fn replace(
         &self,
         key: &RecordKey,
         expected: Revision,
-        record: &Record,
-        ttl: Duration,
+        write: &Write<'_>,
     ) -> Result<Replaced, StoreError> {
         let _turn = self.turn.lock().await;
         if self.is(Breach::RotationRemovesTheEntry)
-            && let Some(user) = record.user()
-            && record.binds().is_none()
+            && let Some(user) = write.record.user()
+            && !binds(write)
         {
             self.leave(key, user);
         }
         if !self.is(Breach::ForgetsLaterLogins) {
-            self.bind(key, record, ttl)?;
+            self.bind(key, write)?;
         }
-        self.records.replace(key, expected, record, ttl).await
+        self.records.replace(key, expected, write).await
     }
 
     async fn touch(
@@ -253,9 +250,9 @@ impl SessionStore for Careless {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
-        prolongs: Option<Binding<'_>>,
+        extends: Option<IndexEntry<'_>>,
     ) -> Result<bool, StoreError> {
-        if let Some(entry) = prolongs.filter(|_| !self.is(Breach::TouchDoesNotProlong)) {
+        if let Some(entry) = extends.filter(|_| !self.is(Breach::TouchDoesNotProlong)) {
             self.enter(key, entry, ttl);
         }
         self.records.touch(key, expected, ttl, None).await
@@ -285,32 +282,31 @@ impl UserIndex for Careless {
         let mut listed = Vec::new();
         for key in self.entries(namespace, user) {
             match self.records.load(&key).await? {
-                Loaded::Record { record, remaining }
-                    if record.user() == Some(user)
-                        || self.is(Breach::ListsSomebodyElses)
-                        || self.is(Breach::OneForAllUsers) =>
+                Loaded::Record {
+                    record, remaining, ..
+                } if record.user() == Some(user)
+                    || self.is(Breach::ListsAnotherUsers)
+                    || self.is(Breach::OneForAllUsers) =>
                 {
                     let record = match self.breach {
-                        Some(Breach::ListsWhatItWas) => sample_login(user, remaining),
+                        Some(Breach::ListsWhatItWas) => {
+                            Record::clone(&sample_login(user, remaining))
+                        }
                         _ => record,
                     };
                     listed.push(Indexed::new(key, record, remaining));
                 }
                 _ if self.is(Breach::PrunesLoginsUnderWay) => self.leave(&key, user),
                 Loaded::Absent if self.is(Breach::ListsTheExpired) => {
-                    let record = sample_login(user, Duration::ZERO);
+                    let record = Record::clone(&sample_login(user, Duration::ZERO));
                     listed.push(Indexed::new(key, record, Duration::ZERO));
                 }
                 _ => {}
             }
         }
         if self.is(Breach::ListsAGhost) && listed.is_empty() {
-            let key = sample_key();
-            listed.push(Indexed::new(
-                key,
-                sample_login(user, REVOCATION_LIFETIME),
-                REVOCATION_LIFETIME,
-            ));
+            let record = Record::clone(&sample_login(user, REVOCATION_LIFETIME));
+            listed.push(Indexed::new(sample_key(), record, REVOCATION_LIFETIME));
         }
         if self.is(Breach::OnePage) {
             listed.truncate(1000);
@@ -373,7 +369,7 @@ impl UserIndex for Careless {
             let missing = owner.is_none() && self.is(Breach::EndsOnlyWhatItFinds);
             let spared = missing
                 || foreign
-                    && !self.is(Breach::EndsSomebodyElses)
+                    && !self.is(Breach::EndsAnotherUsers)
                     && !self.is(Breach::EndsEverybodys);
             if !spared && !self.is(Breach::EndsNothing) && !self.is(Breach::LeavesNoTombstone) {
                 self.records.delete(&key, None).await?;

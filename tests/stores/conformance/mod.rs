@@ -4,7 +4,7 @@ mod careless_index;
 mod index;
 mod records;
 
-use tower_keycard::store::conformance::Outcome;
+use tower_keycard::store::testing::conformance::Outcome;
 
 /// The cases that fail of those with these names.
 async fn failed_cases(

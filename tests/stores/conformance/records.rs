@@ -4,12 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tower_keycard::store::conformance::{self, CASES, Harness, ManualTime, Outcome, sample_record};
-use tower_keycard::store::{
-    Binding, Created, Loaded, Record, RecordKey, Replaced, Revision, SessionId, SessionStore,
-    StoreError, TOMBSTONE_LIFETIME,
+use tower_keycard::Clock;
+use tower_keycard::session::Timestamp;
+use tower_keycard::store::testing::conformance::{
+    self, CASES, Harness, ManualTime, Outcome, sample_record,
 };
-use tower_keycard::{Clock, Timestamp};
+use tower_keycard::store::{
+    Created, IndexEntry, Loaded, Record, RecordKey, Replaced, Revision, SessionId, SessionStore,
+    StoreError, TOMBSTONE_LIFETIME, Write,
+};
 
 /// A clause of the contract that a [`Careless`] store breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +102,7 @@ impl Careless {
                 Ok(record) => Loaded::Record {
                     record,
                     remaining: until.since(now),
+                    stale: false,
                 },
                 Err(_) if self.is(Breach::UnreadableIsAbsent) => Loaded::Absent,
                 Err(error) => Loaded::Unreadable(error),
@@ -155,12 +159,7 @@ impl SessionStore for Careless {
         Ok(self.look(&self.map(), key))
     }
 
-    async fn create(
-        &self,
-        key: &RecordKey,
-        record: &Record,
-        ttl: Duration,
-    ) -> Result<Created, StoreError> {
+    async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
         let found = self.look(&self.map(), key);
         let free = match found {
             Loaded::Absent => true,
@@ -178,7 +177,7 @@ impl SessionStore for Careless {
         if !free {
             return Ok(Created::Exists);
         }
-        self.put(&mut map, key, Some(record), ttl);
+        self.put(&mut map, key, Some(write.record), write.ttl);
         Ok(Created::Created)
     }
 
@@ -186,9 +185,9 @@ impl SessionStore for Careless {
         &self,
         key: &RecordKey,
         expected: Revision,
-        record: &Record,
-        ttl: Duration,
+        write: &Write<'_>,
     ) -> Result<Replaced, StoreError> {
+        let &Write { record, ttl, .. } = write;
         let early = self.look(&self.map(), key);
         self.pause(Breach::ReplaceIsNotAtomic).await;
         let mut map = self.map();
@@ -236,11 +235,13 @@ impl SessionStore for Careless {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
-        _prolongs: Option<Binding<'_>>,
+        _extends: Option<IndexEntry<'_>>,
     ) -> Result<bool, StoreError> {
         let mut map = self.map();
         let kept = match self.look(&map, key) {
-            Loaded::Record { record, remaining } => Some((record, remaining)),
+            Loaded::Record {
+                record, remaining, ..
+            } => Some((record, remaining)),
             _ if self.is(Breach::TouchBringsBackWhatExpired) => {
                 let kept = map.get(&self.key(key));
                 let record = kept.and_then(|(bytes, _)| Record::decode(bytes.clone()).ok());
@@ -348,7 +349,7 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
         ),
         (
             Breach::CreateIsNotAtomic,
-            "of_concurrent_creates_exactly_one_wins",
+            "exactly_one_of_concurrent_creates_wins",
         ),
         (
             Breach::ReplaceCreates,
@@ -368,17 +369,20 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
         ),
         (
             Breach::ReplaceIsNotAtomic,
-            "of_concurrent_replaces_exactly_one_wins",
+            "exactly_one_of_concurrent_replaces_wins",
         ),
         (Breach::ReplaceIsNotAtomic, "no_write_is_lost_among_many"),
         (
             Breach::ReplaceIgnoresTheRevision,
             "replace_at_another_revision_is_a_conflict_with_the_current_record",
         ),
-        (Breach::ReplaceKeepsTheExpiry, "replace_gives_a_longer_life"),
         (
             Breach::ReplaceKeepsTheExpiry,
-            "replace_gives_a_shorter_life",
+            "replace_makes_the_lifetime_longer",
+        ),
+        (
+            Breach::ReplaceKeepsTheExpiry,
+            "replace_makes_the_lifetime_shorter",
         ),
         (
             Breach::ResentReplaceIsAConflict,
@@ -386,7 +390,7 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
         ),
         (
             Breach::OvertakenReplaceIsAConflict,
-            "a_replace_that_others_came_after_has_succeeded_and_changes_nothing",
+            "a_replace_sent_again_after_later_ones_has_succeeded_and_changes_nothing",
         ),
         (
             Breach::ResentReplaceMovesTheExpiry,
@@ -400,7 +404,10 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
             Breach::TouchIgnoresTheRevision,
             "touch_at_another_revision_changes_nothing",
         ),
-        (Breach::TouchOnlyProlongs, "touch_gives_a_shorter_life"),
+        (
+            Breach::TouchOnlyProlongs,
+            "touch_makes_the_lifetime_shorter",
+        ),
         (
             Breach::TouchBringsBackWhatExpired,
             "touch_of_an_expired_record_creates_nothing",
@@ -425,7 +432,7 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
         (Breach::WholeSeconds, "lifetimes_are_not_rounded_to_seconds"),
         (
             Breach::NothingIsForEver,
-            "a_lifetime_of_nothing_is_not_for_ever",
+            "a_lifetime_of_zero_is_not_for_ever",
         ),
         (
             Breach::PanicsOnLongLifetimes,
@@ -445,11 +452,11 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
         ),
         (
             Breach::UnreadableIsAbsent,
-            "what_cannot_be_read_is_left_as_it_is",
+            "unreadable_bytes_are_left_as_they_are",
         ),
         (
             Breach::UnreadableCannotBeDeleted,
-            "what_cannot_be_read_can_be_deleted",
+            "unreadable_bytes_can_be_deleted",
         ),
     ];
     let mut noticed = BTreeSet::new();
@@ -493,7 +500,7 @@ async fn a_report_lists_what_failed() {
     );
     let text = report.to_string();
     assert!(text.contains("FAILED  delete_leaves_a_tombstone: found Absent, not Tombstone"));
-    assert!(text.contains("skipped what_cannot_be_read_can_be_deleted"));
+    assert!(text.contains("skipped unreadable_bytes_can_be_deleted"));
 }
 
 #[tokio::test]

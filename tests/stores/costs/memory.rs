@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use tower_keycard::SessionId;
-use tower_keycard::store::conformance::{sample_login, sample_revision_of};
+use tower_keycard::store::testing::conformance::{sample_login, sample_revision_of};
 use tower_keycard::store::{RecordKey, RedisStore, SessionStore};
 
 use crate::support::redis_server::RedisServer;
@@ -21,11 +21,11 @@ const DATA: [usize; 4] = [0, 100, 1_000, 10_000];
 /// Bytes of memory.
 pub(crate) struct Measured {
     data: usize,
-    /// Of a record, by `MEMORY USAGE`.
+    /// Bytes of a record, by `MEMORY USAGE`.
     record: u64,
-    /// Of the list of a user's sessions, by `MEMORY USAGE`, with one session and with ten.
+    /// Bytes of the index of a user, by `MEMORY USAGE`, with one session and with ten.
     lists: [u64; 2],
-    /// Of all there is, by session, of as many users.
+    /// Bytes of everything, by session, with as many users.
     whole: u64,
 }
 
@@ -66,13 +66,15 @@ pub(crate) async fn measure() -> Vec<Measured> {
 /// A user with an id of eight characters logs in, and has this much in the session.
 async fn log_in(store: &RedisStore, user: u32, session: u32, data: usize) {
     let (login, key) = (sample_login(&id(user), LIFE), key(session));
-    store.create(&key, &login, LIFE).await.unwrap();
+    store.create(&key, &login.write(LIFE)).await.unwrap();
     let json = match data.checked_sub(r#"{"a":""}"#.len()) {
         Some(length) => format!(r#"{{"a":"{}"}}"#, "x".repeat(length)),
         None => "{}".to_owned(),
     };
     let next = sample_revision_of(&login, &json);
-    let replaced = store.replace(&key, login.revision(), &next, LIFE).await;
+    let replaced = store
+        .replace(&key, login.revision(), &next.write(LIFE))
+        .await;
     replaced.unwrap();
 }
 
@@ -136,6 +138,6 @@ pub(crate) fn assert_near(measured: &[Measured], table: &str) {
 }
 
 const HEAD: &str = "\
-| bytes of data | record | list of a user with one session | with ten | all, per session | a million sessions |
+| bytes of data | record | index of a user with one session | with ten | all, per session | a million sessions |
 |---:|---:|---:|---:|---:|---:|
 ";

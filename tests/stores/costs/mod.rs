@@ -13,7 +13,7 @@ use crate::support::cookie::key;
 use crate::support::proxy::Proxy;
 use crate::support::redis_server::{Monitor, RedisServer};
 use tower_keycard::store::RedisStore;
-use tower_keycard::{SessionLayer, SessionLayerBuilder};
+use tower_keycard::{SessionConfig, SessionLayer};
 
 /// The idle limit, in milliseconds.
 const IDLE: u64 = 24 * 60 * 60 * 1000;
@@ -31,20 +31,20 @@ struct Stack {
 
 impl Stack {
     async fn start() -> Self {
-        Self::with(|layer| layer).await
+        Self::with(SessionConfig::new()).await
     }
 
-    async fn with(configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder) -> Self {
+    async fn with(config: SessionConfig) -> Self {
         let server = RedisServer::start();
         let proxy = Proxy::to(server.port()).await;
         let store = RedisStore::connect(proxy.url()).await.unwrap();
-        let layer = configure(SessionLayer::builder(store)).build().unwrap();
-        let app = App::new(layer);
+        let layer = SessionLayer::builder(store).config(config);
+        let app = App::new(layer.build().unwrap());
         // The server learns the scripts.
-        let card = app.logged_in("alice").await;
-        app.get("/write", Some(&card)).await;
-        age(&server, &card, 61_000);
-        app.get("/read", Some(&card)).await;
+        let token = app.logged_in("alice").await;
+        app.get("/write", Some(&token)).await;
+        age(&server, &token, 61_000);
+        app.get("/read", Some(&token)).await;
         let monitor = server.monitor();
         let mut this = Self {
             app,
@@ -56,16 +56,16 @@ impl Stack {
         this
     }
 
-    /// The card of somebody who has logged in, which is not counted.
-    async fn visitor(&mut self) -> String {
-        let card = self.app.logged_in("alice").await;
+    /// The token of a user who has logged in, which is not counted.
+    async fn logged_in(&mut self) -> String {
+        let token = self.app.logged_in("alice").await;
         self.cost();
-        card
+        token
     }
 
-    /// Lets a session of this card lose so many milliseconds of its life, which is not counted.
-    fn age(&mut self, card: &str, millis: u64) {
-        age(&self.server, card, millis);
+    /// Lets a session of this token lose so many milliseconds of its life, which is not counted.
+    fn age(&mut self, token: &str, millis: u64) {
+        age(&self.server, token, millis);
         self.cost();
     }
 
@@ -85,8 +85,8 @@ impl Stack {
     }
 }
 
-fn age(server: &RedisServer, card: &str, millis: u64) {
-    server.cli(&["EVAL", AGE, "0", &key(card), &millis.to_string()]);
+fn age(server: &RedisServer, token: &str, millis: u64) {
+    server.cli(&["EVAL", AGE, "0", &key(token), &millis.to_string()]);
 }
 
 /// A command on one line, without what is different each time: the record, its revision, a script's hash.
@@ -164,16 +164,20 @@ fn bind(user: &str) -> Vec<String> {
 }
 
 /// The entry that goes with the record.
-fn unbind(user: &str, card: &str) -> [String; 1] {
-    [format!("ZREM {} {id} +{id}", index(user), id = &card[..20])]
+fn unbind(user: &str, token: &str) -> [String; 1] {
+    [format!(
+        "ZREM {} {id} +{id}",
+        index(user),
+        id = &token[..20]
+    )]
 }
 
 #[tokio::test]
 async fn a_request_that_does_not_ask_for_its_session_costs_nothing() {
     let mut stack = Stack::start().await;
-    let card = stack.visitor().await;
-    for card in [None, Some(&card[..]), Some("not a card")] {
-        let answer = stack.app.get("/untouched", card).await;
+    let token = stack.logged_in().await;
+    for token in [None, Some(&token[..]), Some("not a token")] {
+        let answer = stack.app.get("/untouched", token).await;
         assert_eq!(answer.body, "untouched");
         stack.costs(0, &[]);
     }
@@ -182,13 +186,13 @@ async fn a_request_that_does_not_ask_for_its_session_costs_nothing() {
 #[tokio::test]
 async fn a_read_is_one_get() {
     let mut stack = Stack::start().await;
-    let card = stack.visitor().await;
-    assert_eq!(stack.app.get("/read", Some(&card)).await.body, "alice");
-    stack.costs(1, &[&load(&key(&card))]);
+    let token = stack.logged_in().await;
+    assert_eq!(stack.app.get("/read", Some(&token)).await.body, "alice");
+    stack.costs(1, &[&load(&key(&token))]);
 }
 
 #[tokio::test]
-async fn a_visitor_without_a_card_who_reads_costs_nothing() {
+async fn a_read_without_a_token_costs_nothing() {
     let mut stack = Stack::start().await;
     assert_eq!(stack.app.get("/read", None).await.body, "nobody");
     stack.costs(0, &[]);
@@ -198,33 +202,33 @@ async fn a_visitor_without_a_card_who_reads_costs_nothing() {
 async fn a_new_session_is_one_set_that_overwrites_nothing() {
     let mut stack = Stack::start().await;
     let answer = stack.app.get("/write", None).await;
-    stack.costs(1, &[&create(&key(answer.card()))]);
+    stack.costs(1, &[&create(&key(answer.token()))]);
 }
 
 #[tokio::test]
 async fn a_modification_is_a_load_and_one_compare_and_swap() {
     let mut stack = Stack::start().await;
-    let card = stack.visitor().await;
-    stack.app.get("/write", Some(&card)).await;
-    stack.costs(2, &[&load(&key(&card)), &replace(&key(&card))]);
+    let token = stack.logged_in().await;
+    stack.app.get("/write", Some(&token)).await;
+    stack.costs(2, &[&load(&key(&token)), &replace(&key(&token))]);
 }
 
 #[tokio::test]
 async fn a_rotation_costs_what_a_modification_does() {
     let mut stack = Stack::start().await;
-    let card = stack.visitor().await;
-    let answer = stack.app.get("/rotate", Some(&card)).await;
-    assert_eq!(key(answer.card()), key(&card));
-    stack.costs(2, &[&load(&key(&card)), &replace(&key(&card))]);
+    let token = stack.logged_in().await;
+    let answer = stack.app.get("/rotate", Some(&token)).await;
+    assert_eq!(key(answer.token()), key(&token));
+    stack.costs(2, &[&load(&key(&token)), &replace(&key(&token))]);
 }
 
 #[tokio::test]
 async fn a_login_on_a_session_costs_what_a_modification_does_and_an_entry_before_it() {
     let mut stack = Stack::start().await;
-    let card = stack.app.get("/write", None).await.card().to_owned();
+    let token = stack.app.get("/write", None).await.token().to_owned();
     stack.cost();
-    stack.app.get("/login/alice", Some(&card)).await;
-    let key = key(&card);
+    stack.app.get("/login/alice", Some(&token)).await;
+    let key = key(&token);
     stack.costs(3, &[&load(&key), &bind("alice"), &replace(&key)]);
 }
 
@@ -232,21 +236,21 @@ async fn a_login_on_a_session_costs_what_a_modification_does_and_an_entry_before
 async fn a_login_without_a_session_is_an_entry_and_one_set() {
     let mut stack = Stack::start().await;
     let answer = stack.app.get("/login/alice", None).await;
-    stack.costs(2, &[&bind("alice"), &create(&key(answer.card()))]);
+    stack.costs(2, &[&bind("alice"), &create(&key(answer.token()))]);
 }
 
 #[tokio::test]
 async fn a_login_as_another_user_deletes_the_old_session_before_it_creates_the_new() {
     let mut stack = Stack::start().await;
-    let card = stack.visitor().await;
-    let answer = stack.app.get("/login/bob", Some(&card)).await;
-    let (old, new) = (key(&card), key(answer.card()));
+    let token = stack.logged_in().await;
+    let answer = stack.app.get("/login/bob", Some(&token)).await;
+    let (old, new) = (key(&token), key(answer.token()));
     stack.costs(
         4,
         &[
             &load(&old),
             &delete(&old),
-            &unbind("alice", &card),
+            &unbind("alice", &token),
             &bind("bob"),
             &create(&new),
         ],
@@ -256,34 +260,34 @@ async fn a_login_as_another_user_deletes_the_old_session_before_it_creates_the_n
 #[tokio::test]
 async fn a_logout_is_a_load_and_one_set_of_a_tombstone_and_the_end_of_the_entry() {
     let mut stack = Stack::start().await;
-    let card = stack.visitor().await;
-    stack.app.get("/logout", Some(&card)).await;
-    let key = key(&card);
-    stack.costs(2, &[&load(&key), &delete(&key), &unbind("alice", &card)]);
+    let token = stack.logged_in().await;
+    stack.app.get("/logout", Some(&token)).await;
+    let key = key(&token);
+    stack.costs(2, &[&load(&key), &delete(&key), &unbind("alice", &token)]);
 }
 
 #[tokio::test]
 async fn a_read_is_followed_by_a_touch_once_the_session_has_lost_a_refresh_interval() {
     let mut stack = Stack::start().await;
-    let card = stack.visitor().await;
-    let key = key(&card);
-    stack.age(&card, 59_000);
-    assert_eq!(stack.app.get("/read", Some(&card)).await.body, "alice");
+    let token = stack.logged_in().await;
+    let key = key(&token);
+    stack.age(&token, 59_000);
+    assert_eq!(stack.app.get("/read", Some(&token)).await.body, "alice");
     stack.costs(1, &[&load(&key)]);
-    stack.age(&card, 2_000);
-    assert_eq!(stack.app.get("/read", Some(&card)).await.body, "alice");
+    stack.age(&token, 2_000);
+    assert_eq!(stack.app.get("/read", Some(&token)).await.body, "alice");
     stack.costs(2, &[&load(&key), &touch(&key)]);
-    stack.app.get("/read", Some(&card)).await;
+    stack.app.get("/read", Some(&token)).await;
     stack.costs(1, &[&load(&key)]);
 }
 
 #[tokio::test]
 async fn saving_every_request_adds_a_load_and_a_touch_to_one_that_does_not_ask() {
-    let mut stack = Stack::with(|layer| layer.save_every_request(true)).await;
-    let card = stack.visitor().await;
+    let mut stack = Stack::with(SessionConfig::new().save_every_request(true)).await;
+    let token = stack.logged_in().await;
     for _ in 0..2 {
-        stack.app.get("/untouched", Some(&card)).await;
-        stack.costs(2, &[&load(&key(&card)), &touch(&key(&card))]);
+        stack.app.get("/untouched", Some(&token)).await;
+        stack.costs(2, &[&load(&key(&token)), &touch(&key(&token))]);
     }
     stack.app.get("/untouched", None).await;
     stack.costs(0, &[]);
@@ -291,47 +295,45 @@ async fn saving_every_request_adds_a_load_and_a_touch_to_one_that_does_not_ask()
 
 #[tokio::test]
 async fn saving_every_request_with_a_refresh_interval_adds_a_load_and_now_and_then_a_touch() {
-    let configure = |layer: SessionLayerBuilder| {
-        layer
-            .save_every_request(true)
-            .refresh_interval(Duration::from_secs(60))
-    };
-    let mut stack = Stack::with(configure).await;
-    let card = stack.visitor().await;
-    let key = key(&card);
-    stack.app.get("/untouched", Some(&card)).await;
+    let config = SessionConfig::new()
+        .save_every_request(true)
+        .refresh_interval(Duration::from_secs(60));
+    let mut stack = Stack::with(config).await;
+    let token = stack.logged_in().await;
+    let key = key(&token);
+    stack.app.get("/untouched", Some(&token)).await;
     stack.costs(1, &[&load(&key)]);
-    stack.age(&card, 61_000);
-    stack.app.get("/untouched", Some(&card)).await;
+    stack.age(&token, 61_000);
+    stack.app.get("/untouched", Some(&token)).await;
     stack.costs(2, &[&load(&key), &touch(&key)]);
 }
 
 #[tokio::test]
 async fn a_logout_of_nobody_is_a_load_and_one_set_of_a_tombstone() {
     let mut stack = Stack::start().await;
-    let card = stack.app.get("/write", None).await.card().to_owned();
+    let token = stack.app.get("/write", None).await.token().to_owned();
     stack.cost();
-    stack.app.get("/logout", Some(&card)).await;
-    stack.costs(2, &[&load(&key(&card)), &delete(&key(&card))]);
+    stack.app.get("/logout", Some(&token)).await;
+    stack.costs(2, &[&load(&key(&token)), &delete(&key(&token))]);
 }
 
 #[tokio::test]
 async fn without_an_absolute_limit_the_entry_lives_on_in_the_same_round_trip() {
-    let mut stack = Stack::with(|layer| layer.absolute(None)).await;
-    let card = stack.visitor().await;
-    let (key, index) = (key(&card), index("alice"));
+    let mut stack = Stack::with(SessionConfig::new().absolute(None)).await;
+    let token = stack.logged_in().await;
+    let (key, index) = (key(&token), index("alice"));
     let mut prolong = vec![format!("EVALSHA {index} {}", IDLE + 60_000)];
     prolong.push("lua TIME".to_owned());
     for name in ["ZREMRANGEBYSCORE", "ZADD", "ZRANGE", "PEXPIREAT"] {
         prolong.push(format!("lua {name} {index}"));
     }
-    stack.app.get("/write", Some(&card)).await;
+    stack.app.get("/write", Some(&token)).await;
     stack.costs(2, &[&load(&key), &prolong, &replace(&key)]);
-    stack.age(&card, 61_000);
-    stack.app.get("/read", Some(&card)).await;
+    stack.age(&token, 61_000);
+    stack.app.get("/read", Some(&token)).await;
     stack.costs(2, &[&load(&key), &prolong, &touch(&key)]);
     // A session that belongs to nobody has none.
-    let anonymous = stack.app.get("/write", None).await.card().to_owned();
+    let anonymous = stack.app.get("/write", None).await.token().to_owned();
     stack.cost();
     let key = format!("keycard:__Host-id:{}", &anonymous[..20]);
     stack.app.get("/write", Some(&anonymous)).await;

@@ -16,30 +16,30 @@ pub(crate) async fn table() -> String {
         writeln!(table, "| {name} | {round_trips} | {sent} | {scripted} |").unwrap();
     };
 
-    let card = stack.visitor().await;
-    stack.app.get("/untouched", Some(&card)).await;
+    let token = stack.logged_in().await;
+    stack.app.get("/untouched", Some(&token)).await;
     row("does not ask for its session", stack.cost());
     stack.app.get("/read", None).await;
-    row("reads, and has none", stack.cost());
-    stack.app.get("/read", Some(&card)).await;
+    row("reads, without a session", stack.cost());
+    stack.app.get("/read", Some(&token)).await;
     row("reads", stack.cost());
-    stack.age(&card, 61_000);
-    stack.app.get("/read", Some(&card)).await;
-    row("reads, at most once a minute", stack.cost());
-    stack.app.get("/write", Some(&card)).await;
-    row("changes it", stack.cost());
-    let answer = stack.app.get("/rotate", Some(&card)).await;
-    row("rotates its card", stack.cost());
-    stack.app.get("/logout", Some(answer.card())).await;
+    stack.age(&token, 61_000);
+    stack.app.get("/read", Some(&token)).await;
+    row("reads, and slides the idle limit", stack.cost());
+    stack.app.get("/write", Some(&token)).await;
+    row("changes its session", stack.cost());
+    let answer = stack.app.get("/rotate", Some(&token)).await;
+    row("rotates its token", stack.cost());
+    stack.app.get("/logout", Some(answer.token())).await;
     row("logs out", stack.cost());
 
     let answer = stack.app.get("/write", None).await;
-    row("begins one", stack.cost());
-    let answer = stack.app.get("/login/alice", Some(answer.card())).await;
-    row("logs in on it", stack.cost());
-    stack.app.get("/login/bob", Some(answer.card())).await;
-    row("logs in as somebody else", stack.cost());
+    row("creates a session", stack.cost());
+    let answer = stack.app.get("/login/alice", Some(answer.token())).await;
+    row("logs in with a session", stack.cost());
+    stack.app.get("/login/bob", Some(answer.token())).await;
+    row("logs in as another user", stack.cost());
     stack.app.get("/login/carol", None).await;
-    row("logs in without one", stack.cost());
+    row("logs in without a session", stack.cost());
     table
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use tower_keycard::{ClientFacts, Login, Session, SessionError, SessionLayer};
 
 use super::*;
-use crate::support::client::Desk;
+use crate::support::client::Client;
 use crate::support::redis_server::RedisServer;
 
 const OLD: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA";
@@ -20,18 +20,18 @@ async fn layer(server: &RedisServer) -> SessionLayer {
         .unwrap()
 }
 
-async fn logged_in(layer: &SessionLayer) -> Desk {
-    let device = Desk::with(layer.clone());
+async fn logged_in(layer: &SessionLayer) -> Client {
+    let device = Client::with(layer.clone());
     let login = Login::new(42).stamp(OLD).remember(true);
-    let response = device.visit(async |session: Session| session.login(login));
+    let response = device.request(async |session: Session| session.login(login));
     assert_eq!(response.await.status(), StatusCode::OK);
     device
 }
 
-async fn check(device: &Desk, present: &str) -> Result<(), SessionError> {
+async fn check(device: &Client, present: &str) -> Result<(), SessionError> {
     let mut answer = Ok(());
     let handler = async |session: Session| answer = session.check_stamp(present);
-    device.visit(handler).await;
+    device.request(handler).await;
     answer
 }
 
@@ -44,7 +44,7 @@ async fn a_list_of_devices_has_what_each_login_said() {
     logged_in(&layer).await;
     let mut listed = Vec::new();
     phone
-        .visit(async |session: Session| listed = session.sessions().await.unwrap())
+        .request(async |session: Session| listed = session.sessions().await.unwrap())
         .await;
     assert_eq!(listed.len(), 2);
     for session in &listed {
@@ -64,11 +64,11 @@ async fn a_change_of_the_password_ends_the_other_sessions_and_a_check_those_that
     let server = RedisServer::start();
     let layer = layer(&server).await;
     let (phone, laptop) = (logged_in(&layer).await, logged_in(&layer).await);
-    // Of these two, the index forgets one.
+    // The index forgets one of these two.
     let missed = logged_in(&layer).await;
     let mut id = None;
     missed
-        .visit(async |session: Session| id = session.id())
+        .request(async |session: Session| id = session.id())
         .await;
     let id = id.unwrap().to_string();
     server.cli(&["ZREM", "keycard:__Host-id:user=42", &id]);
@@ -78,7 +78,7 @@ async fn a_change_of_the_password_ends_the_other_sessions_and_a_check_those_that
     let change = async |session: Session| {
         assert_eq!(session.credential_changed(NEW).await.unwrap(), 1);
     };
-    phone.visit(change).await;
+    phone.request(change).await;
     assert!(check(&phone, NEW).await.is_ok());
     for device in [&laptop, &missed] {
         let refused = check(device, NEW).await;
@@ -89,7 +89,7 @@ async fn a_change_of_the_password_ends_the_other_sessions_and_a_check_those_that
 }
 
 #[tokio::test]
-async fn of_a_stamp_the_server_has_a_hash_alone() {
+async fn the_server_has_only_a_hash_of_a_stamp() {
     let server = RedisServer::start();
     logged_in(&layer(&server).await).await;
     let keys = server.cli(&["KEYS", "*"]);
@@ -103,7 +103,7 @@ async fn of_a_stamp_the_server_has_a_hash_alone() {
 }
 
 #[tokio::test]
-async fn a_session_without_terms_takes_no_more_than_256_bytes() {
+async fn a_session_without_login_details_takes_no_more_than_256_bytes() {
     let server = RedisServer::start();
     let store = RedisStore::connect(server.url()).await.unwrap();
     let data = format!(
@@ -111,9 +111,9 @@ async fn a_session_without_terms_takes_no_more_than_256_bytes() {
         "c".repeat(32),
         "n".repeat(20)
     );
-    let device = Desk::with(SessionLayer::new(store));
+    let device = Client::with(SessionLayer::new(store));
     device
-        .visit(async |session: Session| {
+        .request(async |session: Session| {
             session.insert("user_id", 42).unwrap();
             session.insert("name", "n".repeat(20)).unwrap();
             session.insert("csrf", "c".repeat(32))

@@ -36,7 +36,7 @@ async fn every_call_sends_the_commands_that_are_documented_and_no_more() {
     let next = sample_revision_of(&record, "{}");
     // The first time, the server does not know the script.
     store
-        .replace(&key(1), record.revision(), &next, LONG)
+        .replace(&key(1), record.revision(), &next.write(LONG))
         .await
         .unwrap();
     assert_eq!(
@@ -46,7 +46,7 @@ async fn every_call_sends_the_commands_that_are_documented_and_no_more() {
 
     let last = sample_revision_of(&next, "{}");
     store
-        .replace(&key(1), next.revision(), &last, LONG)
+        .replace(&key(1), next.revision(), &last.write(LONG))
         .await
         .unwrap();
     let commands = monitor.commands();
@@ -62,8 +62,7 @@ async fn every_call_sends_the_commands_that_are_documented_and_no_more() {
         .replace(
             &key(1),
             next.revision(),
-            &sample_revision_of(&last, "{}"),
-            LONG,
+            &sample_revision_of(&last, "{}").write(LONG),
         )
         .await
         .unwrap();
@@ -74,7 +73,7 @@ async fn every_call_sends_the_commands_that_are_documented_and_no_more() {
     );
 
     store
-        .replace(&key(1), next.revision(), &last, LONG)
+        .replace(&key(1), next.revision(), &last.write(LONG))
         .await
         .unwrap();
     assert_eq!(
@@ -124,7 +123,7 @@ async fn scripts_that_were_flushed_are_sent_again_once() {
         server.cli(&["SCRIPT", "FLUSH"]);
         let next = sample_revision_of(&record, "{}");
         let replaced = store
-            .replace(&key(1), record.revision(), &next, LONG)
+            .replace(&key(1), record.revision(), &next.write(LONG))
             .await
             .unwrap();
         assert!(is_replaced(&replaced));

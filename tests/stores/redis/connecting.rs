@@ -1,4 +1,4 @@
-//! Who is let in, to what, and what is said to those who are not.
+//! What can be connected to, and the error where it cannot.
 
 use super::*;
 use crate::fake_server::FakeServer;
@@ -85,13 +85,13 @@ async fn no_server_is_unavailable_and_says_where_it_was_sought() {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_too_old_is_told_its_version_and_what_is_needed() {
+async fn a_redis_that_is_too_old_is_refused_with_its_version_and_what_is_needed() {
     let oldest = FakeServer::before_hello("5.0.14").await;
     let old = FakeServer::saying("redis", "6.0.20").await;
     for (server, version) in [(&oldest, "5.0.14"), (&old, "6.0.20")] {
         let config = RedisConfig::new(server.url()).password("s3cret");
         let shown = refused(config.clone()).await.to_string();
-        let wanted = format!("needs Redis 6.2 or newer, or Valkey; this server says {version}");
+        let wanted = format!("has version {version}; Redis 6.2 or newer, or Valkey, is needed");
         assert!(shown.contains(&wanted), "{shown}");
         assert!(!shown.contains("s3cret"), "{shown}");
 
@@ -100,7 +100,10 @@ async fn a_redis_that_is_too_old_is_told_its_version_and_what_is_needed() {
         for _ in 0..2 {
             let errors = [
                 store.load(&key(1)).await.unwrap_err(),
-                store.create(&key(1), &record, LONG).await.unwrap_err(),
+                store
+                    .create(&key(1), &record.write(LONG))
+                    .await
+                    .unwrap_err(),
                 store.delete(&key(1), None).await.unwrap_err(),
             ];
             for error in errors {
@@ -144,7 +147,7 @@ fn a_store_outlives_the_runtime_that_its_connection_was_made_on() {
             let (record, _) = support::eventually("the store is back", async || {
                 let record = sample_record("{}");
                 store
-                    .create(&key(number), &record, LONG)
+                    .create(&key(number), &record.write(LONG))
                     .await
                     .ok()
                     .map(|_| record)

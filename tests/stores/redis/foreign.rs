@@ -17,7 +17,7 @@ async fn the_server_keeps_the_records_bytes_and_the_time_of_its_end_under_prefix
     let record = created(&store, &key(1)).await;
     let next = sample_revision_of(&record, r#"{"n":2}"#);
     store
-        .replace(&key(1), record.revision(), &next, LONG)
+        .replace(&key(1), record.revision(), &next.write(LONG))
         .await
         .unwrap();
     assert_eq!(
@@ -37,10 +37,10 @@ async fn a_value_of_another_type_is_unreadable_and_left_alone_until_it_is_delete
     assert!(foreign(&store.load(&key(1)).await.unwrap()));
 
     let record = sample_record("{}");
-    let created = store.create(&key(1), &record, LONG).await.unwrap();
+    let created = store.create(&key(1), &record.write(LONG)).await.unwrap();
     assert_eq!(created, Created::Exists);
     let replaced = store
-        .replace(&key(1), record.revision(), &record, LONG)
+        .replace(&key(1), record.revision(), &record.write(LONG))
         .await
         .unwrap();
     let Replaced::Conflict(found) = replaced else {
@@ -68,7 +68,7 @@ async fn a_record_whose_expiry_was_taken_away_is_due_for_the_touch_that_repairs_
     let name = format!("keycard:{}", key(1));
     server.cli(&["PERSIST", &name]);
     assert!(loaded(&store, &key(1)).await.1 <= LONG);
-    let end = (Record::ROOM_OFFSET + 1).to_string();
+    let end = (Record::NOTE_OFFSET + 1).to_string();
     server.cli(&["SETRANGE", &name, &end, "\u{1}"]);
     assert_eq!(loaded(&store, &key(1)).await.1, Duration::ZERO, "long past");
     assert!(

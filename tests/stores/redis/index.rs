@@ -1,6 +1,6 @@
 //! What the index of users is on the server, and what it does when things go wrong between it and a record.
 
-use tower_keycard::store::{Binding, MARKER_LIFETIME};
+use tower_keycard::store::{IndexEntry, MARKER_LIFETIME};
 
 use super::*;
 use crate::support::redis_server::RedisServer;
@@ -9,9 +9,12 @@ const NAMESPACE: &str = "__Host-id";
 /// Alice's index.
 const INDEX: &str = "keycard:__Host-id:user=alice";
 
-async fn logged_in(store: &RedisStore, number: u32) -> Record {
+async fn logged_in(store: &RedisStore, number: u32) -> OwnedWrite {
     let login = sample_login("alice", LONG);
-    let created = store.create(&key(number), &login, LONG).await.unwrap();
+    let created = store
+        .create(&key(number), &login.write(LONG))
+        .await
+        .unwrap();
     assert_eq!(created, Created::Created);
     login
 }
@@ -45,7 +48,10 @@ async fn an_index_is_a_sorted_set_that_expires_with_its_last_member() {
     let store = RedisStore::connect(server.url()).await.unwrap();
     for (number, life) in [(1, 100), (2, 1000), (3, 500)] {
         let login = sample_login("alice", Duration::from_secs(life));
-        store.create(&key(number), &login, LONG).await.unwrap();
+        store
+            .create(&key(number), &login.write(LONG))
+            .await
+            .unwrap();
     }
     assert_eq!(server.cli(&["TYPE", INDEX]), "zset");
     let life: u64 = server.cli(&["PTTL", INDEX]).parse().unwrap();
@@ -96,7 +102,10 @@ async fn a_login_whose_entry_came_before_the_marker_meets_a_tombstone() {
     let store = RedisStore::connect(server.url()).await.unwrap();
     // The entries are there, and the records have not been written: of a fresh session, and of one that belongs to nobody.
     let anonymous = Record::decode(without_user()).unwrap();
-    store.create(&key(2), &anonymous, LONG).await.unwrap();
+    store
+        .create(&key(2), &Write::new(&anonymous, LONG))
+        .await
+        .unwrap();
     for number in [1, 2] {
         plant(&server, &id(number), 600_000);
         plant(&server, &format!("+{}", id(number)), 60_000);
@@ -108,16 +117,16 @@ async fn a_login_whose_entry_came_before_the_marker_meets_a_tombstone() {
     }
     // The writes that were under way: as the server gets them, past their entries.
     let record = sample_record("{}");
-    let created = store.create(&key(1), &record, LONG).await.unwrap();
+    let created = store.create(&key(1), &record.write(LONG)).await.unwrap();
     assert_eq!(created, Created::Exists);
     let replaced = store
-        .replace(&key(2), anonymous.revision(), &record, LONG)
+        .replace(&key(2), anonymous.revision(), &record.write(LONG))
         .await;
     let replaced = replaced.unwrap();
     assert!(matches!(replaced, Replaced::Conflict(Loaded::Tombstone)));
     // And the fresh sessions they fall back to.
     let login = sample_login_of(&record, "alice", LONG);
-    let error = store.create(&key(3), &login, LONG).await.unwrap_err();
+    let error = store.create(&key(3), &login.write(LONG)).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Revoked);
     assert_eq!(listed(&store).await, []);
 }
@@ -150,7 +159,7 @@ async fn a_clock_that_is_put_back_keeps_nobody_out() {
     assert_eq!(listed(&store).await, [key(1)]);
     assert_eq!(ended(&store).await, 1);
     let login = sample_login("alice", LONG);
-    let error = store.create(&key(2), &login, LONG).await.unwrap_err();
+    let error = store.create(&key(2), &login.write(LONG)).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Revoked);
 }
 
@@ -175,7 +184,10 @@ async fn what_the_sessions_hold_is_not_loaded_to_end_them() {
     let large = format!(r#"{{"n":"{}"}}"#, "x".repeat(1 << 19));
     for number in 0..20 {
         let login = sample_login_of(&sample_record(&large), "alice", LONG);
-        store.create(&key(number), &login, LONG).await.unwrap();
+        store
+            .create(&key(number), &login.write(LONG))
+            .await
+            .unwrap();
     }
     // And what is no record at all, which nobody asks for before.
     plant(&server, &id(20), 600_000);
@@ -206,8 +218,8 @@ async fn on_a_full_server_an_entry_lives_on_with_its_session() {
     let store = RedisStore::connect(server.url()).await.unwrap();
     let login = logged_in(&store, 1).await;
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
-    let (user, life) = ("alice", 2 * LONG);
-    let entry = Some(Binding { user, life });
+    let (user, lifetime) = ("alice", 2 * LONG);
+    let entry = Some(IndexEntry { user, lifetime });
     let touched = store.touch(&key(1), login.revision(), LONG, entry).await;
     assert!(touched.unwrap());
     let left: u128 = server.cli(&["PTTL", INDEX]).parse().unwrap();
@@ -223,7 +235,7 @@ async fn a_full_server_refuses_logins_and_still_ends_all_sessions() {
     logged_in(&store, 2).await;
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
     let login = sample_login("alice", LONG);
-    let error = store.create(&key(3), &login, LONG).await.unwrap_err();
+    let error = store.create(&key(3), &login.write(LONG)).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Full, "{error:?}");
     assert_eq!(listed(&store).await, [key(1), key(2)]);
     store.delete(&key(1), first.user()).await.unwrap();
@@ -234,7 +246,7 @@ async fn a_full_server_refuses_logins_and_still_ends_all_sessions() {
         assert!(matches!(loaded, Loaded::Tombstone), "{loaded:?}");
     }
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
-    let error = store.create(&key(3), &login, LONG).await.unwrap_err();
+    let error = store.create(&key(3), &login.write(LONG)).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Revoked, "{error:?}");
 }
 
@@ -244,7 +256,7 @@ async fn what_is_no_index_stops_logins_and_no_logout() {
     let store = RedisStore::connect(server.url()).await.unwrap();
     let login = logged_in(&store, 1).await;
     server.cli(&["SET", INDEX, "mine"]);
-    let error = store.create(&key(2), &login, LONG).await.unwrap_err();
+    let error = store.create(&key(2), &login.write(LONG)).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");
     let loaded = store.load(&key(2)).await.unwrap();
     assert!(
@@ -261,9 +273,9 @@ async fn what_is_no_index_stops_logins_and_no_logout() {
         assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");
     }
     // A touch that cannot prolong the entry says so.
-    let entry = Binding {
+    let entry = IndexEntry {
         user: "alice",
-        life: LONG,
+        lifetime: LONG,
     };
     let touched = store
         .touch(&key(1), login.revision(), LONG, Some(entry))
@@ -284,16 +296,18 @@ async fn scripts_of_the_index_that_were_flushed_are_sent_again() {
     let mut login = logged_in(&store, 1).await;
     for _ in 0..2 {
         server.cli(&["SCRIPT", "FLUSH"]);
-        let entry = Binding {
+        let entry = IndexEntry {
             user: "alice",
-            life: LONG,
+            lifetime: LONG,
         };
         let touched = store
             .touch(&key(1), login.revision(), LONG, Some(entry))
             .await;
         assert!(touched.unwrap());
         let next = sample_login_of(&login, "alice", LONG);
-        let replaced = store.replace(&key(1), login.revision(), &next, LONG).await;
+        let replaced = store
+            .replace(&key(1), login.revision(), &next.write(LONG))
+            .await;
         assert!(is_replaced(&replaced.unwrap()));
         login = next;
     }
@@ -311,9 +325,9 @@ async fn every_call_of_the_index_sends_the_commands_that_are_documented_and_no_m
     let store = RedisStore::connect(server.url()).await.unwrap();
     // The server learns the scripts.
     let login = logged_in(&store, 1).await;
-    let entry = Binding {
+    let entry = IndexEntry {
         user: "alice",
-        life: LONG,
+        lifetime: LONG,
     };
     let touched = store
         .touch(&key(1), login.revision(), LONG, Some(entry))

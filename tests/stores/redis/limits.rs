@@ -24,16 +24,19 @@ async fn a_full_server_refuses_new_records_and_goes_on_serving_the_old() {
     let next = sample_revision_of(&record, "{}");
     assert!(is_replaced(
         &store
-            .replace(&key(1), record.revision(), &next, LONG)
+            .replace(&key(1), record.revision(), &next.write(LONG))
             .await
             .unwrap()
     ));
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
 
     let failed = [
-        store.create(&key(2), &record, LONG).await.unwrap_err(),
         store
-            .replace(&key(1), next.revision(), &record, LONG)
+            .create(&key(2), &record.write(LONG))
+            .await
+            .unwrap_err(),
+        store
+            .replace(&key(1), next.revision(), &record.write(LONG))
             .await
             .unwrap_err(),
     ];
@@ -53,7 +56,7 @@ async fn a_full_server_refuses_new_records_and_goes_on_serving_the_old() {
     assert_eq!(server.cli(&["DBSIZE"]), "1");
 
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
-    store.create(&key(2), &record, LONG).await.unwrap();
+    store.create(&key(2), &record.write(LONG)).await.unwrap();
 }
 
 #[tokio::test]
@@ -73,7 +76,10 @@ async fn a_server_that_became_a_replica_refuses_writes_and_is_left_as_soon_as_an
     server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
     let before = connections();
     let (error, _) = support::eventually("a new connection", async || {
-        let error = store.create(&key(2), &record, LONG).await.unwrap_err();
+        let error = store
+            .create(&key(2), &record.write(LONG))
+            .await
+            .unwrap_err();
         // One of them is that of `redis-cli`.
         (connections() > before + 1).then_some(error)
     })
@@ -83,14 +89,13 @@ async fn a_server_that_became_a_replica_refuses_writes_and_is_left_as_soon_as_an
         .replace(
             &key(1),
             record.revision(),
-            &sample_revision_of(&record, "{}"),
-            LONG,
+            &sample_revision_of(&record, "{}").write(LONG),
         )
         .await;
     assert_eq!(replaced.unwrap_err().kind(), StoreErrorKind::Refused);
     loaded(&store, &key(1)).await;
     server.cli(&["REPLICAOF", "NO", "ONE"]);
-    store.create(&key(2), &record, LONG).await.unwrap();
+    store.create(&key(2), &record.write(LONG)).await.unwrap();
 }
 
 #[tokio::test]
@@ -102,7 +107,10 @@ async fn thousands_of_calls_at_once_share_one_connection_and_each_gets_its_own_a
             let store = store.clone();
             tokio::spawn(async move {
                 let record = sample_record(&format!(r#"{{"n":{number}}}"#));
-                store.create(&key(number), &record, LONG).await.unwrap();
+                store
+                    .create(&key(number), &record.write(LONG))
+                    .await
+                    .unwrap();
                 assert_eq!(
                     loaded(&store, &key(number)).await.0.encode(),
                     record.encode()
@@ -124,7 +132,10 @@ async fn the_answer_to_a_call_that_was_given_up_goes_to_no_other() {
     let store = RedisStore::connect(patient(&server)).await.unwrap();
     for number in 0..50 {
         let record = sample_record(&format!(r#"{{"n":{number}}}"#));
-        store.create(&key(number), &record, LONG).await.unwrap();
+        store
+            .create(&key(number), &record.write(LONG))
+            .await
+            .unwrap();
     }
     let calls: Vec<_> = (0..2_000_u32)
         .map(|call| {
@@ -168,7 +179,10 @@ async fn a_server_that_a_long_script_keeps_busy_is_unavailable_and_nothing_was_c
             runtime.block_on(async {
                 [
                     store.load(&key(1)).await.unwrap_err(),
-                    store.create(&key(2), &record, LONG).await.unwrap_err(),
+                    store
+                        .create(&key(2), &record.write(LONG))
+                        .await
+                        .unwrap_err(),
                     store
                         .touch(&key(1), record.revision(), LONG, None)
                         .await
@@ -196,7 +210,7 @@ async fn no_key_or_record_gets_into_the_error_of_a_server_that_repeats_what_it_d
     assert_eq!(load.kind(), StoreErrorKind::Refused);
     // The server repeats the bytes of the revision too, which are no text: that may not even be a reply.
     let replace = store
-        .replace(&key(1), record.revision(), &next, LONG)
+        .replace(&key(1), record.revision(), &next.write(LONG))
         .await
         .unwrap_err();
     let touch = store

@@ -18,12 +18,13 @@ mod waiting;
 
 use std::time::Duration;
 
-use tower_keycard::store::conformance::{
+use tower_keycard::store::testing::OwnedWrite;
+use tower_keycard::store::testing::conformance::{
     sample_login, sample_login_of, sample_record, sample_revision_of,
 };
 use tower_keycard::store::{
     Created, Loaded, Record, RecordKey, RedisConfig, RedisStore, Replaced, SessionStore,
-    StoreErrorKind, UserIndex,
+    StoreErrorKind, UserIndex, Write,
 };
 
 use crate::calls::{LONG, created, is_replaced, key, loaded, serves};

@@ -1,4 +1,4 @@
-//! What the store says of a server that goes away, stands still, or comes back. What visitors get then is in `tests/failures/faults`.
+//! What the store says of a server that goes away, stands still, or comes back. What clients get then is in `tests/failures/faults`.
 
 use std::time::Instant;
 
@@ -30,8 +30,11 @@ async fn failures(store: &RedisStore) -> Vec<(&'static str, StoreError)> {
         }};
     }
     fails!("load", store.load(&key));
-    fails!("create", store.create(&key, &record, LONG));
-    fails!("replace", store.replace(&key, revision, &record, LONG));
+    fails!("create", store.create(&key, &record.write(LONG)));
+    fails!(
+        "replace",
+        store.replace(&key, revision, &record.write(LONG))
+    );
     fails!("touch", store.touch(&key, revision, LONG, None));
     fails!("delete", store.delete(&key, None));
     errors
@@ -44,7 +47,7 @@ async fn recovery(store: &RedisStore) -> Duration {
 }
 
 #[tokio::test]
-async fn of_a_server_that_is_gone_it_is_known_that_nothing_was_sent_to_it() {
+async fn a_server_that_is_gone_is_known_to_have_been_sent_nothing() {
     let mut server = RedisServer::start();
     let store = RedisStore::connect(config(server.url())).await.unwrap();
     created(&store, &key(1)).await;
@@ -105,7 +108,7 @@ async fn a_change_sent_to_a_server_that_stands_still_is_unknown_and_later_ones_a
     server.pause();
     let start = Instant::now();
     let error = store
-        .create(&key(2), &sample_record("{}"), LONG)
+        .create(&key(2), &sample_record("{}").write(LONG))
         .await
         .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::OutcomeUnknown, "{error:?}");

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use super::*;
 use crate::support::redis_server::{RedisServer, documented_user};
-use tower_keycard::store::Binding;
+use tower_keycard::store::IndexEntry;
 
 const NAMESPACE: &str = "__Host-id";
 
@@ -21,14 +21,14 @@ async fn a_user_with_the_documented_rights_can_do_everything_in_its_prefix_and_n
     let (at, revision) = (key(1), record.revision());
     let denied = [
         other.load(&at).await.unwrap_err(),
-        other.create(&at, &record, LONG).await.unwrap_err(),
+        other.create(&at, &record.write(LONG)).await.unwrap_err(),
         other
-            .replace(&at, revision, &record, LONG)
+            .replace(&at, revision, &record.write(LONG))
             .await
             .unwrap_err(),
         other.touch(&at, revision, LONG, None).await.unwrap_err(),
         other.delete(&at, None).await.unwrap_err(),
-        other.create(&at, &login, LONG).await.unwrap_err(),
+        other.create(&at, &login.write(LONG)).await.unwrap_err(),
         other.sessions_of(NAMESPACE, "alice").await.unwrap_err(),
         other
             .delete_user(NAMESPACE, "alice", None)
@@ -93,12 +93,16 @@ async fn a_database_is_chosen_with_one_right_more() {
 /// Every call, and every way through each that the server sees another command in.
 async fn everything(server: &RedisServer, store: &RedisStore) -> Result<(), Box<dyn Error>> {
     let record = sample_record("{}");
-    store.create(&key(1), &record, LONG).await?;
+    store.create(&key(1), &record.write(LONG)).await?;
     let next = sample_revision_of(&record, "{}");
-    let replaced = store.replace(&key(1), record.revision(), &next, LONG).await;
+    let replaced = store
+        .replace(&key(1), record.revision(), &next.write(LONG))
+        .await;
     ensure("a replace", is_replaced(&replaced?))?;
     let late = sample_revision_of(&record, "{}");
-    let replaced = store.replace(&key(1), record.revision(), &late, LONG).await;
+    let replaced = store
+        .replace(&key(1), record.revision(), &late.write(LONG))
+        .await;
     let conflict = matches!(replaced?, Replaced::Conflict(Loaded::Record { .. }));
     ensure("a conflict", conflict)?;
     let touched = store.touch(&key(1), next.revision(), LONG, None).await;
@@ -107,9 +111,9 @@ async fn everything(server: &RedisServer, store: &RedisStore) -> Result<(), Box<
     ensure("a record", matches!(loaded, Loaded::Record { .. }))?;
     for key in [key(2), key(3), key(4)] {
         let login = sample_login("alice", LONG);
-        store.create(&key, &login, LONG).await?;
-        let (user, life) = ("alice", LONG);
-        let entry = Some(Binding { user, life });
+        store.create(&key, &login.write(LONG)).await?;
+        let (user, lifetime) = ("alice", LONG);
+        let entry = Some(IndexEntry { user, lifetime });
         let touched = store.touch(&key, login.revision(), LONG, entry).await;
         ensure("a touch of a login", touched?)?;
     }

@@ -1,4 +1,4 @@
-//! What the server's own settings mean for sessions, and that it is told.
+//! What the server's own settings mean for sessions, and that it is reported.
 
 use super::*;
 use crate::support::redis_server::RedisServer;
@@ -23,7 +23,7 @@ async fn a_server_that_keeps_what_it_is_given_gives_no_cause_for_warnings() {
 }
 
 #[tokio::test]
-async fn a_server_that_evicts_is_told_of() {
+async fn a_server_that_evicts_is_reported() {
     let server = RedisServer::with(&DURABLE);
     for (policy, expected) in [
         ("allkeys-lru", "keycard.R001"),
@@ -40,7 +40,7 @@ async fn a_server_that_evicts_is_told_of() {
 }
 
 #[tokio::test]
-async fn a_server_without_an_append_only_file_is_told_of_whether_it_takes_snapshots_or_not() {
+async fn a_server_without_an_append_only_file_is_reported_whether_it_takes_snapshots_or_not() {
     let server = RedisServer::start();
     for snapshots in ["", "900 1"] {
         server.cli(&["CONFIG", "SET", "save", snapshots]);
@@ -50,7 +50,7 @@ async fn a_server_without_an_append_only_file_is_told_of_whether_it_takes_snapsh
 }
 
 #[tokio::test]
-async fn a_primary_that_writes_without_its_replicas_is_told_of() {
+async fn a_primary_that_writes_without_its_replicas_is_reported() {
     let primary = RedisServer::with(&DURABLE);
     let port = primary.port().to_string();
     let replica = RedisServer::with(&["--appendonly", "yes", "--replicaof", "127.0.0.1", &port]);

@@ -3,8 +3,8 @@
 use super::*;
 use crate::support::app::App;
 use crate::support::redis_server::RedisServer;
-use tower_keycard::SessionLayer;
-use tower_keycard::store::{Binding, StoreError};
+use tower_keycard::store::{IndexEntry, StoreError};
+use tower_keycard::{SessionConfig, SessionLayer};
 
 /// A store whose replicas never are enough: there is none. Beside it one that waits for nobody.
 async fn stores(server: &RedisServer) -> [RedisStore; 2] {
@@ -16,9 +16,12 @@ async fn stores(server: &RedisServer) -> [RedisStore; 2] {
     ]
 }
 
-async fn logged_in(store: &RedisStore, number: u32) -> Record {
+async fn logged_in(store: &RedisStore, number: u32) -> OwnedWrite {
     let login = sample_login("alice", LONG);
-    store.create(&key(number), &login, LONG).await.unwrap();
+    store
+        .create(&key(number), &login.write(LONG))
+        .await
+        .unwrap();
     login
 }
 
@@ -53,17 +56,18 @@ async fn a_rotation_whose_script_the_server_does_not_know_yet_is_carried_out_too
     let [waits, store] = stores(&server).await;
     // Without an absolute limit, an entry lives on with every write: by another script, which the server does know.
     let endless = |store: &RedisStore| {
-        let layer = SessionLayer::builder(store.clone()).absolute(None);
+        let layer =
+            SessionLayer::builder(store.clone()).config(SessionConfig::new().absolute(None));
         App::new(layer.build().unwrap())
     };
     let (waiting, app) = (endless(&waits), endless(&store));
-    let card = app.logged_in("alice").await;
-    let id = card[..20].parse().unwrap();
-    let (key, user, life) = (RecordKey::new("__Host-id", id), "alice", LONG);
+    let token = app.logged_in("alice").await;
+    let id = token[..20].parse().unwrap();
+    let (key, user, lifetime) = (RecordKey::new("__Host-id", id), "alice", LONG);
     let (record, _) = loaded(&store, &key).await;
-    let entry = Some(Binding { user, life });
+    let entry = Some(IndexEntry { user, lifetime });
     let touched = store.touch(&key, record.revision(), LONG, entry).await;
     assert!(touched.unwrap());
-    assert_eq!(waiting.get("/rotate", Some(&card)).await.status, 503);
-    assert_eq!(app.get("/read", Some(&card)).await.body, "nobody");
+    assert_eq!(waiting.get("/rotate", Some(&token)).await.status, 503);
+    assert_eq!(app.get("/read", Some(&token)).await.body, "nobody");
 }

@@ -1,7 +1,7 @@
 //! How long a call takes at most, with several servers that do not answer.
 
 use tokio::time::Instant;
-use tower_keycard::RedisConfig;
+use tower_keycard::store::RedisConfig;
 
 use super::*;
 use crate::support::redis_cluster::RedisCluster;

@@ -52,7 +52,7 @@ async fn more(config: RedisConfig, patience: Duration) -> Result<(), Box<dyn Err
     // All of them, whatever becomes of the first.
     let moving = store.load(&key(20)).await;
     let record = sample_record("{}");
-    let created = store.create(&key(30), &record, LONG).await;
+    let created = store.create(&key(30), &record.write(LONG)).await;
     let loaded = store.load(&key(30)).await;
     store.delete(&key(30), None).await?;
     moving?;
@@ -63,7 +63,7 @@ async fn more(config: RedisConfig, patience: Duration) -> Result<(), Box<dyn Err
 
 /// Waits until a server has denied this: on a busy machine not every attempt gets as far.
 async fn is_missed(right: &str, config: &RedisConfig, denied: impl Fn() -> String) {
-    support::eventually(&format!("somebody misses {right}"), async || {
+    support::eventually(&format!("a call misses {right}"), async || {
         let _ = more(config.clone(), IMPATIENCE).await;
         denied()
             .lines()
@@ -96,7 +96,7 @@ async fn each_right_that_is_added_in_a_cluster_is_needed() {
     }
 }
 
-/// Lets the slot of a key move, so that the server that has it sends whoever asks for the key to another.
+/// Lets the slot of a key move, so that the server that has it redirects every call for the key to another.
 fn moves(cluster: &RedisCluster, name: &str) {
     let from = cluster.primary_of(name);
     let mut primaries = RedisCluster::primaries(cluster).into_iter();

@@ -10,14 +10,17 @@ use crate::support::redis_server::RedisServer;
 async fn all_sessions_of_a_user_are_ended_though_one_of_them_moves_and_too_few_replicas_hear_of_it()
 {
     let cluster = RedisCluster::start();
-    let config = || tower_keycard::RedisConfig::new(cluster.url());
+    let config = || tower_keycard::store::RedisConfig::new(cluster.url());
     // Each primary has one replica.
     let waits = config().wait_replicas(2, Duration::from_millis(10));
     let waits = RedisStore::connect(waits).await.unwrap();
     let store = RedisStore::connect(config()).await.unwrap();
     let login = sample_login("alice", LONG);
     for number in 1..=20 {
-        store.create(&key(number), &login, LONG).await.unwrap();
+        store
+            .create(&key(number), &login.write(LONG))
+            .await
+            .unwrap();
     }
     // One goes elsewhere, among others that stay.
     let name = format!("keycard:{}", key(1));

@@ -1,20 +1,31 @@
-//! Where the server is, and how long to wait for it.
+//! How a store finds its server, and how long it waits for it.
 
-pub(crate) mod url;
+mod duration;
+mod error;
+#[cfg(not(feature = "redis-tls"))]
+#[path = "no_tls.rs"]
+mod tls;
+#[cfg(feature = "redis-tls")]
+mod tls;
+mod url;
 mod validate;
+mod wait_replicas;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-pub(crate) use self::validate::{Checked, Route};
+pub use self::error::RedisStoreError;
+pub(crate) use self::tls::Certificates;
+pub(crate) use self::url::Url;
+pub(crate) use self::validate::ValidConfig;
 #[cfg(feature = "redis-1")]
-pub(crate) use self::validate::{check_prefix, check_timeout};
-use crate::store::redis::topology::replication::Wait;
+pub(crate) use self::validate::{validate_prefix, validate_timeout};
+pub(crate) use self::wait_replicas::WaitReplicas;
 
-/// How a [`RedisStore`](super::RedisStore) finds its server. A URL is enough: `"redis://127.0.0.1"` is one.
+/// How a [`RedisStore`](crate::store::RedisStore) finds its server. A URL such as `"redis://127.0.0.1"` is enough.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,13 +33,13 @@ use crate::store::redis::topology::replication::Wait;
 ///
 /// let config = RedisConfig::new("rediss://redis.internal:6380/2")
 ///     .username("shop")
-///     .password("from a secret file, so not percent-encoded")
+///     .password("from a secret file, not percent-encoded")
 ///     .prefix("shop:session:")
 ///     .response_timeout(Duration::from_millis(250));
 /// assert!(!format!("{config:?}").contains("secret"));
 /// ```
 ///
-/// In a configuration file, the fields have the names of the methods; times are written as `"500ms"` or `"1s"`.
+/// In a configuration file the fields have the names of the methods. Write times as `"500ms"` or `"1s"`.
 ///
 /// # URLs
 ///
@@ -37,12 +48,12 @@ use crate::store::redis::topology::replication::Wait;
 /// | `redis://[[user]:password@]host[:port][/database]` | TCP |
 /// | `rediss://…` | TLS (feature `redis-tls`) |
 /// | `redis+unix:///path[?db=1&user=u&pass=p]`, `unix:///path` | a Unix socket |
-/// | `redis+cluster://[[user]:password@]host[:port],host[:port],…` | some nodes of a cluster, which know the others |
-/// | `redis+sentinel://[[user]:password@]host[:port],host[:port],…/service[/database]` | sentinels, and the name of what they watch |
-/// | `rediss+cluster://…`, `rediss+sentinel://…` | the same over TLS, to the sentinels too |
+/// | `redis+cluster://[[user]:password@]host[:port],host[:port],…` | some nodes of a cluster; the store learns the others from them |
+/// | `redis+sentinel://[[user]:password@]host[:port],host[:port],…/service[/database]` | sentinels, and the name of the service they monitor |
+/// | `rediss+cluster://…`, `rediss+sentinel://…` | the same over TLS, also to the sentinels |
 ///
-/// `valkey` in place of `redis` means the same. User and password are percent-encoded in a URL; with sentinels they are
-/// those of the servers, and the sentinels' own are set [apart](RedisConfig::sentinel_username).
+/// `valkey` in place of `redis` means the same. User and password are percent-encoded in a URL. In the URL of sentinels they
+/// are for the servers; set the sentinels' own [separately](RedisConfig::sentinel_username).
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -54,9 +65,15 @@ pub struct RedisConfig {
     password: Option<String>,
     #[serde(default = "default_prefix")]
     prefix: String,
-    #[serde(default = "default_connect_timeout", deserialize_with = "duration")]
+    #[serde(
+        default = "default_connect_timeout",
+        deserialize_with = "duration::deserialize"
+    )]
     connect_timeout: Duration,
-    #[serde(default = "default_response_timeout", deserialize_with = "duration")]
+    #[serde(
+        default = "default_response_timeout",
+        deserialize_with = "duration::deserialize"
+    )]
     response_timeout: Duration,
     #[serde(default)]
     tls_ca_file: Option<PathBuf>,
@@ -73,7 +90,7 @@ pub struct RedisConfig {
     #[serde(default = "default_max_in_flight")]
     max_in_flight: usize,
     #[serde(default)]
-    wait_replicas: Option<Wait>,
+    wait_replicas: Option<WaitReplicas>,
     #[serde(default)]
     read_from_replicas: bool,
 }
@@ -98,11 +115,6 @@ const fn default_max_in_flight() -> usize {
     RedisConfig::DEFAULT_MAX_IN_FLIGHT
 }
 
-pub(crate) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(serde::de::Error::custom)
-}
-
 impl RedisConfig {
     /// `"keycard:"`.
     pub const DEFAULT_PREFIX: &'static str = "keycard:";
@@ -115,7 +127,7 @@ impl RedisConfig {
     /// 4,096.
     pub const DEFAULT_MAX_IN_FLIGHT: usize = 4_096;
 
-    /// The server at this URL, and the defaults for all else. The URL is checked when the store is made.
+    /// The server at this URL, and the defaults for everything else. The URL is checked when the store is made.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -143,47 +155,47 @@ impl RedisConfig {
         self
     }
 
-    /// The password, in place of the URL's, and as it is: nothing in it is percent-decoded.
+    /// The password, in place of the URL's. It is used as it is, without percent-decoding.
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
         self
     }
 
-    /// What stands in front of every key. It tells this application's sessions from those of others on the same server, so
-    /// it must not be empty, and no other application's prefix may begin with it.
+    /// The first part of every key. It tells this application's sessions from those of others on the same server. So it must
+    /// not be empty, and no other application's prefix may begin with it.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// How long one attempt to connect may take, up to and including the server's first answer.
+    /// How long one attempt to connect may take, including the server's first answer.
     ///
-    /// No call waits that long: an attempt goes on beside the calls that wait for it, each up to its own deadline, the
-    /// [response timeout](RedisConfig::response_timeout).
+    /// No call waits that long. The attempt runs on a task of its own, and each call that needs the connection waits for it no
+    /// longer than the [response timeout](RedisConfig::response_timeout).
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a call of the store may take at most, whatever it has to wait for; at most an hour.
+    /// The longest time that a call of the store may take, whatever it waits for. At most an hour.
     #[must_use]
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
         self
     }
 
-    /// A PEM file with the certificates of the authorities to trust, in place of the system's, for `rediss://`. It is read
-    /// when the store is made.
+    /// A PEM file with the certificates of the authorities to trust in place of the system's, for `rediss://`. It is read when
+    /// the store is made.
     #[must_use]
     pub fn tls_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.tls_ca_file = Some(path.into());
         self
     }
 
-    /// The certificate that shows the server who is asking, and its key, as PEM files, for `rediss://` and a server with
+    /// The client's own certificate and its key, as PEM files, for `rediss://` and a server with
     /// [`tls-auth-clients`](https://redis.io/docs/latest/operate/oss_and_stack/management/security/encryption/). They are
     /// read when the store is made.
     #[must_use]
@@ -197,75 +209,74 @@ impl RedisConfig {
         self
     }
 
-    /// The user at the sentinels, who need not be that of the servers they watch.
+    /// The user at the sentinels. It need not be the user at the servers they monitor.
     #[must_use]
     pub fn sentinel_username(mut self, username: impl Into<String>) -> Self {
         self.sentinel_username = Some(username.into());
         self
     }
 
-    /// The password at the sentinels. Without one they are asked with none, whatever the servers want.
+    /// The password at the sentinels. Without one the store sends them none, even if the servers have one.
     #[must_use]
     pub fn sentinel_password(mut self, password: impl Into<String>) -> Self {
         self.sentinel_password = Some(password.into());
         self
     }
 
-    /// How many connections calls share, to each server; from 1 to 64.
+    /// How many connections to each server the calls share, from 1 to 64.
     ///
-    /// One serves thousands of calls at the same time. More of them pay where the application has many cores and the server
-    /// threads for its connections.
+    /// One connection serves thousands of calls at the same time. More of them pay off if the application has many cores and
+    /// the server has threads for its connections.
     #[must_use]
     pub fn connections(mut self, count: usize) -> Self {
         self.connections = count;
         self
     }
 
-    /// How many calls may wait for their answers at the same time. One more is refused at once with
-    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable): when a server is slow, a queue without end would only make
-    /// everybody wait for nothing.
+    /// How many calls may wait for their answers at the same time. One more fails at once with
+    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable). If a server is slow, an unbounded queue only makes every call
+    /// time out.
     #[must_use]
     pub fn max_in_flight(mut self, count: usize) -> Self {
         self.max_in_flight = count;
         self
     }
 
-    /// Waits with the answer to a logout, a rotation and a revocation until this many replicas have it, but no longer than
-    /// `timeout`, which has to be shorter than the [response timeout](RedisConfig::response_timeout).
+    /// Acknowledges a logout, a rotation or a revocation only after this many replicas have it. It waits no longer than
+    /// `timeout`, which must be shorter than the [response timeout](RedisConfig::response_timeout).
     ///
-    /// If too few have it by then, the call fails with
-    /// [`Unreplicated`](crate::store::StoreErrorKind::Unreplicated), and the client gets a 503: the change *was* made, and
-    /// nobody can say that it will last. It does not make the change lasting where it is: a server that is lost at this
-    /// moment can still be replaced by a replica without it. The
-    /// [figures](crate::documentation::failover) are measured. A login waits for the entry in the list of its user's
-    /// sessions, and is not made if too few replicas have that.
+    /// If too few replicas have the change by then, the call fails with
+    /// [`Unreplicated`](crate::store::StoreErrorKind::Unreplicated), and the client gets a 503. The change *was* made, but it
+    /// may be undone. Even a confirmed change can be lost: if the primary fails at that moment, a replica without the change
+    /// may replace it. [These figures](crate::documentation::failover) are measured. A login waits for its entry in the list
+    /// of the user's sessions, and fails if too few replicas have the entry.
     ///
-    /// A connection stands still while it waits. Where replicas are missing, each of the [`connections`](Self::connections)
-    /// to a server carries out one such call per `timeout`, and one whose turn does not come in time fails with
-    /// [`OutcomeUnknown`](crate::store::StoreErrorKind::OutcomeUnknown), perhaps without having been carried out. So keep it
+    /// A connection blocks while it waits. If replicas are missing, each of the [`connections`](Self::connections) to a server
+    /// carries out one such call per `timeout`. A call whose turn does not come in time fails with
+    /// [`OutcomeUnknown`](crate::store::StoreErrorKind::OutcomeUnknown), and may not have been carried out. So keep the timeout
     /// short.
     ///
-    /// In a file: `wait_replicas = { count = 1, timeout = "100ms" }`. Off by default: it costs such a call one answer of a
-    /// replica, and all of them where the replicas are gone.
+    /// In a file: `wait_replicas = { count = 1, timeout = "100ms" }`. Off by default, because it adds the time of one
+    /// replica's answer to each such call, and the whole timeout if the replicas are gone.
     #[must_use]
     pub fn wait_replicas(mut self, count: u32, timeout: Duration) -> Self {
-        self.wait_replicas = Some(Wait { count, timeout });
+        self.wait_replicas = Some(WaitReplicas { count, timeout });
         self
     }
 
-    /// Lets replicas serve the load of a session that is only read. Off by default; for a cluster and for sentinels.
+    /// Lets replicas serve the load of a session that is only read. Off by default. It needs a cluster or sentinels.
     ///
-    /// A replica is behind its primary, mostly by less than a millisecond, and without any limit while the two are cut off
-    /// from each other. So **a session goes on being readable after its logout** until the replica has heard of it, as do
-    /// data that were changed since, also for the one who changed them. Set
+    /// A replica is behind its primary, usually by less than a millisecond, but by any time while the two are disconnected.
+    /// So **a session stays readable after its logout** until the replica has received the logout. Changed data too are stale
+    /// until then, even for the client that changed them. Set
     /// [`replica-serve-stale-data no`](https://redis.io/docs/latest/operate/oss_and_stack/management/config/) on the
-    /// servers: a replica that knows to be cut off then refuses, and the primary is asked.
+    /// servers: then a replica that knows that it is disconnected refuses, and the store asks the primary.
     ///
-    /// Nothing is decided by what a replica has not got. Where it has no record, or one that the card does not open, the
-    /// primary is asked before anything is concluded, so that nobody is logged out because a replica is behind. Writes are
-    /// made on the primary, and only on top of what is there: one that was prepared from a stale record is merged or
-    /// interrupted, as with two requests at once. And a replica that does not answer costs 100 ms, or a quarter of the response timeout,
-    /// and is left alone for a second.
+    /// The store concludes nothing from what a replica does not have. If a replica has no record, or one that the token does
+    /// not open, the store asks the primary, so that no user is logged out because a replica is behind. Writes go to the
+    /// primary and need the current revision: a write that was prepared from a stale record is merged or interrupted, like one
+    /// of two concurrent requests. A replica that does not answer costs 100 ms, or a quarter of the response timeout if that is
+    /// shorter. The store then avoids it for a second.
     #[must_use]
     pub fn read_from_replicas(mut self, on: bool) -> Self {
         self.read_from_replicas = on;
@@ -293,7 +304,7 @@ impl From<&String> for RedisConfig {
 
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL may hold a password, in a place that only a parser finds.
+        // The URL may contain a password, in a place that only a parser finds.
         f.debug_struct("RedisConfig")
             .field("url", &"[hidden]")
             .field("username", &self.username)

@@ -3,18 +3,18 @@ use redis::ConnectionInfo;
 use super::*;
 
 fn problem(config: impl Into<RedisConfig>) -> String {
-    let Err(error) = config.into().check() else {
+    let Err(error) = config.into().validate() else {
         panic!("refused");
     };
     assert_eq!(error.kind(), crate::store::StoreErrorKind::Refused);
     error.to_string()
 }
 
-fn server_of(checked: &Checked) -> ConnectionInfo {
-    let Route::Server(dialer) = &checked.route else {
+fn server_of(config: &ValidConfig) -> &ConnectionInfo {
+    let Url::Server(info) = &config.url else {
         panic!("one server");
     };
-    dialer.client().unwrap().get_connection_info().clone()
+    info
 }
 
 #[test]
@@ -81,17 +81,17 @@ fn an_authority_file_that_is_missing_or_no_certificate_is_refused() {
 
 #[test]
 fn user_password_database_and_defaults_come_from_the_url() {
-    let checked = RedisConfig::new("redis://us%40er:p%2Fw@localhost:6380/3").check();
-    let checked = checked.unwrap();
-    let info = server_of(&checked);
+    let config = RedisConfig::new("redis://us%40er:p%2Fw@localhost:6380/3").validate();
+    let config = config.unwrap();
+    let info = server_of(&config);
     let settings = info.redis_settings();
     assert_eq!(settings.username(), Some("us@er"));
     assert_eq!(settings.password(), Some("p/w"));
     assert_eq!(settings.db(), 3);
     assert_eq!(info.addr().to_string(), "localhost:6380");
-    assert_eq!(&*checked.prefix, "keycard:");
-    assert_eq!(checked.connect_timeout, Duration::from_secs(1));
-    assert_eq!(checked.response_timeout, Duration::from_millis(500));
+    assert_eq!(&*config.prefix, "keycard:");
+    assert_eq!(config.connect_timeout, Duration::from_secs(1));
+    assert_eq!(config.response_timeout, Duration::from_millis(500));
 }
 
 #[test]
@@ -99,8 +99,8 @@ fn user_and_password_of_the_configuration_replace_those_of_the_url() {
     let config = RedisConfig::new("redis://a:b@localhost")
         .username("u")
         .password("p%2F");
-    let info = server_of(&config.check().unwrap());
-    let settings = info.redis_settings();
+    let config = config.validate().unwrap();
+    let settings = server_of(&config).redis_settings();
     assert_eq!(settings.username(), Some("u"));
     assert_eq!(settings.password(), Some("p%2F"));
 }
@@ -111,9 +111,9 @@ fn a_configuration_file_names_the_same_fields() {
         r#"{"url": "redis://localhost", "prefix": "shop:", "response_timeout": "250ms"}"#,
     )
     .unwrap();
-    let checked = config.check().unwrap();
-    assert_eq!(&*checked.prefix, "shop:");
-    assert_eq!(checked.response_timeout, Duration::from_millis(250));
+    let config = config.validate().unwrap();
+    assert_eq!(&*config.prefix, "shop:");
+    assert_eq!(config.response_timeout, Duration::from_millis(250));
     assert!(serde_json::from_str::<RedisConfig>(r#"{"url": "redis://h", "urll": ""}"#).is_err());
 }
 

@@ -1,20 +1,20 @@
-//! What a URL says: one server, some nodes of a cluster, or sentinels and the name of what they watch.
+//! A URL: one server, some nodes of a cluster, or sentinels and the name of the service they monitor.
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
-use crate::store::redis::protocol::error::RedisStoreError;
+use super::error::RedisStoreError;
 
-/// Where a URL leads to.
-pub(crate) enum Address {
+/// Where a URL leads.
+pub(crate) enum Url {
     /// One server.
     Server(ConnectionInfo),
     /// Some nodes of a cluster, which know the others.
     Cluster(Vec<ConnectionInfo>),
-    /// Sentinels, who know which server is the primary.
+    /// Sentinels, which know the primary.
     Sentinels {
         sentinels: Vec<ConnectionInfo>,
         service: String,
-        /// How to connect to the primary, at an address that is still to be found.
+        /// How to connect to the primary. The sentinels name its address.
         primary: ConnectionInfo,
     },
 }
@@ -22,28 +22,40 @@ pub(crate) enum Address {
 /// The port of a sentinel whose URL names none.
 const SENTINEL_PORT: u16 = 26_379;
 
-/// What a URL consists of, but for its query: there is none, except that of a Unix socket.
+impl Url {
+    /// Whether every connection is encrypted.
+    pub(super) fn is_tls(&self) -> bool {
+        let is_tls = |info: &ConnectionInfo| matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+        match self {
+            Self::Server(info) => is_tls(info),
+            Self::Cluster(nodes) => nodes.iter().all(is_tls),
+            Self::Sentinels { primary, .. } => is_tls(primary),
+        }
+    }
+}
+
+/// The parts of the URL of a cluster or of sentinels, which has no query.
 struct Parts<'a> {
-    /// `redis` or `rediss`, or with `valkey`.
+    /// `redis`, `rediss`, `valkey` or `valkeys`.
     protocol: &'a str,
-    /// User and password with the `@` behind them, or nothing.
+    /// User and password and the `@` after them, or nothing.
     user: &'a str,
     hosts: Vec<&'a str>,
     path: &'a str,
 }
 
-pub(crate) fn parse(url: &str) -> Result<Address, RedisStoreError> {
+pub(super) fn parse(url: &str) -> Result<Url, RedisStoreError> {
     let scheme = url.split_once("://").map_or(url, |(scheme, _)| scheme);
     check_tls(scheme)?;
     match scheme.split_once('+') {
         Some((protocol, "cluster")) => cluster(&Parts::of(protocol, url)?),
         Some((protocol, "sentinel")) => sentinels(&Parts::of(protocol, url)?),
-        _ => server(url).map(Address::Server),
+        _ => server(url).map(Url::Server),
     }
 }
 
-/// One server's URL, as the redis crate understands it. The error's text is about the form, and repeats nothing that may be
-/// a password.
+/// One server's URL, as the redis crate understands it. The error's text describes the form, and repeats nothing that may
+/// be a password.
 fn server(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
     let info = url.into_connection_info().map_err(|error| {
         RedisStoreError::config(format!(
@@ -53,7 +65,7 @@ fn server(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
     })?;
     match info.addr() {
         ConnectionAddr::TcpTls { insecure: true, .. } => Err(RedisStoreError::config(
-            "#insecure is not supported: name the authority to trust with tls_ca_file",
+            "#insecure is not supported: set tls_ca_file to the authority to trust",
         )),
         _ => Ok(info),
     }
@@ -77,12 +89,12 @@ impl<'a> Parts<'a> {
         let (_scheme, rest) = url.split_once("://").unwrap_or((url, ""));
         if !matches!(protocol, "redis" | "rediss" | "valkey" | "valkeys") {
             return Err(RedisStoreError::config(
-                "not a Redis URL: a cluster and sentinels are reached by redis, rediss, valkey or valkeys",
+                "not a Redis URL: the scheme of a cluster or of sentinels begins with redis, rediss, valkey or valkeys",
             ));
         }
         if rest.contains(['?', '#']) {
             return Err(RedisStoreError::config(
-                "not a Redis URL: one of a cluster or of sentinels has no query and no fragment",
+                "not a Redis URL: the URL of a cluster or of sentinels has no query and no fragment",
             ));
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -96,7 +108,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn cluster(parts: &Parts<'_>) -> Result<Address, RedisStoreError> {
+fn cluster(parts: &Parts<'_>) -> Result<Url, RedisStoreError> {
     if !matches!(parts.path, "" | "0") {
         return Err(RedisStoreError::config(
             "a cluster has no numbered databases: end its URL with the last node",
@@ -104,23 +116,23 @@ fn cluster(parts: &Parts<'_>) -> Result<Address, RedisStoreError> {
     }
     let node = |host: &&str| server(&format!("{}://{}{host}", parts.protocol, parts.user));
     let nodes = parts.hosts.iter().map(node);
-    nodes.collect::<Result<_, _>>().map(Address::Cluster)
+    nodes.collect::<Result<_, _>>().map(Url::Cluster)
 }
 
-fn sentinels(parts: &Parts<'_>) -> Result<Address, RedisStoreError> {
+fn sentinels(parts: &Parts<'_>) -> Result<Url, RedisStoreError> {
     let (service, database) = parts.path.split_once('/').unwrap_or((parts.path, ""));
     if service.is_empty() {
         return Err(RedisStoreError::config(
-            "sentinels watch a service by its name: redis+sentinel://host1,host2,host3/service",
+            "the URL of sentinels ends with the name of a service: redis+sentinel://host1,host2,host3/service",
         ));
     }
     if service.contains('%') {
         return Err(RedisStoreError::config(
-            "a service's name is letters, digits and `.-_`, as sentinels want it: not percent-encoded",
+            "a service's name consists of letters, digits and `.-_`, as sentinels require, and is not percent-encoded",
         ));
     }
     let sentinel = |host: &&str| {
-        // Behind the bracket of an IPv6 address, and anywhere in another one, a colon begins the port.
+        // A colon begins the port, except within the brackets of an IPv6 address.
         let has_port = host[host.find(']').unwrap_or(0)..].contains(':');
         match has_port || host.is_empty() {
             true => server(&format!("{}://{host}", parts.protocol)),
@@ -130,7 +142,7 @@ fn sentinels(parts: &Parts<'_>) -> Result<Address, RedisStoreError> {
     let sentinels = parts.hosts.iter().map(sentinel);
     let sentinels = sentinels.collect::<Result<_, _>>()?;
     let (protocol, user) = (parts.protocol, parts.user);
-    Ok(Address::Sentinels {
+    Ok(Url::Sentinels {
         sentinels,
         service: service.to_owned(),
         primary: server(&format!("{protocol}://{user}unknown/{database}"))?,
@@ -151,7 +163,7 @@ mod tests {
     #[test]
     fn a_cluster_is_some_of_its_nodes_with_one_user() {
         let url = "redis+cluster://u%40:p%2F@one:7000,two,[::1]:7002/";
-        let Ok(Address::Cluster(nodes)) = parse(url) else {
+        let Ok(Url::Cluster(nodes)) = parse(url) else {
             panic!("a cluster");
         };
         let addresses: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
@@ -172,7 +184,7 @@ mod tests {
             ("redis+cluster://:s3c/ret@one", "no numbered databases"),
             ("redis+unheard://:s3cret@one", "not a Redis URL"),
             ("redis+cluster://", "not a Redis URL"),
-            ("unix+cluster://one", "reached by redis"),
+            ("unix+cluster://one", "begins with redis"),
         ] {
             let problem = problem(url);
             assert!(problem.contains(why), "{url}: {problem}");
@@ -183,7 +195,7 @@ mod tests {
     #[test]
     fn sentinels_are_asked_for_a_service_whose_server_has_the_user_and_the_database() {
         let url = "redis+sentinel://u:p@one:7000,two,[::1]/shop/3";
-        let Ok(Address::Sentinels {
+        let Ok(Url::Sentinels {
             sentinels,
             service,
             primary,
@@ -206,8 +218,8 @@ mod tests {
 
     #[test]
     fn sentinels_without_a_service_or_with_an_impossible_one_are_refused() {
-        assert!(problem("redis+sentinel://one,two").contains("by its name"));
-        assert!(problem("redis+sentinel://one/").contains("by its name"));
+        assert!(problem("redis+sentinel://one,two").contains("the name of a service"));
+        assert!(problem("redis+sentinel://one/").contains("the name of a service"));
         assert!(problem("redis+sentinel://one/a%20b").contains("not percent-encoded"));
         assert!(problem("redis+sentinel://one/shop/x").contains("not a Redis URL"));
     }

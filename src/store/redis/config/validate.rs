@@ -1,49 +1,50 @@
-//! What the store needs of a configuration, and whether that can be used.
+//! Whether a configuration can be used, and what the store needs of it.
 
 use std::time::Duration;
 
-use redis::{ConnectionAddr, ConnectionInfo, ProtocolVersion};
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use redis::{ConnectionInfo, ProtocolVersion};
 
 use super::RedisConfig;
-use crate::store::redis::config::url::{self, Address};
-use crate::store::redis::connection::client::{
-    Certificates, Dialer, provide_cryptography, tcp_settings,
-};
-use crate::store::redis::protocol::error::RedisStoreError;
-use crate::store::redis::topology::replication::Wait;
+use super::error::RedisStoreError;
+use super::tls::{self, Certificates};
+use super::url::{self, Url};
+use super::wait_replicas::WaitReplicas;
+
+/// A configuration that can be used.
+pub(crate) struct ValidConfig {
+    /// With the users and passwords of the configuration applied.
+    pub(crate) url: Url,
+    pub(crate) certificates: Option<Certificates>,
+    pub(crate) prefix: Box<str>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) response_timeout: Duration,
+    pub(crate) connections: usize,
+    pub(crate) max_in_flight: usize,
+    pub(crate) wait_replicas: Option<WaitReplicas>,
+    pub(crate) read_from_replicas: bool,
+}
 
 impl RedisConfig {
-    /// What the store needs of it, checked.
-    pub(crate) fn check(self) -> Result<Checked, RedisStoreError> {
-        let prefix = check_prefix(self.prefix)?;
-        check_timeout("connect_timeout", self.connect_timeout)?;
-        check_timeout("response_timeout", self.response_timeout)?;
-        if !(1..=MOST_CONNECTIONS).contains(&self.connections) {
+    pub(crate) fn validate(self) -> Result<ValidConfig, RedisStoreError> {
+        let prefix = validate_prefix(self.prefix)?;
+        validate_timeout("connect_timeout", self.connect_timeout)?;
+        validate_timeout("response_timeout", self.response_timeout)?;
+        if !(1..=MAX_CONNECTIONS).contains(&self.connections) {
             return Err(RedisStoreError::config(format!(
-                "connections is not from 1 to {MOST_CONNECTIONS}"
+                "connections is not from 1 to {MAX_CONNECTIONS}"
             )));
         }
-        if !(1..=MOST_IN_FLIGHT).contains(&self.max_in_flight) {
+        if !(1..=MAX_IN_FLIGHT).contains(&self.max_in_flight) {
             return Err(RedisStoreError::config(format!(
-                "max_in_flight is not from 1 to {MOST_IN_FLIGHT}"
+                "max_in_flight is not from 1 to {MAX_IN_FLIGHT}"
             )));
         }
         if let Some(wait) = &self.wait_replicas {
-            wait.check(self.response_timeout)?;
+            wait.validate(self.response_timeout)?;
         }
-        let login = Login {
-            username: self.username,
-            password: self.password,
-            response_timeout: self.response_timeout,
-        };
-        let address = url::parse(&self.url)?;
-        let tls = |info: &ConnectionInfo| matches!(info.addr(), ConnectionAddr::TcpTls { .. });
-        let tls = match &address {
-            Address::Server(info) => tls(info),
-            Address::Cluster(nodes) => nodes.iter().all(tls),
-            Address::Sentinels { primary, .. } => tls(primary),
-        };
-        let own = match (&self.tls_client_cert_file, &self.tls_client_key_file) {
+        let url = url::parse(&self.url)?;
+        let client_certificate = match (&self.tls_client_cert_file, &self.tls_client_key_file) {
             (Some(certificate), Some(key)) => Some((certificate.as_path(), key.as_path())),
             (None, None) => None,
             _ => {
@@ -53,121 +54,98 @@ impl RedisConfig {
             }
         };
         let authorities = self.tls_ca_file.as_deref();
-        let certificates = match (authorities, own) {
+        let certificates = match (authorities, client_certificate) {
             (None, None) => None,
-            _ if !tls => {
+            _ if !url.is_tls() => {
                 return Err(RedisStoreError::config(
                     "tls_ca_file and client certificates are for rediss:// URLs; this URL is of another kind",
                 ));
             }
-            _ => Some(Certificates::read(authorities, own)?),
+            _ => Some(Certificates::read(authorities, client_certificate)?),
         };
-        if tls {
-            provide_cryptography();
+        if url.is_tls() {
+            tls::install_crypto_provider();
         }
-        let dialer = |info| Dialer::new(login.of(info)?, certificates.as_ref());
-        let sentinel_login = Login {
+        let credentials = Credentials {
+            username: self.username,
+            password: self.password,
+            response_timeout: self.response_timeout,
+        };
+        let sentinel_credentials = Credentials {
             username: self.sentinel_username,
             password: self.sentinel_password,
             response_timeout: self.response_timeout,
         };
-        let sentinels = matches!(address, Address::Sentinels { .. });
-        if !sentinels && sentinel_login.is_some() {
+        if !matches!(url, Url::Sentinels { .. }) && sentinel_credentials.is_some() {
             return Err(RedisStoreError::config(
                 "sentinel_username and sentinel_password are for redis+sentinel:// URLs; this URL is of another kind",
             ));
         }
-        let topology = match address {
-            Address::Server(_) if self.read_from_replicas => {
+        let login = |info| credentials.apply(info);
+        let url = match url {
+            Url::Server(_) if self.read_from_replicas => {
                 return Err(RedisStoreError::config(
                     "read_from_replicas needs a cluster or sentinels, which know the replicas",
                 ));
             }
-            Address::Server(info) => Route::Server(dialer(info)?),
-            Address::Cluster(nodes) => {
-                Route::Cluster(nodes.into_iter().map(dialer).collect::<Result<_, _>>()?)
+            Url::Server(info) => Url::Server(login(info)?),
+            Url::Cluster(nodes) => {
+                Url::Cluster(nodes.into_iter().map(login).collect::<Result<_, _>>()?)
             }
-            Address::Sentinels {
+            Url::Sentinels {
                 sentinels,
                 service,
                 primary,
             } => {
-                let sentinel = |info| {
-                    // They speak either protocol, and the older one does without HELLO.
-                    let info: ConnectionInfo = sentinel_login.of(info)?;
+                let sentinel_login = |info| {
+                    // Sentinels speak both protocols. The older one needs no HELLO.
+                    let info: ConnectionInfo = sentinel_credentials.apply(info)?;
                     let settings = info.redis_settings().clone();
                     let settings = settings.set_protocol(ProtocolVersion::RESP2);
-                    Dialer::new(info.set_redis_settings(settings), certificates.as_ref())
+                    Ok(info.set_redis_settings(settings))
                 };
-                Route::Sentinels {
-                    sentinels: sentinels
-                        .into_iter()
-                        .map(sentinel)
-                        .collect::<Result<_, _>>()?,
+                let sentinels = sentinels.into_iter().map(sentinel_login);
+                Url::Sentinels {
+                    sentinels: sentinels.collect::<Result<_, _>>()?,
                     service,
-                    primary: dialer(primary)?,
+                    primary: login(primary)?,
                 }
             }
         };
-        Ok(Checked {
-            route: topology,
+        Ok(ValidConfig {
+            url,
+            certificates,
             prefix,
             connect_timeout: self.connect_timeout,
             response_timeout: self.response_timeout,
             connections: self.connections,
             max_in_flight: self.max_in_flight,
-            wait: self.wait_replicas,
-            replicas: self.read_from_replicas,
+            wait_replicas: self.wait_replicas,
+            read_from_replicas: self.read_from_replicas,
         })
     }
 }
 
-/// A configuration that can be used.
-pub(crate) struct Checked {
-    pub(crate) route: Route,
-    pub(crate) prefix: Box<str>,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) response_timeout: Duration,
-    pub(crate) connections: usize,
-    pub(crate) max_in_flight: usize,
-    pub(crate) wait: Option<Wait>,
-    pub(crate) replicas: bool,
-}
-
-/// How to get to the server of a key.
-pub(crate) enum Route {
-    /// It is this one.
-    Server(Dialer),
-    /// Ask one of these.
-    Cluster(Vec<Dialer>),
-    /// Ask one of the sentinels who is the primary.
-    Sentinels {
-        sentinels: Vec<Dialer>,
-        service: String,
-        primary: Dialer,
-    },
-}
-
-/// Who connects.
-struct Login {
+/// User and password, in place of those of a URL.
+struct Credentials {
     username: Option<String>,
     password: Option<String>,
     response_timeout: Duration,
 }
 
-impl Login {
+impl Credentials {
     fn is_some(&self) -> bool {
         self.username.is_some() || self.password.is_some()
     }
 
-    /// How to connect as this user to what a URL was about, which may name another.
-    fn of(&self, info: ConnectionInfo) -> Result<ConnectionInfo, RedisStoreError> {
+    /// How to connect as this user to the server of a URL.
+    fn apply(&self, info: ConnectionInfo) -> Result<ConnectionInfo, RedisStoreError> {
         let mut settings = info
             .redis_settings()
             .clone()
-            // RESP3, because the server's closing of an idle connection is noticed there at once.
+            // With RESP3 the client notices at once that the server closes an idle connection.
             .set_protocol(ProtocolVersion::RESP3)
-            // Two commands on every connection that a restricted user has no right to.
+            // These are two commands on every connection, which a restricted user may not run.
             .set_skip_set_lib_name();
         if let Some(username) = &self.username {
             settings = settings.set_username(username);
@@ -185,29 +163,45 @@ impl Login {
     }
 }
 
-/// More are a mistake: each of them serves thousands of calls.
-const MOST_CONNECTIONS: usize = 64;
+/// Small packets are sent at once. A peer that is gone is noticed, even by an idle connection.
+fn tcp_settings(response_timeout: Duration) -> TcpSettings {
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(15))
+        .with_interval(Duration::from_secs(5));
+    let settings = TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(keepalive);
+    // Data that is not even acknowledged after twice the response timeout is lost.
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    let settings = settings.set_user_timeout((2 * response_timeout).max(Duration::from_secs(1)));
+    #[cfg(not(any(target_os = "android", target_os = "fuchsia", target_os = "linux")))]
+    let _ = response_timeout;
+    settings
+}
 
-/// More than any server answers within a response timeout.
-const MOST_IN_FLIGHT: usize = 1_000_000;
+/// More connections are a mistake: each of them serves thousands of calls.
+const MAX_CONNECTIONS: usize = 64;
 
-/// Longer is a mistake, and may be more than the clock can count to.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// More calls than any server answers within a response timeout.
+const MAX_IN_FLIGHT: usize = 1_000_000;
 
-pub(crate) fn check_prefix(prefix: String) -> Result<Box<str>, RedisStoreError> {
+/// A longer timeout is a mistake, and may overflow the clock.
+const MAX_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+pub(crate) fn validate_prefix(prefix: String) -> Result<Box<str>, RedisStoreError> {
     if prefix.is_empty() {
         return Err(RedisStoreError::config(
-            "the prefix is empty: it is what tells this application's sessions from another's",
+            "the prefix is empty: it tells this application's sessions from those of others",
         ));
     }
     Ok(prefix.into())
 }
 
-pub(crate) fn check_timeout(name: &str, timeout: Duration) -> Result<(), RedisStoreError> {
+pub(crate) fn validate_timeout(name: &str, timeout: Duration) -> Result<(), RedisStoreError> {
     if timeout.is_zero() {
         return Err(RedisStoreError::config(format!("{name} is zero")));
     }
-    if timeout > LONGEST_TIMEOUT {
+    if timeout > MAX_TIMEOUT {
         return Err(RedisStoreError::config(format!(
             "{name} is longer than an hour"
         )));

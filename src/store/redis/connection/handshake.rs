@@ -1,28 +1,32 @@
-//! Whether the server is new enough.
+//! What a server says about itself, and whether it is new enough.
 
 use redis::{Cmd, Value};
 
-/// The oldest Redis that is accepted, as major and minor version.
+/// The oldest version of Redis that is accepted: major and minor.
 const OLDEST: (u32, u32) = (6, 2);
 
 /// [`HELLO`](https://redis.io/docs/latest/commands/hello/) without arguments changes nothing, needs no permission, and
-/// answers who the server is.
+/// returns what the server is.
 pub(crate) fn hello() -> Cmd {
     redis::cmd("HELLO")
 }
 
-/// What the server answered to [`hello`]: nothing, or the version that is too old.
+/// Checks the server's version in its answer to [`hello`]. The error is the version, if it is too old.
 ///
-/// Valkey, whose every version will do, says so, or gives the version of Redis that it stands in for.
-pub(crate) fn check_hello(reply: &Value) -> Result<(), String> {
+/// Every version of Valkey is accepted. It gives its own name, or the version of Redis that it is compatible with.
+pub(crate) fn check_version(reply: &Value) -> Result<(), String> {
     let Some((server, version)) = identity(reply) else {
-        // A proxy, perhaps. What it cannot do, it will refuse.
+        // Perhaps it is a proxy. It will refuse what it cannot do.
         return Ok(());
     };
     if server != "redis" {
         return Ok(());
     }
-    check_version(version)
+    let mut numbers = version.split('.').map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < OLDEST => Err(version.to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the server that answered [`hello`] is a replica.
@@ -54,16 +58,8 @@ fn text(value: &Value) -> Option<&str> {
     }
 }
 
-fn check_version(version: &str) -> Result<(), String> {
-    let mut numbers = version.split('.').map(str::parse::<u32>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < OLDEST => Err(version.to_owned()),
-        _ => Ok(()),
-    }
-}
-
-/// [`INFO server`](https://redis.io/docs/latest/commands/info/), for a server that does not know `HELLO`: only Redis before
-/// 6.0 does not, so it is asked for nothing but the error's text.
+/// [`INFO server`](https://redis.io/docs/latest/commands/info/), for a server that does not know `HELLO`. Only Redis before
+/// 6.0 does not, so the version is only for the text of the error.
 pub(crate) fn info() -> Cmd {
     let mut command = redis::cmd("INFO");
     command.arg("server");
@@ -71,7 +67,7 @@ pub(crate) fn info() -> Cmd {
 }
 
 /// The version in the answer to [`info`].
-pub(crate) fn in_info(reply: &Value) -> Option<&str> {
+pub(crate) fn version_in(reply: &Value) -> Option<&str> {
     text(reply)?
         .lines()
         .find_map(|line| line.strip_prefix("redis_version:"))
@@ -87,7 +83,7 @@ mod tests {
     }
 
     fn says(server: &str, version: &str) -> Result<(), String> {
-        check_hello(&Value::Map(vec![
+        check_version(&Value::Map(vec![
             (bulk("server"), bulk(server)),
             (bulk("version"), bulk(version)),
             (bulk("proto"), Value::Int(3)),
@@ -121,13 +117,13 @@ mod tests {
 
     #[test]
     fn a_server_that_does_not_say_who_it_is_gets_the_benefit_of_the_doubt() {
-        assert_eq!(check_hello(&Value::Okay), Ok(()));
+        assert_eq!(check_version(&Value::Okay), Ok(()));
         assert_eq!(says("redis", "unstable"), Ok(()));
     }
 
     #[test]
-    fn the_version_is_found_in_what_info_says() {
+    fn the_version_is_found_in_the_answer_to_info() {
         let reply = bulk("# Server\r\nredis_version:5.0.14\r\nredis_git_sha1:00000000\r\n");
-        assert_eq!(in_info(&reply), Some("5.0.14"));
+        assert_eq!(version_in(&reply), Some("5.0.14"));
     }
 }

@@ -1,7 +1,13 @@
-//! One connection to one server.
+//! One connection to one server: how it is made, shared and replaced.
 
-pub(crate) mod client;
-pub(crate) mod connect;
-pub(crate) mod endpoint;
+mod client;
+mod connect;
+mod endpoint;
+mod error;
 pub(crate) mod handshake;
-pub(crate) mod reconnect;
+mod reconnect;
+
+pub(crate) use self::client::{ClientTemplate, address_of, without_timeouts};
+pub(crate) use self::endpoint::Endpoint;
+pub(crate) use self::error::ConnectError;
+pub(crate) use self::reconnect::{Lease, Reconnect};

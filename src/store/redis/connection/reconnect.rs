@@ -1,17 +1,19 @@
-//! One connection to one place, which mends itself.
+//! One connection to one endpoint, replaced when it fails.
 //!
-//! All calls share it: they are written one after the other and answered in that order, so that thousands of them wait for
-//! their answers at the same time. An attempt to connect is shared too, and is not given up with the call that began it.
+//! All calls share it. The server answers them in the order in which they were written, so that thousands of calls can wait
+//! for their answers at the same time. Calls also share an attempt to connect, which continues if the call that began it is
+//! given up.
 //!
-//! A connection is let go, for the next call to make a new one, when
+//! A connection is discarded, and the next call makes a new one, if
 //!
-//! - it is closed or broken: that is noticed when it happens, not by the next call;
-//! - a call has had no answer in time, or was given up after a while, so that it may be half open. Calls still waiting on it may well be answered;
-//! - the server has become read-only: after a fail-over, the same name leads to another one.
+//! - it is closed or broken: this is noticed when it happens, not by the next call;
+//! - a call got no answer in time, or was given up after a while: the connection may be half open. Calls that still wait on
+//!   it may yet be answered;
+//! - the server is read-only: after a fail-over the same name leads to another server.
 //!
-//! The next attempt asks anew where the [target](crate::store::redis::connection::endpoint) is.
+//! The next attempt locates the [endpoint](Endpoint) again.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rand::TryRng;
@@ -20,26 +22,27 @@ use redis::aio::MultiplexedConnection;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::connect::{Connected, connect};
+use super::endpoint::Endpoint;
+use super::error::ConnectError;
 use crate::store::StoreError;
-use crate::store::redis::connection::connect::{Connected, connect};
-use crate::store::redis::connection::endpoint::Target;
-use crate::store::redis::protocol::error::NoConnection;
+use crate::store::redis::sync::unpoisoned;
 
-/// How long to wait before the second try of an attempt to connect, from the beginning of an attempt that failed to that of
-/// the next, and before a connection to a server that is read-only is replaced. A call that comes too soon fails at once.
+/// The shortest pause between the two tries of an attempt to connect, between the beginnings of two attempts, and before a
+/// connection to a read-only server is replaced. A call that comes sooner fails at once.
 ///
-/// Each time it is up to twice as long, at random: the many that lost the same server at the same moment do not all come back
-/// to it at once, again and again.
+/// The pauses between tries and between attempts are up to twice as long, at random, so that the clients that lost the same
+/// server at the same moment do not return to it all at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A call that is given up after it has waited this long for an answer says that the connection may be half open.
+/// If a call is given up after it has waited this long for an answer, the connection may be half open.
 const SUSPICIOUS: Duration = Duration::from_millis(100);
 
-/// The connection, if there is one, and the way to another.
-pub(crate) struct Link(Arc<Shared>);
+/// The connection, if there is one, and how to make another.
+pub(crate) struct Reconnect(Arc<Shared>);
 
 struct Shared {
-    target: Target,
+    endpoint: Arc<dyn Endpoint>,
     address: String,
     connect_timeout: Duration,
     state: Mutex<State>,
@@ -48,10 +51,10 @@ struct Shared {
 enum State {
     /// The next call connects.
     Idle,
-    /// An attempt is under way; closed without an outcome if it was lost together with its runtime.
+    /// An attempt is under way. Its channel closes without an outcome if its runtime shuts down.
     Connecting(watch::Receiver<Outcome>),
     Connected(Connected),
-    /// The last attempt failed; there is to be none before then.
+    /// The last attempt failed. The next one begins no sooner than `until`.
     Down {
         until: Instant,
         error: StoreError,
@@ -59,34 +62,30 @@ enum State {
 }
 
 /// How a call gets its connection.
-enum Way {
-    Connected(Connected),
+enum Acquire {
+    Ready(Connected),
     Attempt(watch::Receiver<Outcome>),
 }
 
 type Outcome = Option<Result<Connected, StoreError>>;
 
-impl Link {
-    pub(crate) fn new(target: Target, connect_timeout: Duration) -> Self {
+impl Reconnect {
+    pub(crate) fn new(endpoint: Arc<dyn Endpoint>, connect_timeout: Duration) -> Self {
         Self(Arc::new(Shared {
-            address: target.address(),
-            target,
+            address: endpoint.address(),
+            endpoint,
             connect_timeout,
             state: Mutex::new(State::Idle),
         }))
     }
 
-    pub(crate) fn address(&self) -> &str {
-        &self.0.address
-    }
-
-    /// The connection for one call, made if there is none. An error means that nothing was sent.
+    /// The connection for one call. It is made if there is none. An error means that nothing was sent.
     pub(crate) async fn lease(&self, deadline: Instant) -> Result<Lease<'_>, StoreError> {
-        // A second attempt, because the runtime that the first one ran on may be gone, as between two tests.
+        // The runtime of the first attempt may be gone, as between two tests. Then a second one is made.
         for _ in 0..2 {
-            let mut attempt = match self.0.way()? {
-                Way::Connected(connected) => return Ok(Lease::new(self, connected)),
-                Way::Attempt(attempt) => attempt,
+            let mut attempt = match self.0.acquire()? {
+                Acquire::Ready(connected) => return Ok(Lease::new(self, connected)),
+                Acquire::Attempt(attempt) => attempt,
             };
             match timeout_at(deadline, attempt.wait_for(Option::is_some)).await {
                 Ok(Ok(outcome)) => {
@@ -102,18 +101,18 @@ impl Link {
     }
 }
 
-/// The connection in the hands of one call, which says in the end what to think of it.
+/// The connection while one call uses it. The call reports what it learnt about the connection.
 pub(crate) struct Lease<'a> {
-    link: &'a Link,
+    from: &'a Reconnect,
     connected: Connected,
     taken: Instant,
     answered: bool,
 }
 
 impl<'a> Lease<'a> {
-    fn new(link: &'a Link, connected: Connected) -> Self {
+    fn new(from: &'a Reconnect, connected: Connected) -> Self {
         Self {
-            link,
+            from,
             connected,
             taken: Instant::now(),
             answered: false,
@@ -129,62 +128,61 @@ impl<'a> Lease<'a> {
         self.answered = true;
     }
 
-    /// The server answered that it is read-only: let it go, but not more often than a name can be expected to change.
+    /// The server answered that it is read-only. Discards the connection, but not sooner than a name may have changed.
     pub(crate) fn read_only(&mut self) {
         self.answered = true;
         if self.connected.since.elapsed() >= PAUSE {
-            self.link.0.discard(&self.connected);
+            self.from.0.discard(&self.connected);
         }
     }
 
-    /// No answer, or the connection broke: whatever happened, it is not to be used again.
+    /// There was no answer, or the connection broke. Discards it.
     pub(crate) fn failed(&mut self) {
-        self.link.0.discard(&self.connected);
+        self.from.0.discard(&self.connected);
         self.answered = true;
     }
 }
 
 impl Drop for Lease<'_> {
-    /// A caller with a deadline shorter than ours gives up without a word. If it has waited for long, that is one.
+    /// A caller with a shorter deadline drops the call. If it has waited for long, the connection is suspect.
     fn drop(&mut self) {
         if !self.answered && self.taken.elapsed() >= SUSPICIOUS {
-            self.link.0.discard(&self.connected);
+            self.from.0.discard(&self.connected);
         }
     }
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // No code that could panic runs under the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 
-    /// Lets a connection go, if it is still the one in use.
+    /// Discards a connection, if it is still the one in use.
     fn discard(&self, failed: &Connected) {
         let mut state = self.state();
-        if matches!(&*state, State::Connected(current) if current.is(failed)) {
+        if matches!(&*state, State::Connected(current) if current.is_same(failed)) {
             let old = std::mem::replace(&mut *state, State::Idle);
             drop(state);
-            // Outside the lock: the last clone of a connection ends its task.
+            // Dropped outside the lock, because the last clone of a connection ends its task.
             drop(old);
         }
     }
 
     fn timed_out(&self) -> StoreError {
         let address = self.address.clone();
-        NoConnection::TimedOut { address }.into_error()
+        ConnectError::TimedOut { address }.into_store_error()
     }
 
-    /// The connection, or the one attempt that is under way, which this call may begin.
-    fn way(self: &Arc<Self>) -> Result<Way, StoreError> {
+    /// The connection, or the one attempt that is under way. This call begins an attempt if there is none.
+    fn acquire(self: &Arc<Self>) -> Result<Acquire, StoreError> {
         let mut state = self.state();
         match &*state {
             State::Connected(connected) if !connected.is_closed() => {
-                return Ok(Way::Connected(connected.clone()));
+                return Ok(Acquire::Ready(connected.clone()));
             }
-            // An error means that it is closed.
+            // An error means that the attempt was lost.
             State::Connecting(attempt) if attempt.has_changed().is_ok() => {
-                return Ok(Way::Attempt(attempt.clone()));
+                return Ok(Acquire::Attempt(attempt.clone()));
             }
             State::Down { until, error } if Instant::now() < *until => return Err(error.clone()),
             _ => {}
@@ -194,7 +192,7 @@ impl Shared {
         drop(state);
         drop(old);
         tokio::spawn(Arc::clone(self).attempt(outcome));
-        Ok(Way::Attempt(attempt))
+        Ok(Acquire::Attempt(attempt))
     }
 
     /// Connects, on a task of its own.
@@ -208,24 +206,24 @@ impl Shared {
                 error: error.clone(),
             },
         };
-        // Nobody need be waiting.
+        // Perhaps no call waits for it any more.
         outcome.send_replace(Some(result));
     }
 
-    /// Two tries within the connect timeout: a server that is just being replaced is often back at once.
+    /// Tries twice within the connect timeout, because a server that is being replaced is often back at once.
     async fn connect_twice(&self, begun: Instant) -> Result<Connected, StoreError> {
         let deadline = begun + self.connect_timeout;
         let tries = async {
-            match connect(&self.target, &self.address).await {
-                Err(error) if error.may_pass() => {
+            match connect(&*self.endpoint, &self.address).await {
+                Err(error) if error.is_transient() => {
                     sleep(pause()).await;
-                    connect(&self.target, &self.address).await
+                    connect(&*self.endpoint, &self.address).await
                 }
                 result => result,
             }
         };
         match timeout_at(deadline, tries).await {
-            Ok(result) => result.map_err(NoConnection::into_error),
+            Ok(result) => result.map_err(ConnectError::into_store_error),
             Err(_) => Err(self.timed_out()),
         }
     }
@@ -233,10 +231,10 @@ impl Shared {
 
 /// [`PAUSE`], and up to as much again.
 fn pause() -> Duration {
-    let mut dice = [0];
-    // Without randomness all wait for the same time, and connect all the same.
-    let _ = SysRng.try_fill_bytes(&mut dice);
-    PAUSE + PAUSE * u32::from(dice[0]) / 256
+    let mut random = [0];
+    // Without random numbers all clients wait for the same time. That still works.
+    let _ = SysRng.try_fill_bytes(&mut random);
+    PAUSE + PAUSE * u32::from(random[0]) / 256
 }
 
 #[cfg(test)]
@@ -246,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attempts_are_apart_by_a_pause_that_is_seldom_the_same_twice() {
+    fn the_pauses_between_attempts_are_rarely_equal() {
         let pauses: BTreeSet<_> = (0..1_000).map(|_| pause()).collect();
         assert!(
             pauses

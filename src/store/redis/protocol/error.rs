@@ -1,55 +1,55 @@
-//! What went wrong, and what that means for what the call was to do.
+//! Why a call has no usable answer, and what that means for the caller.
 
 use std::fmt;
 
-use redis::{ErrorKind, RedisError, ServerError};
+use redis::{RedisError, ServerError};
 
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Why a call has no answer that it can use. No text of it holds a key, a value or a password.
+/// Why a call has no usable answer. Its text contains no key, no value and no password.
 #[derive(Debug)]
-pub(crate) enum Failure {
-    /// There was no connection to send it on: nothing was sent, and nothing will be.
+pub(crate) enum CallError {
+    /// There was no connection: nothing was sent, and nothing will be.
     NotSent(StoreError),
-    /// The connection broke after it was taken.
+    /// The connection broke after the call had taken it.
     Lost(RedisError),
-    /// No answer within the deadline.
+    /// There was no answer before the deadline.
     TimedOut,
-    /// The server answered with an error, which it does before it changes anything.
-    Said { code: String, detail: String },
-    /// The server answered this command with something that it never answers.
+    /// The server answered with an error. It does that before it changes anything.
+    ErrorReply { code: String, detail: String },
+    /// The server's answer to this command has a form that it never has.
     Unexpected(&'static str),
-    /// The change was made, and answered so, and fewer replicas than wanted had it in time.
+    /// The server made and acknowledged the change, but too few replicas had it in time.
     Unreplicated { had: i64, wanted: u32 },
 }
 
-impl Failure {
-    pub(crate) fn said(error: &ServerError) -> Self {
-        Self::Said {
+impl CallError {
+    pub(crate) fn reply(error: &ServerError) -> Self {
+        Self::ErrorReply {
             code: error.code().to_owned(),
             detail: without_arguments(error.details()),
         }
     }
 
-    /// What to tell the caller, who wanted to change something.
-    pub(crate) fn of_a_write(self) -> StoreError {
-        self.into_error(StoreErrorKind::OutcomeUnknown)
+    /// The store's error for a call that changes something.
+    pub(crate) fn for_write(self) -> StoreError {
+        self.into_store_error(StoreErrorKind::OutcomeUnknown)
     }
 
-    /// What to tell the caller, who wanted to look only.
-    pub(crate) fn of_a_read(self) -> StoreError {
-        self.into_error(StoreErrorKind::Unavailable)
+    /// The store's error for a call that only reads.
+    pub(crate) fn for_read(self) -> StoreError {
+        self.into_store_error(StoreErrorKind::Unavailable)
     }
 
-    /// What to tell a caller who is not told of a change that was made: another one, made together with it, was not.
-    pub(crate) fn of_a_half(self) -> StoreError {
+    /// The store's error for a call of two changes, of which this one failed and the other one was made.
+    pub(crate) fn for_partial_write(self) -> StoreError {
         StoreError::caused_by(StoreErrorKind::OutcomeUnknown, self)
     }
 
-    fn into_error(self, unanswered: StoreErrorKind) -> StoreError {
+    fn into_store_error(self, unanswered: StoreErrorKind) -> StoreError {
         let kind = match &self {
             Self::NotSent(error) => return error.clone(),
-            Self::Said { code, .. } => kind_of(code),
+            Self::ErrorReply { code, .. } => kind_of(code),
             Self::Lost(_) | Self::TimedOut | Self::Unexpected(_) => unanswered,
             Self::Unreplicated { .. } => StoreErrorKind::Unreplicated,
         };
@@ -57,15 +57,15 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSent(error) => error.fmt(f),
             Self::Lost(_) => f.write_str("the connection to Redis broke"),
             Self::TimedOut => f.write_str("no answer from Redis within the response timeout"),
-            Self::Said { code, detail } => write!(f, "Redis answered {code} {detail}"),
+            Self::ErrorReply { code, detail } => write!(f, "Redis answered {code} {detail}"),
             Self::Unexpected(command) => {
-                write!(f, "Redis answered {command} with something unknown")
+                write!(f, "Redis gave an unexpected answer to {command}")
             }
             Self::Unreplicated { had, wanted } => {
                 write!(f, "{had} of {wanted} replicas had the change in time")
@@ -74,189 +74,40 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {
+impl std::error::Error for CallError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::NotSent(error) => error.source(),
             Self::Lost(error) => Some(error),
             Self::TimedOut
-            | Self::Said { .. }
+            | Self::ErrorReply { .. }
             | Self::Unexpected(_)
             | Self::Unreplicated { .. } => None,
         }
     }
 }
 
-/// What an error reply means. All of them say that nothing was changed: the server checks before it runs a command, and
-/// in the scripts whatever may be refused comes before anything is changed.
+/// What an error reply means. Each of them means that nothing was changed: the server checks before it runs a command, and
+/// in the scripts every command that may be refused comes before the first change.
 ///
 /// See the [list of them](https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors).
-fn kind_of(code: &str) -> StoreErrorKind {
+pub(crate) fn kind_of(code: &str) -> StoreErrorKind {
     match code {
         "OOM" => StoreErrorKind::Full,
-        // What passes by itself: starting up, a long script, a fail-over, a slot on its way, a disk that is full.
+        // These pass without help: starting up, a long script, a fail-over, a slot that moves, a full disk.
         "LOADING" | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" | "ASK" | "TRYAGAIN" | "NOREPLICAS"
         | "MISCONF" => StoreErrorKind::Unavailable,
-        // What somebody has to put right: NOAUTH, WRONGPASS, NOPERM, READONLY, MOVED, an unknown command.
+        // An operator has to correct the others: NOAUTH, WRONGPASS, NOPERM, READONLY, MOVED, an unknown command.
         _ => StoreErrorKind::Refused,
     }
 }
 
-/// An error reply's text, as far as it is about the server. An unknown command is answered with its arguments: that may be
-/// a password, a key, a record.
-fn without_arguments(detail: Option<&str>) -> String {
+/// The text of an error reply without the client's arguments. The reply to an unknown command repeats them, and they may be a
+/// password, a key or a record.
+pub(crate) fn without_arguments(detail: Option<&str>) -> String {
     let detail = detail.unwrap_or_default();
     let end = detail.find(", with args").unwrap_or(detail.len());
     detail[..end].to_owned()
-}
-
-/// Why there is no connection.
-#[derive(Debug)]
-pub(crate) enum NoConnection {
-    /// The address did not answer, or not as a Redis server does.
-    Unreachable { address: String, error: RedisError },
-    /// The server answered with an error: a wrong password, too many clients.
-    Said {
-        address: String,
-        code: String,
-        detail: String,
-    },
-    /// Nobody answered in time.
-    TimedOut { address: String },
-    /// The server answered, and is too old.
-    TooOld { address: String, version: String },
-    /// The server that was said to be the primary is a replica.
-    NotPrimary { address: String },
-    /// The sentinels know no server of this name, or none that is the primary.
-    Unknown { address: String },
-}
-
-impl NoConnection {
-    pub(crate) fn from_error(address: &str, error: RedisError) -> Self {
-        let address = address.to_owned();
-        match error.code() {
-            Some(code) => Self::Said {
-                code: code.to_owned(),
-                detail: without_arguments(error.detail()),
-                address,
-            },
-            None => Self::Unreachable { address, error },
-        }
-    }
-
-    /// Whether another try in a moment may find a server.
-    pub(crate) fn may_pass(&self) -> bool {
-        match self {
-            Self::NotPrimary { .. } | Self::Unknown { .. } => true,
-            Self::Unreachable { .. } => true,
-            Self::Said { .. } | Self::TimedOut { .. } | Self::TooOld { .. } => false,
-        }
-    }
-
-    pub(crate) fn into_error(self) -> StoreError {
-        let kind = match &self {
-            Self::NotPrimary { .. } | Self::Unknown { .. } => StoreErrorKind::Unavailable,
-            Self::TooOld { .. } => StoreErrorKind::Refused,
-            Self::TimedOut { .. } => StoreErrorKind::Unavailable,
-            Self::Said { code, detail, .. }
-                if code == "ERR" && detail.starts_with("max number") =>
-            {
-                StoreErrorKind::Unavailable
-            }
-            Self::Said { code, .. } => kind_of(code),
-            Self::Unreachable { error, .. } => match error.kind() {
-                ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => {
-                    StoreErrorKind::Refused
-                }
-                _ => StoreErrorKind::Unavailable,
-            },
-        };
-        StoreError::caused_by(kind, self)
-    }
-}
-
-impl fmt::Display for NoConnection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable { address, error } => {
-                write!(f, "cannot connect to Redis at {address}: {error}")
-            }
-            Self::Said {
-                address,
-                code,
-                detail,
-            } => write!(
-                f,
-                "Redis at {address} refuses the connection: {code} {detail}"
-            ),
-            Self::TimedOut { address } => write!(f, "Redis at {address} does not answer"),
-            Self::NotPrimary { address } => write!(f, "Redis at {address} is a replica"),
-            Self::Unknown { address } => write!(f, "there is no answer to who is {address}"),
-            Self::TooOld { address, version } => write!(
-                f,
-                "Redis at {address}: needs Redis 6.2 or newer, or Valkey; this server says {version}"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for NoConnection {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unreachable { error, .. } => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// Why there is no [`RedisStore`](crate::store::RedisStore). What it says is for the operator, and names no password.
-#[derive(Clone)]
-pub struct RedisStoreError(StoreError);
-
-impl RedisStoreError {
-    pub(crate) fn config(problem: impl Into<String>) -> Self {
-        let problem: Box<dyn std::error::Error + Send + Sync> = problem.into().into();
-        Self(StoreError::caused_by(StoreErrorKind::Refused, problem))
-    }
-
-    pub(crate) fn connecting(error: StoreError) -> Self {
-        Self(error)
-    }
-
-    /// Whether it is worth trying again: [`Unavailable`](StoreErrorKind::Unavailable) if the server could not be reached,
-    /// [`Refused`](StoreErrorKind::Refused) if the configuration, the password or the server's version is wrong.
-    #[must_use]
-    pub fn kind(&self) -> StoreErrorKind {
-        self.0.kind()
-    }
-}
-
-impl From<RedisStoreError> for StoreError {
-    fn from(error: RedisStoreError) -> Self {
-        error.0
-    }
-}
-
-impl fmt::Display for RedisStoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match std::error::Error::source(&self.0) {
-            Some(cause) => fmt::Display::fmt(cause, f),
-            None => fmt::Display::fmt(&self.0, f),
-        }
-    }
-}
-
-impl fmt::Debug for RedisStoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `main` prints its error so: it may as well be readable.
-        write!(f, "RedisStoreError({self})")
-    }
-}
-
-impl std::error::Error for RedisStoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&self.0).and_then(std::error::Error::source)
-    }
 }
 
 #[cfg(test)]
@@ -285,22 +136,22 @@ mod tests {
             ("MOVED", StoreErrorKind::Refused),
             ("ERR", StoreErrorKind::Refused),
         ] {
-            let failure = Failure::Said {
+            let error = CallError::ErrorReply {
                 code: code.into(),
                 detail: String::new(),
             };
-            assert_eq!(failure.of_a_write().kind(), kind, "{code}");
+            assert_eq!(error.for_write().kind(), kind, "{code}");
         }
     }
 
     #[test]
     fn no_answer_is_unknown_for_a_write_and_unavailable_for_a_read() {
         assert_eq!(
-            Failure::TimedOut.of_a_write().kind(),
+            CallError::TimedOut.for_write().kind(),
             StoreErrorKind::OutcomeUnknown
         );
         assert_eq!(
-            Failure::TimedOut.of_a_read().kind(),
+            CallError::TimedOut.for_read().kind(),
             StoreErrorKind::Unavailable
         );
     }

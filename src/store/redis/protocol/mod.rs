@@ -1,7 +1,11 @@
-//! What is sent to a server, and what its replies mean.
+//! What is sent to a server, and what its replies mean: commands, scripts, the stored value. No I/O.
 
 pub(crate) mod command;
-pub(crate) mod error;
+mod error;
+mod key;
 pub(crate) mod reply;
 pub(crate) mod scripts;
 pub(crate) mod value;
+
+pub(crate) use self::error::{CallError, kind_of, without_arguments};
+pub(crate) use self::key::Key;

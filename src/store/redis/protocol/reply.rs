@@ -2,33 +2,32 @@
 
 use redis::Value;
 
+use super::error::CallError;
+use super::value;
 use crate::clock::Timestamp;
-use crate::record::{DecodeError, Record};
-use crate::store::redis::protocol::error::Failure;
-use crate::store::redis::protocol::value;
-use crate::store::{Created, Loaded, Owner, Replaced, SessionId};
+use crate::store::{Created, DecodeError, Loaded, Owner, Record, Replaced, SessionId};
 
-/// `GET`'s reply, as the command or a script answers it.
-pub(crate) fn loaded(reply: Value, now: Timestamp) -> Result<Loaded, Failure> {
+/// The reply of `GET`, from the command or from a script.
+pub(crate) fn loaded(reply: Value, now: Timestamp) -> Result<Loaded, CallError> {
     match reply {
         Value::BulkString(bytes) => Ok(value::decode(bytes, now)),
         Value::Nil => Ok(Loaded::Absent),
         Value::ServerError(error) if error.code() == "WRONGTYPE" => {
             Ok(Loaded::Unreadable(DecodeError::ForeignType))
         }
-        Value::ServerError(error) => Err(Failure::said(&error)),
-        _ => Err(Failure::Unexpected("GET")),
+        Value::ServerError(error) => Err(CallError::reply(&error)),
+        _ => Err(CallError::Unexpected("GET")),
     }
 }
 
-/// The replies of a pipeline that loads so many records.
+/// The replies to a pipeline that loads `count` records.
 pub(crate) fn all_loaded(
     replies: Vec<Value>,
     count: usize,
     now: Timestamp,
-) -> Result<Vec<Loaded>, Failure> {
+) -> Result<Vec<Loaded>, CallError> {
     if replies.len() != count {
-        return Err(Failure::Unexpected("GET"));
+        return Err(CallError::Unexpected("GET"));
     }
     replies
         .into_iter()
@@ -36,34 +35,36 @@ pub(crate) fn all_loaded(
         .collect()
 }
 
-/// Whose sessions these are, seen from the index of a user: the replies of a pipeline that asks for so many owners.
-pub(crate) fn owners(replies: Vec<Value>, count: usize, user: &str) -> Result<Vec<Owner>, Failure> {
+/// The owners of sessions in the index of `user`: the replies to a pipeline that asks for `count` owners.
+pub(crate) fn owners(
+    replies: Vec<Value>,
+    count: usize,
+    user: &str,
+) -> Result<Vec<Owner>, CallError> {
     if replies.len() != count {
-        return Err(Failure::Unexpected("GETRANGE"));
+        return Err(CallError::Unexpected("GETRANGE"));
     }
     let owner = |reply| match reply {
         Value::BulkString(start) if start.is_empty() || start == Record::TOMBSTONE => {
             Ok(Owner::Nobody)
         }
-        Value::BulkString(start) => Ok(match value::decode_owner(start) {
-            Ok(None) => Owner::Nobody,
-            Ok(Some(owner)) if *owner == *user => Owner::TheUser,
-            Ok(Some(_)) => Owner::SomebodyElse,
+        Value::BulkString(start) => Ok(match value::decode_user(start) {
+            Ok(found) => Owner::new(found.as_deref(), user),
             Err(_) => Owner::Unreadable,
         }),
         Value::ServerError(error) if error.code() == "WRONGTYPE" => Ok(Owner::Unreadable),
-        Value::ServerError(error) => Err(Failure::said(&error)),
-        _ => Err(Failure::Unexpected("GETRANGE")),
+        Value::ServerError(error) => Err(CallError::reply(&error)),
+        _ => Err(CallError::Unexpected("GETRANGE")),
     };
     replies.into_iter().map(owner).collect()
 }
 
 /// The sessions among the members of an index.
-pub(crate) fn sessions(reply: Value) -> Result<Vec<SessionId>, Failure> {
+pub(crate) fn sessions(reply: Value) -> Result<Vec<SessionId>, CallError> {
     let members = match reply {
         Value::Array(members) => members,
-        Value::ServerError(error) => return Err(Failure::said(&error)),
-        _ => return Err(Failure::Unexpected("ZRANGE")),
+        Value::ServerError(error) => return Err(CallError::reply(&error)),
+        _ => return Err(CallError::Unexpected("ZRANGE")),
     };
     let session = |member| match member {
         Value::BulkString(bytes) => std::str::from_utf8(&bytes).ok()?.parse().ok(),
@@ -72,47 +73,47 @@ pub(crate) fn sessions(reply: Value) -> Result<Vec<SessionId>, Failure> {
     Ok(members.into_iter().filter_map(session).collect())
 }
 
-/// Whether there is an entry now.
-pub(crate) fn bound(reply: Value) -> Result<bool, Failure> {
+/// Whether the session is in the index now.
+pub(crate) fn bound(reply: Value) -> Result<bool, CallError> {
     touched(reply)
 }
 
-pub(crate) fn created(reply: Value) -> Result<Created, Failure> {
+pub(crate) fn created(reply: Value) -> Result<Created, CallError> {
     match reply {
         Value::Okay => Ok(Created::Created),
         Value::Nil => Ok(Created::Exists),
-        Value::ServerError(error) => Err(Failure::said(&error)),
-        _ => Err(Failure::Unexpected("SET")),
+        Value::ServerError(error) => Err(CallError::reply(&error)),
+        _ => Err(CallError::Unexpected("SET")),
     }
 }
 
-pub(crate) fn replaced(reply: Value, now: Timestamp) -> Result<Replaced, Failure> {
+pub(crate) fn replaced(reply: Value, now: Timestamp) -> Result<Replaced, CallError> {
     match reply {
         Value::Okay => Ok(Replaced::Replaced),
         found => loaded(found, now).map(Replaced::Conflict),
     }
 }
 
-pub(crate) fn touched(reply: Value) -> Result<bool, Failure> {
+pub(crate) fn touched(reply: Value) -> Result<bool, CallError> {
     match reply {
         Value::Int(moved) => Ok(moved == 1),
-        Value::ServerError(error) => Err(Failure::said(&error)),
-        _ => Err(Failure::Unexpected("EVALSHA")),
+        Value::ServerError(error) => Err(CallError::reply(&error)),
+        _ => Err(CallError::Unexpected("EVALSHA")),
     }
 }
 
-pub(crate) fn deleted(reply: Value) -> Result<(), Failure> {
+pub(crate) fn deleted(reply: Value) -> Result<(), CallError> {
     match reply {
         Value::Okay => Ok(()),
-        Value::ServerError(error) => Err(Failure::said(&error)),
-        _ => Err(Failure::Unexpected("SET")),
+        Value::ServerError(error) => Err(CallError::reply(&error)),
+        _ => Err(CallError::Unexpected("SET")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::conformance::sample_record;
+    use crate::store::testing::conformance::sample_record;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -126,13 +127,13 @@ mod tests {
         let tombstone = Value::BulkString(Record::TOMBSTONE.to_vec());
         assert!(matches!(conflict(tombstone), Loaded::Tombstone));
         let record = sample_record("{}");
-        let kept = value::encode(&record, std::time::Duration::from_secs(1), NOW);
-        let found = conflict(Value::BulkString(kept));
+        let value = value::encode(&record, std::time::Duration::from_secs(1), NOW);
+        let found = conflict(Value::BulkString(value));
         assert!(matches!(found, Loaded::Record { .. }));
     }
 
     #[test]
-    fn replies_of_an_unknown_shape_are_failures_and_never_sessions() {
+    fn replies_of_an_unknown_shape_are_errors_and_never_sessions() {
         assert!(loaded(Value::Okay, NOW).is_err());
         assert!(loaded(Value::Array(vec![]), NOW).is_err());
         assert!(all_loaded(vec![Value::Nil], 2, NOW).is_err());

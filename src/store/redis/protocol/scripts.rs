@@ -1,38 +1,38 @@
-//! The scripts: what the server decides by itself, between reading a record and writing it.
+//! The scripts: what the server decides between reading a record and writing it.
 
 use std::sync::LazyLock;
 
 use redis::Script;
 
-use crate::record::Record;
+use crate::store::Record;
 
-/// Compare-and-swap: writes a record over one that is still at the expected revision.
+/// Compare-and-swap: replaces a record that is still at the expected revision.
 pub(crate) static REPLACE: LazyLock<Lua> =
     LazyLock::new(|| Lua::new(include_str!("lua/replace.lua")));
 /// Moves the expiry of a record that is still at the expected revision.
 pub(crate) static TOUCH: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/touch.lua")));
-/// Puts a tombstone over a record on a server that is full.
-pub(crate) static BURY: LazyLock<Lua> =
+/// Puts a tombstone in the place of a record, on a server that is full.
+pub(crate) static TOMBSTONE: LazyLock<Lua> =
     LazyLock::new(|| Lua::new(include_str!("lua/tombstone.lua")));
-/// Makes the entry of a session in the index of a user.
+/// Adds a session to the index of its user, unless the login is revoked.
 pub(crate) static BIND: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/bind.lua")));
-/// Lets an entry live on.
-pub(crate) static PROLONG: LazyLock<Lua> =
+/// Extends the life of an index entry.
+pub(crate) static EXTEND: LazyLock<Lua> =
     LazyLock::new(|| Lua::new(include_str!("lua/extend.lua")));
-/// Keeps logins away, and says which sessions there are.
+/// Revokes the logins under way, and lists the sessions of a user.
 pub(crate) static REVOKE: LazyLock<Lua> =
     LazyLock::new(|| Lua::new(include_str!("lua/revoke.lua")));
-/// Removes entries that are stale.
+/// Removes stale index entries.
 pub(crate) static PRUNE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/prune.lua")));
 
-// The scripts name these places as numbers.
-const _: () = assert!(Record::REVISION_OFFSET == 1 && Record::ROOM_OFFSET == 19);
+// The scripts contain these offsets as numbers.
+const _: () = assert!(Record::REVISION_OFFSET == 1 && Record::NOTE_OFFSET == 19);
 
-/// A script, and the hash that the server knows it by.
+/// A script, and the hash by which the server knows it.
 ///
-/// The hash is taken of the text as it was compiled in: a checkout that changed line ends changes both alike.
+/// The hash is computed from the compiled-in text, so that a checkout with other line endings changes both.
 pub(crate) struct Lua {
-    pub(crate) code: &'static str,
+    pub(super) code: &'static str,
     script: Script,
 }
 
@@ -45,7 +45,7 @@ impl Lua {
     }
 
     /// SHA-1 of the code, in hexadecimal.
-    pub(crate) fn hash(&self) -> &str {
+    pub(super) fn hash(&self) -> &str {
         self.script.get_hash()
     }
 }

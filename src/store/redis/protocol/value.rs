@@ -1,73 +1,75 @@
-//! What is kept of a session: its record, in which the time stands until which it is kept.
+//! The stored value of a session: its record, which also contains the time at which it expires.
 //!
-//! So one `GET` answers both what the record is and how long it remains.
+//! So one `GET` returns both the record and its remaining life.
 //!
-//! The server alone decides when a record ends, by its own clock and the expiry that goes with every write. The time says no
-//! more than when the next touch is due and when a session was last used. It is the application servers' clocks', as all
-//! times in a record are: between clocks that differ, touches come so much too early or too late (by no more than the slack
-//! that touches have anyway; beyond it one is due at once), and a time that a clock wrote while it was wrong is corrected by
-//! the next touch, which is due then. So is a key whose expiry somebody took away: not before, and not if nobody comes.
+//! The server alone decides when a record ends, by its own clock and the expiry that every write sets. The time in the value
+//! only tells when the next touch is due and when the session was last used. Like all times in a record, it is by the clocks
+//! of the application's servers:
+//!
+//! - If two of these clocks differ, touches come too early or too late by that difference. The slack of touches limits this,
+//!   and if the difference is larger, a touch is due at once.
+//! - If a clock that was wrong wrote the time, a touch is due, and corrects it.
+//! - If the expiry of a key was removed, the next touch restores it. Without a touch the key stays.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::command::ttl_millis;
 use crate::clock::Timestamp;
-use crate::record::{DecodeError, Record};
-use crate::store::Loaded;
-use crate::store::redis::protocol::command::millis;
+use crate::store::{DecodeError, Loaded, Record};
 
-/// Milliseconds since the Unix epoch, the most significant byte first.
-pub(crate) type Until = [u8; Record::ROOM_LEN];
+/// Milliseconds since the Unix epoch, most significant byte first.
+pub(crate) type ExpiresAt = [u8; Record::NOTE_LEN];
 
-const ROOM: Range<usize> = Record::ROOM_OFFSET..Record::ROOM_OFFSET + Record::ROOM_LEN;
+const NOTE: Range<usize> = Record::NOTE_OFFSET..Record::NOTE_OFFSET + Record::NOTE_LEN;
 
 /// The end of a life that begins now.
-pub(crate) fn until(ttl: Duration, now: Timestamp) -> Until {
-    let until = now.plus(Duration::from_millis(millis(ttl)));
-    let [_, _, until @ ..] = until.as_millis().to_be_bytes();
-    until
-}
-
-/// What is to be kept of a record that lives for so long from now.
-pub(crate) fn encode(record: &Record, ttl: Duration, now: Timestamp) -> Vec<u8> {
-    let mut bytes = record.encode();
-    bytes[ROOM].copy_from_slice(&until(ttl, now));
+pub(crate) fn expires_at(ttl: Duration, now: Timestamp) -> ExpiresAt {
+    let expires_at = now.plus(Duration::from_millis(ttl_millis(ttl)));
+    let [_, _, bytes @ ..] = expires_at.as_millis().to_be_bytes();
     bytes
 }
 
-/// Reads what is kept.
+/// The value of a record that lives for `ttl` from now.
+pub(crate) fn encode(record: &Record, ttl: Duration, now: Timestamp) -> Vec<u8> {
+    let mut bytes = record.encode();
+    bytes[NOTE].copy_from_slice(&expires_at(ttl, now));
+    bytes
+}
+
 pub(crate) fn decode(mut bytes: Vec<u8>, now: Timestamp) -> Loaded {
     if bytes == Record::TOMBSTONE {
         return Loaded::Tombstone;
     }
-    let until = bytes.get_mut(ROOM).map(take_until).unwrap_or_default();
+    let expires_at = bytes.get_mut(NOTE).map(take_expires_at).unwrap_or_default();
     match Record::decode(bytes) {
         Ok(record) => Loaded::Record {
             record,
-            remaining: Timestamp::from_millis(until).since(now),
+            remaining: Timestamp::from_millis(expires_at).since(now),
+            stale: false,
         },
         Err(error) => Loaded::Unreadable(error),
     }
 }
 
-/// The user that a record belongs to, from the [first bytes](Record::OWNER_LEN) of what is kept.
-pub(crate) fn decode_owner(mut start: Vec<u8>) -> Result<Option<Arc<str>>, DecodeError> {
-    start.get_mut(ROOM).map(take_until);
-    Record::decode_owner(&start)
+/// The user of a record, from the [first bytes](Record::USER_PREFIX_LEN) of its value.
+pub(super) fn decode_user(mut start: Vec<u8>) -> Result<Option<Arc<str>>, DecodeError> {
+    start.get_mut(NOTE).map(take_expires_at);
+    Record::decode_user(&start)
 }
 
-/// Leaves the room as a record has it.
-fn take_until(room: &mut [u8]) -> u64 {
-    let until = room.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-    room.fill(0);
-    until
+/// Restores the zeros that a record has in place of the note.
+fn take_expires_at(note: &mut [u8]) -> u64 {
+    let expires_at = note.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+    note.fill(0);
+    expires_at
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::conformance::sample_record;
+    use crate::store::testing::conformance::sample_record;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
     const MINUTE: Duration = Duration::from_secs(60);
@@ -79,6 +81,7 @@ mod tests {
             Loaded::Record {
                 record: read,
                 remaining,
+                ..
             } => {
                 assert_eq!(read.encode(), record.encode());
                 remaining
@@ -87,18 +90,19 @@ mod tests {
         };
         assert_eq!(remaining(MINUTE, NOW), MINUTE);
         assert_eq!(remaining(MINUTE, NOW.plus(MINUTE / 4)), MINUTE * 3 / 4);
-        // Whether it has ended is for the server to say.
+        // The server decides whether the record has ended.
         assert_eq!(remaining(MINUTE, NOW.plus(2 * MINUTE)), Duration::ZERO);
-        // The clock of whoever reads may be behind.
-        assert_eq!(remaining(MINUTE, NOW.minus(MINUTE)), 2 * MINUTE);
+        // The clock of the reader may be behind.
+        let before = Timestamp::from_millis(NOW.as_millis() - 60_000);
+        assert_eq!(remaining(MINUTE, before), 2 * MINUTE);
         assert_eq!(
             remaining(Duration::MAX, NOW),
-            Duration::from_millis(millis(Duration::MAX))
+            Duration::from_millis(ttl_millis(Duration::MAX))
         );
     }
 
     #[test]
-    fn what_is_too_short_to_say_until_when_is_unreadable_unless_it_is_a_tombstone() {
+    fn a_value_too_short_for_its_expiry_is_unreadable_unless_it_is_a_tombstone() {
         for len in 0..64 {
             let loaded = decode(vec![1; len], NOW);
             assert!(matches!(loaded, Loaded::Unreadable(_)));
@@ -108,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_no_longer_for_saying_until_when() {
+    fn the_expiry_makes_a_value_no_longer_than_its_record() {
         let record = sample_record("{}");
         assert_eq!(encode(&record, MINUTE, NOW).len(), record.encode().len());
     }

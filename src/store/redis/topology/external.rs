@@ -1,72 +1,76 @@
-//! A connection that the application already has.
+//! A connection that the application provides.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use redis::aio::ConnectionManager;
+use redis::aio::{ConnectionLike, ConnectionManager};
 use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
 
-use crate::store::redis::connection::handshake;
-use crate::store::redis::protocol::error::{Failure, NoConnection};
-use crate::store::redis::topology::server::within;
+use super::server::within;
+use crate::store::redis::connection::{ConnectError, handshake};
+use crate::store::redis::protocol::CallError;
 
-/// It reconnects by itself, as far as it does.
-pub(crate) struct Own {
-    connection: Connection,
+/// Where that is, for people to read.
+pub(super) const ADDRESS: &str = "the application's connection";
+
+/// A connection that the application provides. It reconnects by itself, with the limits of its kind.
+pub(super) struct External {
+    connection: ExternalConnection,
     /// Whether the server is known to be new enough.
-    checked: AtomicBool,
+    verified: AtomicBool,
 }
 
-pub(crate) enum Connection {
-    /// To one server. It does not reconnect after a time-out, nor after a fail-over that left it with a replica.
+pub(crate) enum ExternalConnection {
+    /// To one server. It reconnects neither after a timeout nor after a fail-over that makes its server a replica.
     Manager(ConnectionManager),
     /// To a cluster.
     Cluster(ClusterConnection),
 }
 
-impl Own {
-    pub(crate) fn new(connection: Connection) -> Self {
+impl External {
+    pub(super) fn new(connection: ExternalConnection) -> Self {
         Self {
             connection,
-            checked: AtomicBool::new(false),
+            verified: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn is_spread(&self) -> bool {
-        match &self.connection {
-            Connection::Manager(_) => false,
-            Connection::Cluster(_) => true,
-        }
+    pub(super) fn is_sharded(&self) -> bool {
+        matches!(self.connection, ExternalConnection::Cluster(_))
     }
 
-    pub(crate) async fn one(&self, command: &Cmd, deadline: Instant) -> Result<Value, Failure> {
-        self.check(deadline).await?;
-        let answer = self.ask(command, deadline).await;
-        answer.map_err(|failure| self.not_sent(failure))
+    pub(super) async fn execute(
+        &self,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<Value, CallError> {
+        self.verify(deadline).await?;
+        let answer = self.send(command, deadline).await;
+        answer.map_err(|error| self.recognize_refusal(error))
     }
 
-    pub(crate) async fn all(
+    pub(super) async fn execute_all(
         &self,
         commands: &Pipeline,
         deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
-        self.check(deadline).await?;
+    ) -> Result<Vec<Value>, CallError> {
+        self.verify(deadline).await?;
         match &self.connection {
-            Connection::Manager(connection) => {
+            ExternalConnection::Manager(connection) => {
                 let mut connection = connection.clone();
                 let count = commands.len();
-                let asked = connection.send_packed_commands(commands, 0, count);
-                let answers = within(deadline, pin!(asked)).await;
-                answers.map_err(|failure| self.not_sent(failure))
+                let sent = connection.send_packed_commands(commands, 0, count);
+                let answers = within(deadline, pin!(sent)).await;
+                answers.map_err(|error| self.recognize_refusal(error))
             }
-            // It sends a pipeline to one node, and fails it as a whole while that node's slots move.
-            Connection::Cluster(_) => {
-                let asked = commands
+            // It sends a pipeline to one node, and fails the whole pipeline while a slot of that node moves.
+            ExternalConnection::Cluster(_) => {
+                let sent = commands
                     .cmd_iter()
-                    .map(|command| self.ask(command, deadline));
-                futures_util::future::join_all(asked)
+                    .map(|command| self.send(command, deadline));
+                futures_util::future::join_all(sent)
                     .await
                     .into_iter()
                     .collect()
@@ -74,67 +78,67 @@ impl Own {
         }
     }
 
-    async fn ask(&self, command: &Cmd, deadline: Instant) -> Result<Value, Failure> {
+    async fn send(&self, command: &Cmd, deadline: Instant) -> Result<Value, CallError> {
         match &self.connection {
-            Connection::Manager(connection) => {
+            ExternalConnection::Manager(connection) => {
                 let mut connection = connection.clone();
                 within(deadline, pin!(connection.send_packed_command(command))).await
             }
-            Connection::Cluster(connection) => {
-                use redis::aio::ConnectionLike;
-
+            ExternalConnection::Cluster(connection) => {
                 let mut connection = connection.clone();
-                let asked = async {
+                let sent = async {
                     match connection.req_packed_command(command).await {
-                        // It makes an error of an error reply, which here is an answer as any other.
+                        // It turns an error reply into an error. Here an error reply is an answer.
                         Err(error) => redis::ServerError::try_from(error).map(Value::ServerError),
                         answer => answer,
                     }
                 };
-                within(deadline, pin!(asked)).await
+                within(deadline, pin!(sent)).await
             }
         }
     }
 
-    /// Asks who the server is, once, before anything else is sent to it.
-    async fn check(&self, deadline: Instant) -> Result<(), Failure> {
-        if self.checked.load(Ordering::Relaxed) {
+    /// Asks the server for its version, once, before the first command.
+    async fn verify(&self, deadline: Instant) -> Result<(), CallError> {
+        if self.verified.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let address = || "the application's connection".to_owned();
-        // Whatever became of the question, the command itself was not sent.
-        let unanswered = |failure| {
-            let cause = match failure {
-                Failure::Lost(error) => NoConnection::from_error(&address(), error),
-                _ => NoConnection::TimedOut { address: address() },
+        let address = || ADDRESS.to_owned();
+        // Whatever happened to this question, the command itself was not sent.
+        let unanswered = |error| {
+            let cause = match error {
+                CallError::Lost(error) => ConnectError::new(ADDRESS, error),
+                _ => ConnectError::TimedOut { address: address() },
             };
-            Failure::NotSent(cause.into_error())
+            CallError::NotSent(cause.into_store_error())
         };
         let too_old = |version| {
             let address = address();
-            Failure::NotSent(NoConnection::TooOld { address, version }.into_error())
+            CallError::NotSent(ConnectError::TooOld { address, version }.into_store_error())
         };
-        let reply = self.ask(&handshake::hello(), deadline).await;
+        let reply = self.send(&handshake::hello(), deadline).await;
         let reply = reply.map_err(unanswered)?;
         if matches!(reply, Value::ServerError(_)) {
-            let reply = self.ask(&handshake::info(), deadline).await;
+            let reply = self.send(&handshake::info(), deadline).await;
             let reply = reply.map_err(unanswered)?;
-            let version = handshake::in_info(&reply).unwrap_or("that it does not know HELLO");
+            let version = handshake::version_in(&reply).unwrap_or("unknown");
             return Err(too_old(version.to_owned()));
         }
-        handshake::check_hello(&reply).map_err(too_old)?;
-        self.checked.store(true, Ordering::Relaxed);
+        handshake::check_version(&reply).map_err(too_old)?;
+        self.verified.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// A refused connection is one that nothing was sent on; but a cluster's may have sent it on another one before.
-    fn not_sent(&self, failure: Failure) -> Failure {
-        match (failure, &self.connection) {
-            (Failure::Lost(error), Connection::Manager(_)) if error.is_connection_refusal() => {
-                let address = "the application's connection";
-                Failure::NotSent(NoConnection::from_error(address, error).into_error())
+    /// If a server refused the connection, nothing was sent on it. This is not known of a cluster's connection, which may
+    /// have sent the command to another node before.
+    fn recognize_refusal(&self, error: CallError) -> CallError {
+        match (error, &self.connection) {
+            (CallError::Lost(error), ExternalConnection::Manager(_))
+                if error.is_connection_refusal() =>
+            {
+                CallError::NotSent(ConnectError::new(ADDRESS, error).into_store_error())
             }
-            (failure, _) => failure,
+            (error, _) => error,
         }
     }
 }

@@ -1,12 +1,12 @@
-//! What answers a command: how it gets to a server and back, and nothing of what it says.
+//! The servers that answer commands: one, a cluster, or a primary and its replicas. What the commands mean is not known here.
 
-pub(crate) mod cluster;
+mod cluster;
 #[cfg(feature = "redis-1")]
-pub(crate) mod external;
-pub(crate) mod replica;
-pub(crate) mod replication;
-pub(crate) mod sentinel;
-pub(crate) mod server;
+mod external;
+mod replica;
+mod replication;
+mod sentinel;
+mod server;
 
 use std::sync::Arc;
 
@@ -14,188 +14,205 @@ use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use self::cluster::Cluster;
+#[cfg(feature = "redis-1")]
+use self::external::External;
+#[cfg(feature = "redis-1")]
+pub(crate) use self::external::ExternalConnection;
+pub(crate) use self::replication::{Replication, confirmed};
+use self::sentinel::{SentinelPrimary, Sentinels};
+use self::server::Server;
 #[cfg(feature = "redis-1")]
 use crate::store::redis::config::RedisConfig;
-use crate::store::redis::config::{Checked, Route};
-use crate::store::redis::connection::endpoint::Target;
-use crate::store::redis::connection::reconnect::Link;
-use crate::store::redis::protocol::error::{Failure, RedisStoreError};
-use crate::store::redis::topology::cluster::Cluster;
-#[cfg(feature = "redis-1")]
-use crate::store::redis::topology::external::Own;
-use crate::store::redis::topology::replication::Waiting;
-use crate::store::redis::topology::sentinel::{Sentinels, Watched};
-use crate::store::redis::topology::server::Node;
+use crate::store::redis::config::{RedisStoreError, Url, ValidConfig};
+use crate::store::redis::connection::{ClientTemplate, Endpoint};
+use crate::store::redis::protocol::CallError;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Where the commands go, and how many of them may be under way.
-pub(crate) struct Backend {
-    topology: Topology,
+/// Where commands go, and how many of them may be in flight.
+pub(crate) struct Topology {
+    servers: Servers,
     calls: Semaphore,
 }
 
-/// Where the commands go.
-enum Topology {
-    /// One server.
-    Server(Node),
-    /// The server that has the key.
+/// Where commands go.
+enum Servers {
+    Standalone(Server),
+    /// To the node that has the key.
     Cluster(Cluster),
-    /// The server that is the primary just now.
-    Watched(Arc<Watched>),
-    /// A connection that the application has brought along.
+    /// To the server that the sentinels name as the primary.
+    Sentinel(Arc<SentinelPrimary>),
+    /// To a connection that the application provides.
     #[cfg(feature = "redis-1")]
-    Own(Own),
+    External(External),
 }
 
-impl Backend {
-    fn new(topology: Topology, max_in_flight: usize) -> Self {
-        Self {
-            topology,
-            calls: Semaphore::new(max_in_flight),
-        }
-    }
-
-    /// What a configuration leads to. Nothing is connected yet.
-    pub(crate) fn of(checked: Checked) -> Result<Self, RedisStoreError> {
-        let (connections, connect_timeout) = (checked.connections, checked.connect_timeout);
-        let topology = match checked.route {
-            Route::Server(server) => {
-                let client = server.client()?;
-                let target = || Target::Server(client.clone());
-                let link = |target| Link::new(target, connect_timeout);
-                Topology::Server(Node::new(connections, target, link))
+impl Topology {
+    /// The servers of a configuration. Nothing is connected yet.
+    pub(crate) fn new(config: ValidConfig) -> Result<Self, RedisStoreError> {
+        let (connections, connect_timeout) = (config.connections, config.connect_timeout);
+        let template = |info| ClientTemplate::new(info, config.certificates.as_ref());
+        let servers = match config.url {
+            Url::Server(info) => {
+                let endpoint: Arc<dyn Endpoint> = Arc::new(template(info)?.client()?);
+                Servers::Standalone(Server::new(&endpoint, connections, connect_timeout))
             }
-            Route::Cluster(seeds) => {
-                Topology::Cluster(Cluster::new(seeds, connections, connect_timeout))
+            Url::Cluster(nodes) => {
+                let seeds = nodes.into_iter().map(template);
+                let seeds = seeds.collect::<Result<_, _>>()?;
+                Servers::Cluster(Cluster::new(seeds, connections, connect_timeout))
             }
-            Route::Sentinels {
+            Url::Sentinels {
                 sentinels,
                 service,
                 primary,
             } => {
-                let sentinels = Sentinels::new(sentinels, service, primary)?;
-                Topology::Watched(Watched::new(sentinels, connections, connect_timeout))
+                let sentinels = sentinels.into_iter().map(template);
+                let sentinels = sentinels.collect::<Result<_, _>>()?;
+                let sentinels = Sentinels::new(sentinels, service, template(primary)?)?;
+                let primary = SentinelPrimary::new(sentinels, connections, connect_timeout);
+                Servers::Sentinel(primary)
             }
         };
-        Ok(Self::new(topology, checked.max_in_flight))
+        Ok(Self::with(servers, config.max_in_flight))
+    }
+
+    fn with(servers: Servers, max_in_flight: usize) -> Self {
+        Self {
+            servers,
+            calls: Semaphore::new(max_in_flight),
+        }
     }
 
     #[cfg(feature = "redis-1")]
-    pub(crate) fn own(own: Own) -> Self {
-        Self::new(Topology::Own(own), RedisConfig::DEFAULT_MAX_IN_FLIGHT)
+    pub(crate) fn external(connection: ExternalConnection) -> Self {
+        let servers = Servers::External(External::new(connection));
+        Self::with(servers, RedisConfig::DEFAULT_MAX_IN_FLIGHT)
     }
 
-    /// The primary that the application's sentinels name.
+    /// The primary that the application's client of sentinels names.
     #[cfg(feature = "redis-1")]
-    pub(crate) fn watched(sentinels: Sentinels) -> Self {
-        let (connections, timeout) = (
+    pub(crate) fn sentinel_client(client: redis::sentinel::SentinelClient) -> Self {
+        let primary = SentinelPrimary::new(
+            Sentinels::from_client(client),
             RedisConfig::DEFAULT_CONNECTIONS,
             RedisConfig::DEFAULT_CONNECT_TIMEOUT,
         );
-        let watched = Watched::new(sentinels, connections, timeout);
-        Self::new(
-            Topology::Watched(watched),
+        Self::with(
+            Servers::Sentinel(primary),
             RedisConfig::DEFAULT_MAX_IN_FLIGHT,
         )
     }
 
-    /// Makes sure that there is somebody to answer.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<(), Failure> {
-        match &self.topology {
-            Topology::Server(node) => node.connect(deadline).await,
-            Topology::Cluster(cluster) => cluster.connect(deadline).await,
-            Topology::Watched(watched) => watched.primary.connect(deadline).await,
+    /// Makes sure that a server answers.
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<(), CallError> {
+        match &self.servers {
+            Servers::Standalone(server) => server.connect(deadline).await,
+            Servers::Cluster(cluster) => cluster.connect(deadline).await,
+            Servers::Sentinel(primary) => primary.server().connect(deadline).await,
             #[cfg(feature = "redis-1")]
-            Topology::Own(_) => Ok(()),
+            Servers::External(_) => Ok(()),
         }
     }
 
-    /// The answer to one command. An error reply is a [`Value`], as any other.
-    pub(crate) async fn one(
+    /// The answer to one command. An error reply is a [`Value`] too.
+    pub(crate) async fn execute(
         &self,
         command: &Cmd,
-        wait: Option<&Waiting>,
+        replication: Option<&Replication>,
         deadline: Instant,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, CallError> {
         let _call = self.enter()?;
-        match &self.topology {
-            Topology::Server(node) => node.one(command, wait, deadline).await,
-            Topology::Cluster(cluster) => cluster.one(command, wait, deadline).await,
-            Topology::Watched(watched) => watched.primary.one(command, wait, deadline).await,
+        match &self.servers {
+            Servers::Standalone(server) => server.execute(command, replication, deadline).await,
+            // Boxed, here and below, so that calls to one server stay small.
+            Servers::Cluster(cluster) => {
+                Box::pin(cluster.execute(command, replication, deadline)).await
+            }
+            Servers::Sentinel(primary) => {
+                let server = primary.server();
+                server.execute(command, replication, deadline).await
+            }
             #[cfg(feature = "redis-1")]
-            Topology::Own(own) => own.one(command, deadline).await,
+            Servers::External(external) => external.execute(command, deadline).await,
         }
     }
 
-    /// The answers to commands that are sent together, and need not be carried out together. Each is about one key, which is
-    /// its first argument, or the third of a script. Where there are several servers, they are carried out in any order.
-    pub(crate) async fn all(
+    /// The answers to commands that are sent together. Each command concerns one key: its first argument, or the third one of
+    /// a script. One server carries them out in order; several servers carry them out in any order.
+    pub(crate) async fn execute_all(
         &self,
         commands: &Pipeline,
-        wait: Option<&Waiting>,
+        replication: Option<&Replication>,
         deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<Vec<Value>, CallError> {
         let _call = self.enter()?;
-        match &self.topology {
-            Topology::Server(node) => node.all(commands, wait, deadline).await,
-            Topology::Cluster(cluster) => cluster.all(commands, wait, deadline).await,
-            Topology::Watched(watched) => watched.primary.all(commands, wait, deadline).await,
+        match &self.servers {
+            Servers::Standalone(server) => {
+                server.execute_all(commands, replication, deadline).await
+            }
+            Servers::Cluster(cluster) => {
+                Box::pin(cluster.execute_all(commands, replication, deadline)).await
+            }
+            Servers::Sentinel(primary) => {
+                let server = primary.server();
+                server.execute_all(commands, replication, deadline).await
+            }
             #[cfg(feature = "redis-1")]
-            Topology::Own(own) => own.all(commands, deadline).await,
+            Servers::External(external) => external.execute_all(commands, deadline).await,
         }
     }
 
-    /// What every server that has keys answers to a command about none.
-    pub(crate) async fn everywhere(
+    /// The answer of every server that has keys, to a command that concerns none.
+    pub(crate) async fn execute_everywhere(
         &self,
         command: &Cmd,
         deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
-        if let Topology::Cluster(cluster) = &self.topology {
+    ) -> Result<Vec<Value>, CallError> {
+        if let Servers::Cluster(cluster) = &self.servers {
             let _call = self.enter()?;
-            return cluster.everywhere(command, deadline).await;
+            return cluster.execute_everywhere(command, deadline).await;
         }
-        Ok(vec![self.one(command, None, deadline).await?])
+        Ok(vec![self.execute(command, None, deadline).await?])
     }
 
-    /// What a replica answers to a command that only reads, if one does in time.
+    /// The answer of a replica to a command that only reads, if one answers in time.
     pub(crate) async fn read_replica(&self, command: &Cmd, deadline: Instant) -> Option<Value> {
         let _call = self.enter().ok()?;
-        match &self.topology {
-            Topology::Server(_) => None,
-            Topology::Cluster(cluster) => cluster.read_replica(command, deadline).await,
-            Topology::Watched(watched) => watched.read_replica(command, deadline).await,
+        match &self.servers {
+            Servers::Standalone(_) => None,
+            Servers::Cluster(cluster) => Box::pin(cluster.read_replica(command, deadline)).await,
+            Servers::Sentinel(primary) => Box::pin(primary.read_replica(command, deadline)).await,
             #[cfg(feature = "redis-1")]
-            Topology::Own(_) => None,
+            Servers::External(_) => None,
         }
     }
 
-    /// Whether commands that are sent together may be carried out in any order.
-    pub(crate) fn is_spread(&self) -> bool {
-        match &self.topology {
-            Topology::Server(_) => false,
-            Topology::Cluster(_) => true,
-            Topology::Watched(_) => false,
+    /// Whether two keys may be on two servers, which carry out their commands in any order.
+    pub(crate) fn is_sharded(&self) -> bool {
+        match &self.servers {
+            Servers::Standalone(_) | Servers::Sentinel(_) => false,
+            Servers::Cluster(_) => true,
             #[cfg(feature = "redis-1")]
-            Topology::Own(own) => own.is_spread(),
+            Servers::External(external) => external.is_sharded(),
         }
     }
 
     /// Where that is, for people to read.
     pub(crate) fn address(&self) -> &str {
-        match &self.topology {
-            Topology::Server(node) => node.address(),
-            Topology::Cluster(cluster) => cluster.address(),
-            Topology::Watched(watched) => watched.primary.address(),
+        match &self.servers {
+            Servers::Standalone(server) => server.address(),
+            Servers::Cluster(cluster) => cluster.address(),
+            Servers::Sentinel(primary) => primary.server().address(),
             #[cfg(feature = "redis-1")]
-            Topology::Own(_) => "a connection of the application's",
+            Servers::External(_) => external::ADDRESS,
         }
     }
 
-    /// A place among the calls under way, or a refusal: who came now would wait longer than anybody has patience.
-    fn enter(&self) -> Result<SemaphorePermit<'_>, Failure> {
+    /// A place among the calls in flight. If there are too many calls, this one fails at once, because it would time out.
+    fn enter(&self) -> Result<SemaphorePermit<'_>, CallError> {
         self.calls.try_acquire().map_err(|_| {
-            Failure::NotSent(StoreError::caused_by(
+            CallError::NotSent(StoreError::caused_by(
                 StoreErrorKind::Unavailable,
                 "too many calls are waiting for Redis: see max_in_flight",
             ))

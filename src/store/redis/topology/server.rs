@@ -1,124 +1,129 @@
 //! One server, and the connections to it.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::time::{Instant, timeout_at};
 
-use crate::store::redis::connection::endpoint::Target;
-use crate::store::redis::connection::reconnect::{Lease, Link};
-use crate::store::redis::protocol::error::Failure;
-use crate::store::redis::topology::replication::Waiting;
+use super::replication::Replication;
+use crate::store::redis::connection::{Endpoint, Lease, Reconnect};
+use crate::store::redis::protocol::CallError;
 
 /// The connections to one server.
-pub(crate) struct Node {
+pub(super) struct Server {
     address: Box<str>,
     shared: Pool,
-    /// For writes that replicas are waited for. None is opened before there is such a write.
+    /// For writes that wait for replicas. No connection is opened before the first of them.
     waiting: Pool,
 }
 
-impl Node {
-    /// A server by as many connections as `link` is to be called for, and as many again for writes that wait.
-    pub(crate) fn new(
+impl Server {
+    /// A server with `connections` shared connections, and as many for writes that wait. Nothing is connected yet.
+    pub(super) fn new(
+        endpoint: &Arc<dyn Endpoint>,
         connections: usize,
-        target: impl Fn() -> Target,
-        link: impl Fn(Target) -> Link,
+        connect_timeout: Duration,
     ) -> Self {
-        let pool = || Pool::new(connections, || link(target()));
-        let (shared, waiting) = (pool(), pool());
+        let pool = || Pool::new(endpoint, connections, connect_timeout);
         Self {
-            address: shared.links[0].address().into(),
-            shared,
-            waiting,
+            address: endpoint.address().into(),
+            shared: pool(),
+            waiting: pool(),
         }
     }
 
     /// Where it is, for people to read.
-    pub(crate) fn address(&self) -> &str {
+    pub(super) fn address(&self) -> &str {
         &self.address
     }
 
     /// Makes sure that there is a connection.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<(), Failure> {
-        let lease = self.shared.link().lease(deadline).await;
-        lease.map_err(Failure::NotSent)?.answered();
+    pub(super) async fn connect(&self, deadline: Instant) -> Result<(), CallError> {
+        self.lease(None, deadline).await?.answered();
         Ok(())
     }
 
-    /// The answer to one command. An error reply is a [`Value`], as any other.
-    pub(crate) async fn one(
+    /// The answer to one command. An error reply is a [`Value`] too.
+    pub(super) async fn execute(
         &self,
         command: &Cmd,
-        wait: Option<&Waiting>,
+        replication: Option<&Replication>,
         deadline: Instant,
-    ) -> Result<Value, Failure> {
-        if wait.is_some() {
+    ) -> Result<Value, CallError> {
+        if replication.is_some() {
             let mut commands = Pipeline::with_capacity(2);
             commands.add_command(command.clone());
-            let mut answers = self.all(&commands, wait, deadline).await?;
-            return answers.pop().ok_or(Failure::Unexpected("WAIT"));
+            let mut answers = self.execute_all(&commands, replication, deadline).await?;
+            return answers.pop().ok_or(CallError::Unexpected("WAIT"));
         }
         let mut lease = self.lease(None, deadline).await?;
-        let asked = lease.connection().send_packed_command(command);
-        let answer = within(deadline, pin!(asked)).await;
-        settle(&mut lease, answer.as_ref().map(Some));
+        let sent = lease.connection().send_packed_command(command);
+        let answer = within(deadline, pin!(sent)).await;
+        release(&mut lease, answer.as_ref().map(Some));
         answer
     }
 
     /// The answers to commands that are sent together.
-    pub(crate) async fn all(
+    pub(super) async fn execute_all(
         &self,
         commands: &Pipeline,
-        wait: Option<&Waiting>,
+        replication: Option<&Replication>,
         deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
-        let mut lease = self.lease(wait, deadline).await?;
-        let answers = match wait {
+    ) -> Result<Vec<Value>, CallError> {
+        let mut lease = self.lease(replication, deadline).await?;
+        let answers = match replication {
             None => send(&mut lease, commands, deadline).await,
-            Some(wait) => {
+            Some(replication) => {
                 let mut commands = commands.clone();
-                commands.add_command(wait.command());
+                commands.add_command(replication.command());
                 send(&mut lease, &commands, deadline).await
             }
         };
-        settle(&mut lease, answers.as_ref().map(|answers| answers.first()));
+        release(&mut lease, answers.as_ref().map(|answers| answers.first()));
         let mut answers = answers?;
-        if let Some(wait) = wait {
-            let confirmation = answers.pop().ok_or(Failure::Unexpected("WAIT"))?;
-            wait.note(&answers, &confirmation)?;
+        if let Some(replication) = replication {
+            let confirmation = answers.pop().ok_or(CallError::Unexpected("WAIT"))?;
+            replication.record(&answers, &confirmation)?;
         }
         Ok(answers)
     }
 
-    async fn lease(&self, wait: Option<&Waiting>, deadline: Instant) -> Result<Lease<'_>, Failure> {
-        let pool = match wait {
+    async fn lease(
+        &self,
+        replication: Option<&Replication>,
+        deadline: Instant,
+    ) -> Result<Lease<'_>, CallError> {
+        let pool = match replication {
             None => &self.shared,
             Some(_) => &self.waiting,
         };
-        pool.link().lease(deadline).await.map_err(Failure::NotSent)
+        let lease = pool.next().lease(deadline).await;
+        lease.map_err(CallError::NotSent)
     }
 }
 
 /// Some connections, which take turns.
 struct Pool {
-    links: Box<[Link]>,
+    connections: Box<[Reconnect]>,
     turn: AtomicUsize,
 }
 
 impl Pool {
-    fn new(size: usize, link: impl Fn() -> Link) -> Self {
+    fn new(endpoint: &Arc<dyn Endpoint>, size: usize, connect_timeout: Duration) -> Self {
+        let connection = |_| Reconnect::new(Arc::clone(endpoint), connect_timeout);
         Self {
-            links: (0..size).map(|_| link()).collect(),
+            connections: (0..size).map(connection).collect(),
             turn: AtomicUsize::new(0),
         }
     }
 
-    fn link(&self) -> &Link {
-        match &*self.links {
+    fn next(&self) -> &Reconnect {
+        match &*self.connections {
             [only] => only,
-            links => &links[self.turn.fetch_add(1, Ordering::Relaxed) % links.len()],
+            several => &several[self.turn.fetch_add(1, Ordering::Relaxed) % several.len()],
         }
     }
 }
@@ -127,28 +132,28 @@ async fn send(
     lease: &mut Lease<'_>,
     commands: &Pipeline,
     deadline: Instant,
-) -> Result<Vec<Value>, Failure> {
-    let asked = lease
+) -> Result<Vec<Value>, CallError> {
+    let sent = lease
         .connection()
         .send_packed_commands(commands, 0, commands.len());
-    within(deadline, pin!(asked)).await
+    within(deadline, pin!(sent)).await
 }
 
-/// What a call waits for, up to its deadline. Pinned by the caller: a future that moves into another one takes up its place
-/// twice, and that of a command is large.
-pub(crate) async fn within<T>(
+/// The answer to a call, if it comes before the deadline. The caller pins the future, because a future that is moved into
+/// another one takes its space twice, and that of a command is large.
+pub(super) async fn within<T>(
     deadline: Instant,
     answer: Pin<&mut impl Future<Output = Result<T, RedisError>>>,
-) -> Result<T, Failure> {
+) -> Result<T, CallError> {
     match timeout_at(deadline, answer).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(Failure::Lost(error)),
-        Err(_) => Err(Failure::TimedOut),
+        Ok(Err(error)) => Err(CallError::Lost(error)),
+        Err(_) => Err(CallError::TimedOut),
     }
 }
 
-/// Keeps the connection or lets it go, by what came of the call.
-fn settle(lease: &mut Lease<'_>, answer: Result<Option<&Value>, &Failure>) {
+/// Keeps the connection or discards it, depending on the result of the call.
+fn release(lease: &mut Lease<'_>, answer: Result<Option<&Value>, &CallError>) {
     match answer {
         Err(_) => lease.failed(),
         Ok(Some(Value::ServerError(error))) if error.code() == "READONLY" => lease.read_only(),

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tower_keycard::{Clock, SessionId};
 
 use super::jar::{self, Jar, SetCookie};
-use super::{CARD, selector};
+use super::{COOKIE_NAME, selector};
 
 pub(crate) struct Browser {
     address: SocketAddr,
@@ -45,17 +45,17 @@ impl Browser {
     }
 
     /// The session cookie's value.
-    pub(crate) fn card(&self) -> Option<String> {
-        self.jar().value(CARD).map(str::to_owned)
+    pub(crate) fn token(&self) -> Option<String> {
+        self.jar().value(COOKIE_NAME).map(str::to_owned)
     }
 
-    /// The public part of the card.
+    /// The public part of the token.
     pub(crate) fn selector(&self) -> Option<SessionId> {
-        self.card().map(|card| selector(&card))
+        self.token().map(|token| selector(&token))
     }
 
-    pub(crate) fn with_card(self, card: &str) -> Self {
-        self.jar().put(CARD, card);
+    pub(crate) fn with_token(self, token: &str) -> Self {
+        self.jar().put(COOKIE_NAME, token);
         self
     }
 
@@ -156,7 +156,7 @@ impl Reply {
 
     /// The line that sets or removes the session's cookie; panics where there are two.
     pub(crate) fn set_cookie(&self) -> Option<SetCookie> {
-        self.set_cookie_named(CARD)
+        self.set_cookie_named(COOKIE_NAME)
     }
 
     pub(crate) fn set_cookie_named(&self, name: &str) -> Option<SetCookie> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
-/// Something that happens, counted: whoever waits for it takes one occurrence.
+/// Something that happens, counted: each waiter takes one occurrence.
 #[derive(Clone)]
 pub(crate) struct Signal(Arc<Semaphore>);
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tower_keycard::Timestamp;
+use tower_keycard::session::Timestamp;
 
 /// The one host that the jar talks to, over what counts as a secure connection.
 pub(crate) const HOST: &str = "shop.example.com";

@@ -12,9 +12,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use tokio::net::TcpListener;
-use tower_keycard::store::fault::{FaultStore, Faults, Operation};
-use tower_keycard::store::{AnyStore, DecodeError, Loaded, Record, RecordKey, SessionStore};
-use tower_keycard::{Clock, SessionId, SessionLayer, SessionLayerBuilder, Timestamp};
+use tower_keycard::middleware::SessionLayerBuilder;
+use tower_keycard::session::Timestamp;
+use tower_keycard::store::testing::fault::{FaultStore, Faults};
+use tower_keycard::store::{
+    AnyStore, DecodeError, Loaded, Record, RecordKey, SessionStore, StoreCall,
+};
+use tower_keycard::{Clock, SessionConfig, SessionId, SessionLayer};
 
 use crate::support::eventually;
 
@@ -23,7 +27,7 @@ pub(crate) use self::gate::Gate;
 pub(crate) use self::jar::{HOST, SetCookie};
 pub(crate) use self::script::{Stage, application, command, variant};
 pub(crate) use self::stores::{Backend, Cluster, Memory, PATIENCE, Redis, Sentinel};
-pub(crate) use crate::support::cookie::{NAME as CARD, id as selector};
+pub(crate) use crate::support::cookie::{NAME as COOKIE_NAME, id as selector};
 pub(crate) use crate::support::log::Log;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -103,21 +107,22 @@ impl Place {
     /// A layer that is to be configured, over this place's store and clock.
     pub(crate) fn builder(&self) -> SessionLayerBuilder {
         SessionLayer::builder(self.store.clone())
+            .config(config())
             .clock(self.stage.clock.clone())
-            .store_timeout(PATIENCE)
     }
 
     /// Serves the scripted application, and opens a browser on it.
     pub(crate) async fn open(&self) -> Browser {
-        self.open_with(|builder| builder).await
+        self.open_with(|config| config).await
     }
 
     /// The same with a configuration of the test's own.
     pub(crate) async fn open_with(
         &self,
-        configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
+        configure: impl FnOnce(SessionConfig) -> SessionConfig,
     ) -> Browser {
-        let layer = configure(self.builder()).build().unwrap();
+        let layer = self.builder().config(configure(config()));
+        let layer = layer.build().unwrap();
         self.open_layer(layer).await
     }
 
@@ -186,7 +191,9 @@ impl Place {
     /// The record of a session, which must be there, and how long the store will still keep it.
     pub(crate) async fn record(&self, id: SessionId) -> (Record, Duration) {
         match self.stored(id).await {
-            Loaded::Record { record, remaining } => (record, remaining),
+            Loaded::Record {
+                record, remaining, ..
+            } => (record, remaining),
             other => panic!("no record: {other:?}"),
         }
     }
@@ -217,14 +224,19 @@ impl Place {
         assert!(kept.unwrap());
     }
 
-    pub(crate) fn calls(&self, operation: Operation) -> usize {
-        self.faults.calls(operation)
+    pub(crate) fn calls(&self, call: StoreCall) -> usize {
+        self.faults.calls(call)
     }
+}
+
+/// The default configuration, but for a store that may be slow.
+pub(crate) fn config() -> SessionConfig {
+    SessionConfig::new().store_timeout(PATIENCE)
 }
 
 /// Where the layer with the default cookie keeps a session.
 fn key(id: SessionId) -> RecordKey {
-    RecordKey::new(CARD, id)
+    RecordKey::new(COOKIE_NAME, id)
 }
 
 /// A real server on a port of its own, for as long as the test runs.

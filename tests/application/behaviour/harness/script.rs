@@ -13,7 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{RequestPartsExt, Router};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
-use tower_keycard::{Clock, Expiry, Login, Session, SessionError};
+use tower_keycard::session::Expiry;
+use tower_keycard::{Clock, Login, Session, SessionError};
 
 use super::gate::{Gates, Signal};
 
@@ -31,7 +32,7 @@ pub(crate) fn application(stage: Stage) -> Router {
     Router::new().fallback(play).with_state(stage)
 }
 
-/// Tells the stage of requests that are dropped before they have a response.
+/// Reports requests to the stage that are dropped before they have a response.
 pub(crate) async fn watch(State(stage): State<Stage>, request: Request, next: Next) -> Response {
     struct Watch(Option<Signal>);
     impl Drop for Watch {
@@ -41,7 +42,7 @@ pub(crate) async fn watch(State(stage): State<Stage>, request: Request, next: Ne
             }
         }
     }
-    // The service is dropped before the watch, so whoever hears of it finds nothing running.
+    // The service is dropped before the watch, so a test that gets the signal finds nothing running.
     let mut watch = Watch(Some(stage.gone));
     let response = next.run(request).await;
     watch.0 = None;
@@ -194,8 +195,7 @@ pub(crate) async fn command<M>(
         }
         "reauthenticate" => session.reauthenticate()?,
         "logout" => session.logout()?,
-        "flush" => session.flush()?,
-        "cycle" => session.cycle_id()?,
+        "rotate" => session.rotate_token()?,
         "expiry" => {
             let (kind, millis) = rest.split_once(':').unwrap_or((rest, "0"));
             let time = Duration::from_millis(millis.parse().unwrap());

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tower_keycard::Clock;
+use tower_keycard::session::Timestamp;
 use tower_keycard::store::{
-    AnyStore, Binding, Created, DecodeError, Loaded, MemoryStore, Record, RecordKey, RedisStore,
-    Replaced, Revision, SessionStore, StoreError,
+    AnyStore, Created, DecodeError, IndexEntry, Loaded, MemoryStore, RecordKey, RedisStore,
+    Replaced, Revision, SessionStore, StoreError, Write,
 };
-use tower_keycard::{Clock, Timestamp};
 
 use crate::support::AGE;
 use crate::support::deployment::{self, Deployment};
@@ -93,15 +94,10 @@ impl SessionStore for Spoilt {
         }
     }
 
-    async fn create(
-        &self,
-        key: &RecordKey,
-        record: &Record,
-        ttl: Duration,
-    ) -> Result<Created, StoreError> {
+    async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
         match self.at(key) {
             Some(_) => Ok(Created::Exists),
-            None => self.store.create(key, record, ttl).await,
+            None => self.store.create(key, write).await,
         }
     }
 
@@ -109,12 +105,11 @@ impl SessionStore for Spoilt {
         &self,
         key: &RecordKey,
         expected: Revision,
-        record: &Record,
-        ttl: Duration,
+        write: &Write<'_>,
     ) -> Result<Replaced, StoreError> {
         match self.at(key) {
             Some(spoilt) => Ok(Replaced::Conflict(spoilt)),
-            None => self.store.replace(key, expected, record, ttl).await,
+            None => self.store.replace(key, expected, write).await,
         }
     }
 
@@ -123,11 +118,11 @@ impl SessionStore for Spoilt {
         key: &RecordKey,
         expected: Revision,
         ttl: Duration,
-        prolongs: Option<Binding<'_>>,
+        extends: Option<IndexEntry<'_>>,
     ) -> Result<bool, StoreError> {
         match self.at(key) {
             Some(_) => Ok(false),
-            None => self.store.touch(key, expected, ttl, prolongs).await,
+            None => self.store.touch(key, expected, ttl, extends).await,
         }
     }
 

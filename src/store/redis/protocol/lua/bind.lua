@@ -1,24 +1,25 @@
 -- Makes the entry of a session in the index of a user, before the session's record is written.
 --
 -- KEYS[1] the index   ARGV[1] the session   ARGV[2] how long a write may be under way, in milliseconds   ARGV[3] how much of
--- its life a marker may still have before it, in milliseconds: the younger the login, the more   ARGV[4] the life of the
--- entry, in milliseconds
+-- its life a marker may still have if it does not refuse the login, in milliseconds: the younger the login, the more
+-- ARGV[4] the life of the entry, in milliseconds
 --
 -- Answers 1, or 0 if all sessions of the user were ended since the login began, or a moment before.
 --
--- A sorted set, by the time at which a member ends. Beside the sessions' ids, which hold neither character:
---   +<id>  this session's login is under way, so that its entry is not removed for want of a record
---   !      all sessions were ended; no login that began before
---   !<id>  but on this session: it ends with the marker it belongs to, at the same time
+-- The index is a sorted set, scored by the time at which a member ends. It has the sessions' ids, which contain neither
+-- character, and these members:
+--   +<id>  this session's login is under way, so that its entry is not removed because there is no record
+--   !      all sessions were ended; logins that began before are refused
+--   !<id>  except on this session: it ends with the marker that it belongs to, at the same time
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local marker = redis.call('ZMSCORE', KEYS[1], '!', '!' .. ARGV[1])
 local ends = marker[1] and tonumber(marker[1]) or 0
--- One that ends later than that was left before the clock was put back, or by a server whose clock was far ahead.
+-- A marker that ends later than that was left before the clock was set back, or by a server whose clock was far ahead.
 if ends > now + ARGV[3] and ends <= now + 2 * ARGV[2] and marker[1] ~= marker[2] then
   return 0
 end
--- GT: the record that is there until then may live longer than the new one. What may be refused comes before all else.
+-- GT: the record that is there until then may live longer than the new one. The command that may be refused comes first.
 local added = redis.pcall('ZADD', KEYS[1], 'GT', now + ARGV[4], ARGV[1], now + ARGV[2], '+' .. ARGV[1])
 if type(added) == 'table' then
   return added

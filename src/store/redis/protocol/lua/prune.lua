@@ -1,8 +1,8 @@
--- Removes entries that lead to no session of the user, but for those whose login is under way.
+-- Removes entries that lead to no session of the user, except those whose login is under way.
 --
 -- KEYS[1] the index   ARGV[...] the sessions
 --
--- Answers how many were removed. What the index consists of, bind.lua says.
+-- Answers how many were removed. bind.lua describes the index.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local marks = {}

@@ -4,16 +4,16 @@
 --
 -- Answers OK, or what is there instead, as GET does.
 --
--- Byte 1 of a record is its format; its own revision follows, eight bytes, and the last five of each of the two before it.
--- pcall, so that a reply of -OOM or -READONLY reaches the client as it is, on every version of the server.
--- Numbers are given as text, which the server need not make of them first.
+-- Byte 1 of a record is its format. Its own revision follows, eight bytes, and then the last five bytes of each of the two
+-- revisions before it. With pcall a reply of -OOM or -READONLY reaches the client as it is, on every version of the server.
+-- Numbers are given as text, so that the server need not convert them.
 if redis.pcall('GETRANGE', KEYS[1], '1', '8') == ARGV[1] then
   return redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 end
 local found = redis.pcall('GET', KEYS[1])
 if type(found) == 'string' then
-  -- This write has arrived before: somebody sent it twice. The first time set the expiry too, and whoever wrote or
-  -- touched the record since has set a newer one, so that there is nothing left to do.
+  -- This write has arrived before: it was sent twice. The first one set the expiry too, and any later write or touch of the
+  -- record has set a newer one, so that there is nothing left to do.
   local own, trace = string.sub(ARGV[2], 2, 9), string.sub(ARGV[2], 5, 9)
   if string.sub(found, 2, 9) == own or string.sub(found, 10, 14) == trace or string.sub(found, 15, 19) == trace then
     return redis.status_reply('OK')

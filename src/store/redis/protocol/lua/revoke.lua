@@ -1,12 +1,12 @@
--- Leaves the marker under which no login of a user is carried out that began before, and then says which sessions there are to be ended.
+-- Leaves the marker that refuses logins of the user that began before it, and then lists the sessions to end.
 --
--- KEYS[1] the index   ARGV[1] the session that may log in all the same, or nothing   ARGV[2] the life of the marker in
+-- KEYS[1] the index   ARGV[1] the session that may still log in, or nothing   ARGV[2] the life of the marker in
 -- milliseconds
 --
--- Answers the members of the index, as ZRANGE does. What it consists of, bind.lua says.
+-- Answers the members of the index, as ZRANGE does. bind.lua describes the index.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- A full server lets a script go on writing once it has written something that needs no memory.
+-- A full server lets a script continue to write after a write that needs no memory.
 local removed = redis.pcall('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 if type(removed) == 'table' then
   return removed

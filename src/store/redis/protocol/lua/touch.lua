@@ -4,11 +4,11 @@
 --
 -- Answers 1 if the expiry was moved, 0 if the record is not there or at another revision.
 --
--- The revision stands behind the first byte, and the end of the record's life behind eighteen more. Numbers are given as
--- text, which the server need not make of them first.
+-- The revision stands at byte 1, and the end of the record's life at byte 19. Numbers are given as text, so that the server
+-- need not convert them.
 local revision = redis.pcall('GETRANGE', KEYS[1], '1', '8')
 if revision == ARGV[1] then
-  -- A full server lets a script go on writing once it has written something that needs no memory.
+  -- A full server lets a script continue to write after a write that needs no memory.
   local moved = redis.pcall('PEXPIRE', KEYS[1], ARGV[3])
   if moved ~= 1 then
     return moved

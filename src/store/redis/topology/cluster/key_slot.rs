@@ -1,11 +1,11 @@
-//! Which slot a command's key hashes to.
+//! The slot of a command's key.
 
 use redis::{Arg, Cmd};
 
 use super::slots::SLOTS;
 
-/// The slot of the one key that a command is about: its first argument, or the third of a script.
-pub(crate) fn slot_of(command: &Cmd) -> u16 {
+/// The slot of the one key that a command concerns: its first argument, or the third one of a script.
+pub(super) fn slot_of(command: &Cmd) -> u16 {
     let mut words = command.args_iter();
     let key = match words.next() {
         Some(Arg::Simple(b"EVAL" | b"EVALSHA")) => words.nth(2),
@@ -17,7 +17,7 @@ pub(crate) fn slot_of(command: &Cmd) -> u16 {
     }
 }
 
-/// The slot of a key: that of the part between the first `{` and the next `}`, if there is one that is not empty.
+/// The slot of a key. If there is text between the first `{` and the next `}`, only that text is hashed.
 fn slot_of_key(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_has_the_slot_of_its_tag_as_the_specification_has_it() {
+    fn a_key_has_the_slot_that_the_specification_says() {
         // From the specification, and from `CLUSTER KEYSLOT`.
         assert_eq!(slot_of_key(b"123456789"), 12_739);
         assert_eq!(slot_of_key(b"foo"), 12_182);

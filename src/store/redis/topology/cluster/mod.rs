@@ -1,8 +1,8 @@
-//! A cluster: every command goes to the server that has its key, and follows it where it moves.
+//! A cluster: every command goes to the node that has its key, and follows the key if it moves.
 //!
-//! Every command is about one key, so that no two need be in the same slot. A server that has not got a key's slot any more
-//! says so *before* it does anything, so that the command can be sent to another. What broke or was not answered is not sent
-//! again: the next call finds the new server.
+//! Every command concerns one key, so no two keys need to be in the same slot. A node that no longer has the slot of a key
+//! says so *before* it does anything, so that the command can be sent to another node. A command is not sent again if its
+//! connection broke or it was not answered: the next call finds the new node.
 
 mod key_slot;
 mod nodes;
@@ -17,213 +17,223 @@ use redis::{Cmd, Pipeline, Value};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::key_slot::slot_of;
-use self::nodes::Server;
-use self::slot_map::Map;
+use self::nodes::Node;
+use self::slot_map::SlotMap;
 use self::slots::Redirect;
-use crate::store::redis::connection::client::Dialer;
-use crate::store::redis::protocol::error::Failure;
-use crate::store::redis::topology::replication::Waiting;
+use super::replica;
+use super::replication::Replication;
+use crate::store::redis::connection::ClientTemplate;
+use crate::store::redis::protocol::CallError;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// How often a command is sent elsewhere. Twice is what a slot on its way takes.
-const REDIRECTIONS: u32 = 5;
+/// How many redirections a command follows. A slot that moves causes two.
+const MAX_REDIRECTIONS: u32 = 5;
 
-/// How long to wait before a command is repeated that came between two moments of a slot's move.
+/// How long to wait before a command is repeated that came in the middle of a slot's move.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Where a cluster's commands go.
-pub(crate) struct Cluster {
-    map: Map,
+/// The nodes of a cluster.
+pub(super) struct Cluster {
+    map: SlotMap,
     address: Box<str>,
 }
 
 impl Cluster {
-    pub(crate) fn new(seeds: Vec<Dialer>, connections: usize, connect_timeout: Duration) -> Self {
-        let map = Map::new(seeds, connections, connect_timeout);
+    pub(super) fn new(
+        seeds: Vec<ClientTemplate>,
+        connections: usize,
+        connect_timeout: Duration,
+    ) -> Self {
+        let map = SlotMap::new(seeds, connections, connect_timeout);
         let address = map.address().into();
         Self { map, address }
     }
 
     /// Where that is, for people to read.
-    pub(crate) fn address(&self) -> &str {
+    pub(super) fn address(&self) -> &str {
         &self.address
     }
 
-    /// Makes sure that there is a map.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<(), Failure> {
-        self.map.drawn(deadline).await.map_err(Failure::NotSent)
+    /// Makes sure that there is a slot map.
+    pub(super) async fn connect(&self, deadline: Instant) -> Result<(), CallError> {
+        let refreshed = self.map.refreshed(deadline).await;
+        refreshed.map_err(CallError::NotSent)
     }
 
-    pub(crate) async fn one(
+    pub(super) async fn execute(
         &self,
         command: &Cmd,
-        wait: Option<&Waiting>,
+        replication: Option<&Replication>,
         deadline: Instant,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, CallError> {
         let slot = slot_of(command);
-        let server = self.map.primary(slot, deadline).await?;
-        let answer = self.noted(server.node.one(command, wait, deadline).await)?;
-        self.followed(command, answer, server, wait, deadline).await
+        let node = self.map.primary(slot, deadline).await?;
+        let answer = node.server.execute(command, replication, deadline).await;
+        let answer = self.checked(answer)?;
+        self.follow(command, answer, node, replication, deadline)
+            .await
     }
 
-    /// The answers to commands that are sent together to each server, and to all servers at the same time.
-    pub(crate) async fn all(
+    /// The answers to commands that are sent to each node together, and to all nodes at the same time.
+    pub(super) async fn execute_all(
         &self,
         commands: &Pipeline,
-        wait: Option<&Waiting>,
+        replication: Option<&Replication>,
         deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
-        let mut parts: Vec<Part> = Vec::new();
-        for (place, command) in commands.cmd_iter().enumerate() {
-            let server = self.map.primary(slot_of(command), deadline).await?;
-            let part = parts
+    ) -> Result<Vec<Value>, CallError> {
+        let mut batches: Vec<Batch> = Vec::new();
+        for (position, command) in commands.cmd_iter().enumerate() {
+            let node = self.map.primary(slot_of(command), deadline).await?;
+            let batch = batches
                 .iter_mut()
-                .find(|part| Arc::ptr_eq(&part.server, &server));
-            let part = match part {
-                Some(part) => part,
+                .find(|batch| Arc::ptr_eq(&batch.node, &node));
+            let batch = match batch {
+                Some(batch) => batch,
                 None => {
-                    parts.push(Part::of(server));
-                    let last = parts.len() - 1;
-                    &mut parts[last]
+                    batches.push(Batch::new(node));
+                    let last = batches.len() - 1;
+                    &mut batches[last]
                 }
             };
-            part.commands.add_command(command.clone());
-            part.places.push(place);
+            batch.commands.add_command(command.clone());
+            batch.positions.push(position);
         }
-        let asked = parts
+        let sent = batches
             .into_iter()
-            .map(|part| self.part(part, wait, deadline));
+            .map(|batch| self.execute_batch(batch, replication, deadline));
         let mut answers = vec![Value::Nil; commands.len()];
-        // All of them are waited for, so that none is given up half way because another one failed.
-        for part in join_all(asked).await {
-            for (place, answer) in part? {
-                answers[place] = answer;
+        // Waits for all of them, so that the failure of one does not interrupt another.
+        for batch in join_all(sent).await {
+            for (position, answer) in batch? {
+                answers[position] = answer;
             }
         }
         Ok(answers)
     }
 
-    async fn part(
+    async fn execute_batch(
         &self,
-        part: Part,
-        wait: Option<&Waiting>,
+        batch: Batch,
+        replication: Option<&Replication>,
         deadline: Instant,
-    ) -> Result<Vec<(usize, Value)>, Failure> {
-        let Part {
-            server,
+    ) -> Result<Vec<(usize, Value)>, CallError> {
+        let Batch {
+            node,
             commands,
-            places,
-        } = part;
-        let answers = self.noted(server.node.all(&commands, wait, deadline).await)?;
-        if answers.len() != places.len() {
-            return Err(Failure::Unexpected("a pipeline"));
+            positions,
+        } = batch;
+        let answers = node
+            .server
+            .execute_all(&commands, replication, deadline)
+            .await;
+        let answers = self.checked(answers)?;
+        if answers.len() != positions.len() {
+            return Err(CallError::Unexpected("a pipeline"));
         }
-        let commands = commands.cmd_iter().zip(answers);
-        let followed = commands.map(|(command, answer)| {
-            self.followed(command, answer, Arc::clone(&server), wait, deadline)
+        let followed = commands.cmd_iter().zip(answers).map(|(command, answer)| {
+            self.follow(command, answer, Arc::clone(&node), replication, deadline)
         });
         let answers = join_all(followed).await;
-        let answers = places.into_iter().zip(answers);
+        let answers = positions.into_iter().zip(answers);
         answers
-            .map(|(place, answer)| Ok((place, answer?)))
+            .map(|(position, answer)| Ok((position, answer?)))
             .collect()
     }
 
-    /// What every primary answers to a command about no key.
-    pub(crate) async fn everywhere(
+    /// The answer of every primary to a command that concerns no key.
+    pub(super) async fn execute_everywhere(
         &self,
         command: &Cmd,
         deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<Vec<Value>, CallError> {
         let primaries = self.map.primaries(deadline).await?;
-        let asked = primaries
+        let sent = primaries
             .iter()
-            .map(|server| server.node.one(command, None, deadline));
-        join_all(asked).await.into_iter().collect()
+            .map(|node| node.server.execute(command, None, deadline));
+        join_all(sent).await.into_iter().collect()
     }
 
-    /// What a replica answers to a command, if one does in time.
-    pub(crate) async fn read_replica(&self, command: &Cmd, deadline: Instant) -> Option<Value> {
+    /// The answer of a replica to a command, if one answers in time.
+    pub(super) async fn read_replica(&self, command: &Cmd, deadline: Instant) -> Option<Value> {
         let replicas = self.map.replicas(slot_of(command));
-        let replica =
-            crate::store::redis::topology::replica::choose(&replicas, |server| &server.health)?;
-        let answer = replica.as_replica.one(command, None, deadline).await;
-        replica.health.settle(answer)
+        let node = replica::choose(&replicas, |node| &node.health)?;
+        let answer = node.as_replica.execute(command, None, deadline).await;
+        node.health.record(answer)
     }
 
-    /// The answer to a command, wherever it is sent until somebody carries it out.
-    async fn followed(
+    /// Follows the redirections in the answer to a command, until a node carries out the command.
+    async fn follow(
         &self,
         command: &Cmd,
         mut answer: Value,
-        mut server: Arc<Server>,
-        wait: Option<&Waiting>,
+        mut node: Arc<Node>,
+        replication: Option<&Replication>,
         deadline: Instant,
-    ) -> Result<Value, Failure> {
-        for _ in 0..REDIRECTIONS {
-            let Some(redirect) = Redirect::of(&answer, &server.place.host) else {
+    ) -> Result<Value, CallError> {
+        for _ in 0..MAX_REDIRECTIONS {
+            let Some(redirect) = Redirect::in_answer(&answer, &node.address.host) else {
                 return Ok(answer);
             };
             let asking = match redirect {
-                Redirect::Moved(place) => {
-                    self.map.doubt();
-                    server = self.map.server(&place)?;
+                Redirect::Moved(address) => {
+                    self.map.suspect();
+                    node = self.map.node(&address)?;
                     false
                 }
-                Redirect::Ask(place) => {
-                    server = self.map.server(&place)?;
+                Redirect::Ask(address) => {
+                    node = self.map.node(&address)?;
                     true
                 }
                 Redirect::TryAgain => {
                     let paused = timeout_at(deadline, sleep(PAUSE)).await;
-                    paused.map_err(|_| Failure::TimedOut)?;
-                    server = self.map.primary(slot_of(command), deadline).await?;
+                    paused.map_err(|_| CallError::TimedOut)?;
+                    node = self.map.primary(slot_of(command), deadline).await?;
                     false
                 }
             };
-            answer = self.noted(match asking {
-                false => server.node.one(command, wait, deadline).await,
-                true => asked(&server, command, wait, deadline).await,
+            answer = self.checked(match asking {
+                false => node.server.execute(command, replication, deadline).await,
+                true => execute_asking(&node, command, replication, deadline).await,
             })?;
         }
-        match Redirect::of(&answer, &server.place.host) {
+        match Redirect::in_answer(&answer, &node.address.host) {
             None => Ok(answer),
-            // Nobody carried it out.
-            Some(_) => Err(Failure::NotSent(StoreError::caused_by(
+            // No node carried it out.
+            Some(_) => Err(CallError::NotSent(StoreError::caused_by(
                 StoreErrorKind::Unavailable,
-                "a slot of the Redis cluster goes from server to server",
+                "a slot of the Redis cluster moves from node to node",
             ))),
         }
     }
 
-    /// Doubts the map where a server does not answer, or says that the cluster is down.
-    fn noted<T: Answers>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
-        let doubtful = match &answer {
+    /// Suspects the map if a node does not answer, or says that the cluster is down.
+    fn checked<T: Answers>(&self, answer: Result<T, CallError>) -> Result<T, CallError> {
+        let is_suspect = match &answer {
             Ok(answers) => answers.any(|answer| {
                 matches!(answer, Value::ServerError(error) if error.code() == "CLUSTERDOWN")
             }),
             Err(_) => true,
         };
-        if doubtful {
-            self.map.doubt();
+        if is_suspect {
+            self.map.suspect();
         }
         answer
     }
 }
 
-/// The commands that go to one server, and where their answers belong.
-struct Part {
-    server: Arc<Server>,
+/// The commands for one node, and the positions of their answers.
+struct Batch {
+    node: Arc<Node>,
     commands: Pipeline,
-    places: Vec<usize>,
+    positions: Vec<usize>,
 }
 
-impl Part {
-    fn of(server: Arc<Server>) -> Self {
+impl Batch {
+    fn new(node: Arc<Node>) -> Self {
         Self {
-            server,
+            node,
             commands: Pipeline::new(),
-            places: Vec::new(),
+            positions: Vec::new(),
         }
     }
 }
@@ -245,16 +255,19 @@ impl Answers for Vec<Value> {
     }
 }
 
-/// Asks a server about a slot that it is only just getting.
-async fn asked(
-    server: &Server,
+/// The answer of a node to a command about a slot that is moving to it.
+async fn execute_asking(
+    node: &Node,
     command: &Cmd,
-    wait: Option<&Waiting>,
+    replication: Option<&Replication>,
     deadline: Instant,
-) -> Result<Value, Failure> {
+) -> Result<Value, CallError> {
     let mut commands = Pipeline::with_capacity(3);
     commands.add_command(redis::cmd("ASKING"));
     commands.add_command(command.clone());
-    let mut answers = server.node.all(&commands, wait, deadline).await?;
-    answers.pop().ok_or(Failure::Unexpected("ASKING"))
+    let mut answers = node
+        .server
+        .execute_all(&commands, replication, deadline)
+        .await?;
+    answers.pop().ok_or(CallError::Unexpected("ASKING"))
 }

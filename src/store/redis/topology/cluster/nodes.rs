@@ -1,41 +1,62 @@
-//! The servers of a cluster, as far as anybody has named them.
+//! The known nodes of a cluster.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use redis::RedisError;
+use futures_util::future::BoxFuture;
+use redis::{Client, Cmd, RedisError};
 
-use super::slots::Place;
-use crate::store::redis::connection::client::Dialer;
-use crate::store::redis::connection::endpoint::Target;
-use crate::store::redis::connection::reconnect::Link;
-use crate::store::redis::topology::replica::Health;
-use crate::store::redis::topology::server::Node;
+use super::slots::Address;
+use crate::store::redis::connection::{ClientTemplate, ConnectError, Endpoint};
+use crate::store::redis::sync::unpoisoned;
+use crate::store::redis::topology::replica::ReplicaHealth;
+use crate::store::redis::topology::server::Server;
 
-/// How many of the known servers are asked before those of the URL, which may be the same by other names.
-const TRUST: usize = 2;
+/// How many of the known nodes are asked before those of the URL, which may be the same nodes under other names.
+const ASKED_FIRST: usize = 2;
 
-/// A server of the cluster.
-pub(crate) struct Server {
-    pub(crate) place: Place,
-    pub(crate) node: Node,
+/// A node of the cluster.
+pub(super) struct Node {
+    pub(super) address: Address,
+    pub(super) server: Server,
     /// The connections on which it serves reads while it is a replica.
-    pub(crate) as_replica: Node,
-    pub(crate) health: Health,
+    pub(super) as_replica: Server,
+    pub(super) health: ReplicaHealth,
 }
 
-/// The servers that are known, and how to reach one that was not.
-pub(crate) struct Servers {
-    /// Those of the URL.
-    seeds: Vec<Dialer>,
+/// A node that serves reads on this connection although it is a replica.
+struct ReadOnly(Client);
+
+impl Endpoint for ReadOnly {
+    fn address(&self) -> String {
+        self.0.address()
+    }
+
+    fn locate(&self) -> BoxFuture<'_, Result<Client, ConnectError>> {
+        self.0.locate()
+    }
+
+    fn setup(&self) -> Option<Cmd> {
+        Some(redis::cmd("READONLY"))
+    }
+}
+
+/// The known nodes, and how to reach others.
+pub(super) struct Nodes {
+    /// The nodes of the URL.
+    seeds: Vec<ClientTemplate>,
     connections: usize,
     connect_timeout: Duration,
-    known: Mutex<HashMap<Place, Arc<Server>>>,
+    known: Mutex<HashMap<Address, Arc<Node>>>,
 }
 
-impl Servers {
-    pub(crate) fn new(seeds: Vec<Dialer>, connections: usize, connect_timeout: Duration) -> Self {
+impl Nodes {
+    pub(super) fn new(
+        seeds: Vec<ClientTemplate>,
+        connections: usize,
+        connect_timeout: Duration,
+    ) -> Self {
         Self {
             seeds,
             connections,
@@ -44,70 +65,60 @@ impl Servers {
         }
     }
 
-    /// What they are together, for people to read.
-    pub(crate) fn address(&self) -> String {
-        let addresses: Vec<_> = self.seeds.iter().map(Dialer::address).collect();
+    /// The address of the cluster, for people to read.
+    pub(super) fn address(&self) -> String {
+        let addresses: Vec<_> = self.seeds.iter().map(ClientTemplate::address).collect();
         format!("the cluster of {}", addresses.join(", "))
     }
 
-    /// The server at this place, known or not.
-    pub(crate) fn at(&self, place: &Place) -> Result<Arc<Server>, RedisError> {
+    /// The node at this address, which becomes known.
+    pub(super) fn at(&self, address: &Address) -> Result<Arc<Node>, RedisError> {
         let mut known = self.known();
-        if let Some(server) = known.get(place) {
-            return Ok(Arc::clone(server));
+        if let Some(node) = known.get(address) {
+            return Ok(Arc::clone(node));
         }
-        // All of a cluster's servers want the same user.
-        let client = self.seeds[0].to(&place.host, place.port)?;
-        let link = |target| Link::new(target, self.connect_timeout);
-        let server = Arc::new(Server {
-            place: place.clone(),
-            node: Node::new(self.connections, || Target::Server(client.clone()), link),
-            as_replica: Node::new(
-                self.connections,
-                || Target::ClusterReplica(client.clone()),
-                link,
-            ),
-            health: Health::default(),
+        // All nodes of a cluster have the same user and password.
+        let client = self.seeds[0].client_at(&address.host, address.port)?;
+        let server = |endpoint| Server::new(&endpoint, self.connections, self.connect_timeout);
+        let node = Arc::new(Node {
+            address: address.clone(),
+            server: server(Arc::new(client.clone()) as Arc<dyn Endpoint>),
+            as_replica: server(Arc::new(ReadOnly(client))),
+            health: ReplicaHealth::default(),
         });
-        known.insert(place.clone(), Arc::clone(&server));
-        Ok(server)
+        known.insert(address.clone(), Arc::clone(&node));
+        Ok(node)
     }
 
-    /// Whom to ask about the cluster, in this order: everybody who is known, each as the first in turn. Those of the URL come
-    /// in between, should all the others be gone.
-    pub(crate) fn to_ask(&self, turn: usize) -> Result<Vec<Arc<Server>>, RedisError> {
-        let mut servers: Vec<_> = self.known().values().cloned().collect();
-        servers.sort_by(|one, other| {
-            let of = |server: &'_ Server| (server.place.host.clone(), server.place.port);
-            of(one).cmp(&of(other))
-        });
-        let count = servers.len().max(1);
-        servers.rotate_left(turn % count);
-        let rest = servers.split_off(TRUST.min(servers.len()));
-        let is_new = |known: &[Arc<Server>], place: &Place| {
-            let mut known = known.iter().chain(&rest);
-            known.all(|server| server.place != *place)
-        };
+    /// The nodes to ask about the cluster, in this order: the known ones, of which another one is the first each `turn`. Those
+    /// of the URL come in between, in case all others are gone.
+    pub(super) fn in_order_to_ask(&self, turn: usize) -> Result<Vec<Arc<Node>>, RedisError> {
+        let mut nodes: Vec<_> = self.known().values().cloned().collect();
+        nodes.sort_unstable_by(|one, other| one.address.cmp(&other.address));
+        let count = nodes.len().max(1);
+        nodes.rotate_left(turn % count);
+        let rest = nodes.split_off(ASKED_FIRST.min(nodes.len()));
         for seed in &self.seeds {
-            if let Some((host, port)) = seed.place() {
+            if let Some((host, port)) = seed.host_and_port() {
                 let host = host.to_owned();
-                let place = Place { host, port };
-                if is_new(&servers, &place) {
-                    servers.push(self.at(&place)?);
+                let address = Address { host, port };
+                let is_listed = |node: &Arc<Node>| node.address == address;
+                if !nodes.iter().chain(&rest).any(is_listed) {
+                    nodes.push(self.at(&address)?);
                 }
             }
         }
-        servers.extend(rest);
-        Ok(servers)
+        nodes.extend(rest);
+        Ok(nodes)
     }
 
-    /// Lets go of the servers that have left, and of their connections. Those of the URL come back when they are asked.
-    pub(crate) fn forget_all_but(&self, is_shown: impl Fn(&Arc<Server>) -> bool) {
-        self.known().retain(|_, server| is_shown(server));
+    /// Forgets the other nodes and their connections. Those of the URL become known again when they are asked.
+    pub(super) fn retain(&self, keep: impl Fn(&Arc<Node>) -> bool) {
+        self.known().retain(|_, node| keep(node));
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Place, Arc<Server>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, HashMap<Address, Arc<Node>>> {
+        unpoisoned(self.known.lock())
     }
 }
 
@@ -117,49 +128,49 @@ mod tests {
 
     use super::*;
 
-    fn servers(seeds: &[&str]) -> Servers {
+    fn nodes(seeds: &[&str]) -> Nodes {
         let seed = |url: &&str| {
             let info = url.into_connection_info().unwrap();
-            Dialer::new(info, None).unwrap()
+            ClientTemplate::new(info, None).unwrap()
         };
         let seeds = seeds.iter().map(seed).collect();
-        Servers::new(seeds, 1, Duration::from_secs(1))
+        Nodes::new(seeds, 1, Duration::from_secs(1))
     }
 
-    fn place(port: u16) -> Place {
+    fn address(port: u16) -> Address {
         let host = "10.0.0.1".to_owned();
-        Place { host, port }
+        Address { host, port }
     }
 
-    fn ports(servers: &Servers, turn: usize) -> Vec<u16> {
-        let asked = servers.to_ask(turn).unwrap();
-        asked.iter().map(|server| server.place.port).collect()
+    fn ports(nodes: &Nodes, turn: usize) -> Vec<u16> {
+        let asked = nodes.in_order_to_ask(turn).unwrap();
+        asked.iter().map(|node| node.address.port).collect()
     }
 
     #[test]
-    fn the_urls_servers_are_asked_first_only_while_nobody_else_is_known() {
-        let servers = servers(&["redis://one:1", "redis://two:2", "redis://10.0.0.1:6"]);
-        let mut first: Vec<_> = ports(&servers, 0);
+    fn the_nodes_of_the_url_are_asked_first_only_while_no_other_is_known() {
+        let nodes = nodes(&["redis://one:1", "redis://two:2", "redis://10.0.0.1:6"]);
+        let mut first: Vec<_> = ports(&nodes, 0);
         first.sort_unstable();
         assert_eq!(first, [1, 2, 6]);
-        servers.forget_all_but(|_| false);
+        nodes.retain(|_| false);
         for port in 5..9 {
-            servers.at(&place(port)).unwrap();
+            nodes.at(&address(port)).unwrap();
         }
-        assert_eq!(ports(&servers, 0), [5, 6, 1, 2, 7, 8]);
-        servers.forget_all_but(|server| server.place.host == "10.0.0.1");
-        assert_eq!(ports(&servers, 3), [8, 5, 1, 2, 6, 7]);
+        assert_eq!(ports(&nodes, 0), [5, 6, 1, 2, 7, 8]);
+        nodes.retain(|node| node.address.host == "10.0.0.1");
+        assert_eq!(ports(&nodes, 3), [8, 5, 1, 2, 6, 7]);
     }
 
     #[test]
-    fn a_server_stays_the_same_until_it_is_forgotten() {
-        let servers = servers(&["redis://one:1"]);
-        let server = servers.at(&place(5)).unwrap();
-        let is_same = || Arc::ptr_eq(&server, &servers.at(&place(5)).unwrap());
+    fn a_node_stays_the_same_until_it_is_forgotten() {
+        let nodes = nodes(&["redis://one:1"]);
+        let node = nodes.at(&address(5)).unwrap();
+        let is_same = || Arc::ptr_eq(&node, &nodes.at(&address(5)).unwrap());
         assert!(is_same());
-        servers.forget_all_but(|shown| Arc::ptr_eq(shown, &server));
+        nodes.retain(|shown| Arc::ptr_eq(shown, &node));
         assert!(is_same());
-        servers.forget_all_but(|_| false);
+        nodes.retain(|_| false);
         assert!(!is_same());
     }
 }

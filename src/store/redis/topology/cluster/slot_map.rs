@@ -1,69 +1,74 @@
-//! The map of a cluster: read by every call, drawn anew when it turns out to be wrong.
+//! The slot map of a cluster: read by every call, refreshed when it turns out to be wrong.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::nodes::{Server, Servers};
-use super::slots::{self, Place, SLOTS};
-use crate::store::redis::connection::client::Dialer;
-use crate::store::redis::protocol::error::{Failure, NoConnection};
+use super::nodes::{Node, Nodes};
+use super::slots::{self, Address, SLOTS};
+use crate::store::redis::connection::{ClientTemplate, ConnectError};
+use crate::store::redis::protocol::CallError;
+use crate::store::redis::sync::unpoisoned;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// How long the map is trusted at least: however many calls fail, it is not asked for more often than this.
+/// The shortest pause between two refreshes, however many calls fail.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long the replicas on the map are all that there are.
+/// How long the replicas in the map are used before it is refreshed.
 const LIFETIME: Duration = Duration::from_secs(5);
 
-/// How long one node has to tell the map before another is asked as well.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How long one node may take to answer before another one is asked too.
+const ASK_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// The servers that have a range of slots.
+/// The nodes that have a range of slots.
 struct Shard {
-    primary: Arc<Server>,
-    replicas: Vec<Arc<Server>>,
+    primary: Arc<Node>,
+    replicas: Vec<Arc<Node>>,
 }
 
-/// What one node said at one time.
+/// The map as one node described it at one time.
 #[derive(Default)]
-struct Drawing {
-    drawn: Option<Instant>,
+struct Snapshot {
+    taken: Option<Instant>,
     shards: Vec<Shard>,
-    /// The place of its shard, for each slot; nobody has a slot whose shard does not exist.
-    of_slots: Vec<u16>,
+    /// The index of its shard, for each slot. No node has a slot whose shard does not exist.
+    shard_of_slot: Vec<u16>,
 }
 
-/// The map, and how to draw it.
-pub(crate) struct Map(Arc<Shared>);
+/// The map, and how to refresh it.
+pub(super) struct SlotMap(Arc<Shared>);
 
 struct Shared {
-    servers: Servers,
+    nodes: Nodes,
     connect_timeout: Duration,
-    current: RwLock<Arc<Drawing>>,
-    drawing: Mutex<State>,
+    current: RwLock<Arc<Snapshot>>,
+    refresh: Mutex<Refresh>,
 }
 
-struct State {
+struct Refresh {
     /// The one attempt that is under way, or the last one.
     attempt: Option<watch::Receiver<Outcome>>,
     begun: Option<Instant>,
-    /// Whom to ask next.
+    /// Which node to ask first the next time.
     turn: usize,
 }
 
 type Outcome = Option<Result<(), StoreError>>;
 
-impl Map {
-    pub(crate) fn new(seeds: Vec<Dialer>, connections: usize, connect_timeout: Duration) -> Self {
+impl SlotMap {
+    pub(super) fn new(
+        seeds: Vec<ClientTemplate>,
+        connections: usize,
+        connect_timeout: Duration,
+    ) -> Self {
         Self(Arc::new(Shared {
-            servers: Servers::new(seeds, connections, connect_timeout),
+            nodes: Nodes::new(seeds, connections, connect_timeout),
             connect_timeout,
             current: RwLock::default(),
-            drawing: Mutex::new(State {
+            refresh: Mutex::new(Refresh {
                 attempt: None,
                 begun: None,
                 turn: 0,
@@ -71,34 +76,38 @@ impl Map {
         }))
     }
 
-    /// The server that has a slot. Where nobody is known to, the map is drawn first.
-    pub(crate) async fn primary(
+    /// The node that has a slot. If none is known, the map is refreshed first.
+    pub(super) async fn primary(
         &self,
         slot: u16,
         deadline: Instant,
-    ) -> Result<Arc<Server>, Failure> {
-        let known = |drawing: Arc<Drawing>| Arc::clone(&drawing.of(slot).primary);
-        if let Some(primary) = self.0.known(slot).map(known) {
+    ) -> Result<Arc<Node>, CallError> {
+        let primary = || {
+            let snapshot = self.0.current();
+            let shard = snapshot.shard(slot)?;
+            Some(Arc::clone(&shard.primary))
+        };
+        if let Some(primary) = primary() {
             return Ok(primary);
         }
-        self.drawn(deadline).await.map_err(Failure::NotSent)?;
-        self.0.known(slot).map(known).ok_or_else(|| {
-            Failure::NotSent(StoreError::caused_by(
+        self.refreshed(deadline).await.map_err(CallError::NotSent)?;
+        primary().ok_or_else(|| {
+            CallError::NotSent(StoreError::caused_by(
                 StoreErrorKind::Unavailable,
-                format!("no server of the Redis cluster has slot {slot}"),
+                format!("no node of the Redis cluster has slot {slot}"),
             ))
         })
     }
 
-    /// Every server that has slots.
-    pub(crate) async fn primaries(&self, deadline: Instant) -> Result<Vec<Arc<Server>>, Failure> {
+    /// Every node that has slots.
+    pub(super) async fn primaries(&self, deadline: Instant) -> Result<Vec<Arc<Node>>, CallError> {
         if self.0.current().shards.is_empty() {
-            self.drawn(deadline).await.map_err(Failure::NotSent)?;
+            self.refreshed(deadline).await.map_err(CallError::NotSent)?;
         }
-        let drawing = self.0.current();
-        let mut primaries: Vec<Arc<Server>> = Vec::new();
-        for shard in &drawing.shards {
-            // One may have several ranges of slots.
+        let snapshot = self.0.current();
+        let mut primaries: Vec<Arc<Node>> = Vec::new();
+        for shard in &snapshot.shards {
+            // A node may have several ranges of slots.
             if !primaries
                 .iter()
                 .any(|known| Arc::ptr_eq(known, &shard.primary))
@@ -109,35 +118,32 @@ impl Map {
         Ok(primaries)
     }
 
-    /// The server at a place that a redirection named.
-    pub(crate) fn server(&self, place: &Place) -> Result<Arc<Server>, Failure> {
-        self.0.servers.at(place).map_err(Failure::Lost)
+    /// The node at the address that a redirection named.
+    pub(super) fn node(&self, address: &Address) -> Result<Arc<Node>, CallError> {
+        self.0.nodes.at(address).map_err(CallError::Lost)
     }
 
-    /// Draws the map anew, unless that has just been done, and does not wait for it.
-    pub(crate) fn doubt(&self) {
-        drop(self.0.draw());
+    /// Starts a refresh because the map may be wrong, unless it has just been refreshed. Does not wait for it.
+    pub(super) fn suspect(&self) {
+        drop(self.0.refresh());
     }
 
-    /// The replicas of a slot's server, as far as they are known. No error tells of one that has come since, so the map is
-    /// drawn anew every now and then.
-    pub(crate) fn replicas(&self, slot: u16) -> Vec<Arc<Server>> {
-        let drawing = self.0.current();
-        let fresh = |drawn: Instant| drawn.elapsed() < LIFETIME;
-        if !drawing.drawn.is_some_and(fresh) {
-            self.doubt();
+    /// The known replicas of a slot's node. No error reports a new replica, so the map is refreshed from time to time.
+    pub(super) fn replicas(&self, slot: u16) -> Vec<Arc<Node>> {
+        let snapshot = self.0.current();
+        let is_fresh = |taken: Instant| taken.elapsed() < LIFETIME;
+        if !snapshot.taken.is_some_and(is_fresh) {
+            self.suspect();
         }
-        match drawing.has(slot) {
-            true => drawing.of(slot).replicas.clone(),
-            false => Vec::new(),
-        }
+        let shard = snapshot.shard(slot);
+        shard.map_or_else(Vec::new, |shard| shard.replicas.clone())
     }
 
-    /// Draws the map, or waits for whoever is at it.
-    pub(crate) async fn drawn(&self, deadline: Instant) -> Result<(), StoreError> {
-        // A second attempt, because the runtime that the first one ran on may be gone, as between two tests.
+    /// Refreshes the map, or waits for the refresh that is under way.
+    pub(super) async fn refreshed(&self, deadline: Instant) -> Result<(), StoreError> {
+        // The runtime of the first attempt may be gone, as between two tests. Then a second one is made.
         for _ in 0..2 {
-            let mut attempt = self.0.draw();
+            let mut attempt = self.0.refresh();
             match timeout_at(deadline, attempt.wait_for(Option::is_some)).await {
                 Ok(Ok(outcome)) => {
                     if let Some(outcome) = &*outcome {
@@ -149,102 +155,94 @@ impl Map {
             }
         }
         let address = self.address();
-        Err(NoConnection::TimedOut { address }.into_error())
+        Err(ConnectError::TimedOut { address }.into_store_error())
     }
 
-    pub(crate) fn address(&self) -> String {
-        self.0.servers.address()
+    pub(super) fn address(&self) -> String {
+        self.0.nodes.address()
     }
 }
 
-impl Drawing {
-    fn has(&self, slot: u16) -> bool {
-        let shard = self.of_slots.get(usize::from(slot));
-        shard.is_some_and(|shard| usize::from(*shard) < self.shards.len())
+impl Snapshot {
+    fn shard(&self, slot: u16) -> Option<&Shard> {
+        let shard = self.shard_of_slot.get(usize::from(slot))?;
+        self.shards.get(usize::from(*shard))
     }
 
-    fn of(&self, slot: u16) -> &Shard {
-        &self.shards[usize::from(self.of_slots[usize::from(slot)])]
-    }
-
-    fn shows(&self, server: &Arc<Server>) -> bool {
-        let is = |other: &Arc<Server>| Arc::ptr_eq(server, other);
+    fn contains(&self, node: &Arc<Node>) -> bool {
+        let is_same = |other: &Arc<Node>| Arc::ptr_eq(node, other);
         let mut shards = self.shards.iter();
-        shards.any(|shard| is(&shard.primary) || shard.replicas.iter().any(is))
+        shards.any(|shard| is_same(&shard.primary) || shard.replicas.iter().any(is_same))
     }
 }
 
 impl Shared {
-    fn current(&self) -> Arc<Drawing> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+    fn current(&self) -> Arc<Snapshot> {
+        let current = unpoisoned(self.current.read());
         Arc::clone(&current)
     }
 
-    fn known(&self, slot: u16) -> Option<Arc<Drawing>> {
-        Some(self.current()).filter(|drawing| drawing.has(slot))
-    }
-
-    /// The one attempt that is under way, or the last one if it has just been, or a new one.
-    fn draw(self: &Arc<Self>) -> watch::Receiver<Outcome> {
-        let mut state = self.drawing.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = state.begun.is_some_and(|begun| begun.elapsed() < PAUSE);
-        if let Some(attempt) = &state.attempt {
-            let finished = attempt.borrow().is_some();
-            // One whose task was lost together with its runtime never has an outcome.
-            let lost = !finished && attempt.has_changed().is_err();
-            if (!finished && !lost) || (finished && recent) {
+    /// The one attempt that is under way, or the last one if it is recent, or a new one.
+    fn refresh(self: &Arc<Self>) -> watch::Receiver<Outcome> {
+        let mut refresh = unpoisoned(self.refresh.lock());
+        let is_recent = refresh.begun.is_some_and(|begun| begun.elapsed() < PAUSE);
+        if let Some(attempt) = &refresh.attempt {
+            let is_finished = attempt.borrow().is_some();
+            // If its runtime shuts down, an attempt never has an outcome.
+            let is_lost = !is_finished && attempt.has_changed().is_err();
+            if (!is_finished && !is_lost) || (is_finished && is_recent) {
                 return attempt.clone();
             }
         }
         let (outcome, attempt) = watch::channel(None);
-        state.attempt = Some(attempt.clone());
-        state.begun = Some(Instant::now());
-        let turn = state.turn;
-        state.turn = turn.wrapping_add(1);
-        drop(state);
+        refresh.attempt = Some(attempt.clone());
+        refresh.begun = Some(Instant::now());
+        let turn = refresh.turn;
+        refresh.turn = turn.wrapping_add(1);
+        drop(refresh);
         tokio::spawn(Arc::clone(self).attempt(turn, outcome));
         attempt
     }
 
     async fn attempt(self: Arc<Self>, turn: usize, outcome: watch::Sender<Outcome>) {
-        let asking = timeout(self.connect_timeout, self.ask_around(turn));
-        let result = match asking.await {
+        let result = match timeout(self.connect_timeout, self.ask_nodes(turn)).await {
             Ok(result) => result,
             Err(_) => {
-                let address = self.servers.address();
-                Err(NoConnection::TimedOut { address }.into_error())
+                let address = self.nodes.address();
+                Err(ConnectError::TimedOut { address }.into_store_error())
             }
         };
-        // Nobody need be waiting.
+        // Perhaps no call waits for it any more.
         outcome.send_replace(Some(result));
     }
 
-    /// Asks one server after the other, the next one as soon as the one before has failed or takes its time.
-    async fn ask_around(&self, turn: usize) -> Result<(), StoreError> {
-        let servers = self.servers.to_ask(turn);
-        let servers = servers.map_err(|error| Failure::Lost(error).of_a_read())?;
+    /// Asks one node after the other, each as soon as the one before has failed or is slow.
+    async fn ask_nodes(&self, turn: usize) -> Result<(), StoreError> {
+        let nodes = self.nodes.in_order_to_ask(turn);
+        let nodes = nodes.map_err(|error| CallError::Lost(error).for_read())?;
         let deadline = Instant::now() + self.connect_timeout;
-        let (mut servers, mut asked) = (servers.into_iter(), JoinSet::new());
+        let (mut nodes, mut asked) = (nodes.into_iter(), JoinSet::new());
         let mut failure = None;
         loop {
-            match servers.next() {
-                Some(server) => {
+            match nodes.next() {
+                Some(node) => {
                     asked.spawn(async move {
-                        let answer = server.node.one(&slots::ask(), None, deadline).await?;
-                        let ranges = slots::ranges(&answer, &server.place.host);
+                        let command = slots::cluster_slots();
+                        let answer = node.server.execute(&command, None, deadline).await?;
+                        let ranges = slots::ranges(&answer, &node.address.host);
                         match (ranges, answer) {
                             (Some(ranges), _) if !ranges.is_empty() => Ok(ranges),
-                            (_, redis::Value::ServerError(error)) => Err(Failure::said(&error)),
-                            _ => Err(Failure::Unexpected("CLUSTER SLOTS")),
+                            (_, redis::Value::ServerError(error)) => Err(CallError::reply(&error)),
+                            _ => Err(CallError::Unexpected("CLUSTER SLOTS")),
                         }
                     });
                 }
                 None if asked.is_empty() => break,
                 None => {}
             }
-            let answer = match servers.len() {
+            let answer = match nodes.len() {
                 0 => Ok(asked.join_next().await),
-                _ => timeout(PATIENCE, asked.join_next()).await,
+                _ => timeout(ASK_TIMEOUT, asked.join_next()).await,
             };
             match answer {
                 Ok(Some(Ok(Ok(ranges)))) => return self.adopt(ranges),
@@ -252,32 +250,31 @@ impl Shared {
                 Ok(Some(Err(_)) | None) | Err(_) => {}
             }
         }
-        Err(failure.unwrap_or(Failure::TimedOut).of_a_read())
+        Err(failure.unwrap_or(CallError::TimedOut).for_read())
     }
 
     fn adopt(&self, ranges: Vec<slots::Range>) -> Result<(), StoreError> {
-        let mut drawing = Drawing {
-            drawn: Some(Instant::now()),
+        let mut snapshot = Snapshot {
+            taken: Some(Instant::now()),
             shards: Vec::with_capacity(ranges.len()),
-            of_slots: vec![u16::MAX; usize::from(SLOTS)],
+            shard_of_slot: vec![u16::MAX; usize::from(SLOTS)],
         };
-        let server = |place: &Place| {
-            let server = self.servers.at(place);
-            server.map_err(|error| Failure::Lost(error).of_a_read())
+        let node = |address: &Address| {
+            let node = self.nodes.at(address);
+            node.map_err(|error| CallError::Lost(error).for_read())
         };
         for range in ranges {
-            let replicas = range.replicas.iter().map(server);
+            let replicas = range.replicas.iter().map(node);
             let shard = Shard {
-                primary: server(&range.primary)?,
+                primary: node(&range.primary)?,
                 replicas: replicas.collect::<Result<_, _>>()?,
             };
-            let number = u16::try_from(drawing.shards.len()).unwrap_or(u16::MAX);
-            drawing.of_slots[range.slots].fill(number);
-            drawing.shards.push(shard);
+            let index = u16::try_from(snapshot.shards.len()).unwrap_or(u16::MAX);
+            snapshot.shard_of_slot[range.slots].fill(index);
+            snapshot.shards.push(shard);
         }
-        self.servers.forget_all_but(|server| drawing.shows(server));
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Arc::new(drawing);
+        self.nodes.retain(|node| snapshot.contains(node));
+        *unpoisoned(self.current.write()) = Arc::new(snapshot);
         Ok(())
     }
 }

@@ -1,34 +1,34 @@
-//! Which server has which slot, as a cluster's node tells it, and where an answer sends a command instead.
+//! What the nodes of a cluster say: which node has which slot, and to which node to send a command instead.
 
 use redis::{Cmd, Value};
 
-/// How many slots there are: see the [specification](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
-pub(crate) const SLOTS: u16 = 16_384;
+/// The number of slots: see the [specification](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
+pub(super) const SLOTS: u16 = 16_384;
 
-/// The host and port of a node.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+/// The host and the port of a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Address {
+    pub(super) host: String,
+    pub(super) port: u16,
 }
 
-/// Slots that the same servers have.
+/// Slots that the same nodes have.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Range {
-    pub(crate) slots: std::ops::RangeInclusive<usize>,
-    pub(crate) primary: Place,
-    pub(crate) replicas: Vec<Place>,
+pub(super) struct Range {
+    pub(super) slots: std::ops::RangeInclusive<usize>,
+    pub(super) primary: Address,
+    pub(super) replicas: Vec<Address>,
 }
 
 /// [`CLUSTER SLOTS`](https://redis.io/docs/latest/commands/cluster-slots/), which every version knows.
-pub(crate) fn ask() -> Cmd {
+pub(super) fn cluster_slots() -> Cmd {
     let mut command = redis::cmd("CLUSTER");
     command.arg("SLOTS");
     command
 }
 
-/// What the node at `asked` answered to [`ask`]. A range that makes no sense is left out.
-pub(crate) fn ranges(answer: &Value, asked: &str) -> Option<Vec<Range>> {
+/// The answer of the node at `asked` to [`cluster_slots`]. Ranges that make no sense are left out.
+pub(super) fn ranges(answer: &Value, asked: &str) -> Option<Vec<Range>> {
     let Value::Array(ranges) = answer else {
         return None;
     };
@@ -48,7 +48,7 @@ fn range(value: &Value, asked: &str) -> Option<Range> {
         return None;
     };
     let (first, last) = (usize::try_from(*first).ok()?, usize::try_from(*last).ok()?);
-    let mut nodes = nodes.iter().map(|node| place(node, asked));
+    let mut nodes = nodes.iter().map(|node| address(node, asked));
     let primary = nodes.next()??;
     (first <= last && last < usize::from(SLOTS)).then(|| Range {
         slots: first..=last,
@@ -57,8 +57,9 @@ fn range(value: &Value, asked: &str) -> Option<Range> {
     })
 }
 
-/// A node. One that does not know its own name is where it was asked; one of an unknown name is nowhere.
-fn place(value: &Value, asked: &str) -> Option<Place> {
+/// The address of a node. A node that does not know its own name has that at which it was asked. A node with the name `?` is
+/// unknown.
+fn address(value: &Value, asked: &str) -> Option<Address> {
     let Value::Array(parts) = value else {
         return None;
     };
@@ -74,45 +75,45 @@ fn place(value: &Value, asked: &str) -> Option<Place> {
         },
         _ => return None,
     };
-    Some(Place {
+    Some(Address {
         host: host.to_owned(),
         port: u16::try_from(*port).ok()?,
     })
 }
 
-/// What to do instead with a command that a node did not carry out.
+/// Where to send a command that a node did not carry out.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Redirect {
-    /// The slot is that node's now.
-    Moved(Place),
-    /// The slot is on its way to that node, and the key is there already, or not anywhere yet.
-    Ask(Place),
-    /// The slot is on its way, and some of the keys are here and others there.
+pub(super) enum Redirect {
+    /// To the node that has the slot now.
+    Moved(Address),
+    /// To the node to which the slot is moving. The key has moved there already, or does not exist.
+    Ask(Address),
+    /// To the same node, later: the slot is moving, and its keys are on two nodes.
     TryAgain,
 }
 
 impl Redirect {
-    /// What an answer of the node at `asked` says, if it sends the command elsewhere.
-    pub(crate) fn of(answer: &Value, asked: &str) -> Option<Self> {
+    /// The redirection in an answer of the node at `asked`, if it is one.
+    pub(super) fn in_answer(answer: &Value, asked: &str) -> Option<Self> {
         let Value::ServerError(error) = answer else {
             return None;
         };
-        let place = || {
-            let (_slot, place) = error.details()?.trim().split_once(' ')?;
-            let (host, port) = place.rsplit_once(':')?;
+        let address = || {
+            let (_slot, address) = error.details()?.trim().split_once(' ')?;
+            let (host, port) = address.rsplit_once(':')?;
             let host = match host {
                 "" => asked,
                 "?" => return None,
                 host => host.trim_start_matches('[').trim_end_matches(']'),
             };
-            Some(Place {
+            Some(Address {
                 host: host.to_owned(),
                 port: port.parse().ok()?,
             })
         };
         match error.code() {
-            "MOVED" => place().map(Self::Moved),
-            "ASK" => place().map(Self::Ask),
+            "MOVED" => address().map(Self::Moved),
+            "ASK" => address().map(Self::Ask),
             "TRYAGAIN" => Some(Self::TryAgain),
             _ => None,
         }
@@ -132,9 +133,9 @@ mod tests {
         Value::BulkString(text.into())
     }
 
-    fn at(host: &str, port: u16) -> Place {
+    fn at(host: &str, port: u16) -> Address {
         let host = host.to_owned();
-        Place { host, port }
+        Address { host, port }
     }
 
     #[test]
@@ -176,18 +177,21 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_sends_a_command_elsewhere() {
-        let of = |line| Redirect::of(&error(line), "asked");
+    fn an_answer_redirects_a_command() {
+        let redirect = |line| Redirect::in_answer(&error(line), "asked");
         let moved = |host, port| Some(Redirect::Moved(at(host, port)));
-        assert_eq!(of("MOVED 3999 127.0.0.1:6381"), moved("127.0.0.1", 6_381));
-        assert_eq!(of("MOVED 3999 ::1:6381"), moved("::1", 6_381));
-        assert_eq!(of("MOVED 3999 :6381"), moved("asked", 6_381));
-        assert_eq!(of("MOVED 3999 ?:6381"), None);
+        assert_eq!(
+            redirect("MOVED 3999 127.0.0.1:6381"),
+            moved("127.0.0.1", 6_381)
+        );
+        assert_eq!(redirect("MOVED 3999 ::1:6381"), moved("::1", 6_381));
+        assert_eq!(redirect("MOVED 3999 :6381"), moved("asked", 6_381));
+        assert_eq!(redirect("MOVED 3999 ?:6381"), None);
         let ask = Redirect::Ask(at("host.example", 1));
-        assert_eq!(of("ASK 3999 host.example:1"), Some(ask));
-        assert_eq!(of("TRYAGAIN Multiple keys"), Some(Redirect::TryAgain));
-        assert_eq!(of("CLUSTERDOWN The cluster is down"), None);
-        assert_eq!(of("MOVED"), None);
-        assert_eq!(Redirect::of(&Value::Okay, "asked"), None);
+        assert_eq!(redirect("ASK 3999 host.example:1"), Some(ask));
+        assert_eq!(redirect("TRYAGAIN Multiple keys"), Some(Redirect::TryAgain));
+        assert_eq!(redirect("CLUSTERDOWN The cluster is down"), None);
+        assert_eq!(redirect("MOVED"), None);
+        assert_eq!(Redirect::in_answer(&Value::Okay, "asked"), None);
     }
 }

@@ -1,51 +1,50 @@
-//! A primary that sentinels have found, and its replicas.
+//! A primary that sentinels name, and its replicas.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redis::{Cmd, Value};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Sentinels, address};
-use crate::store::redis::connection::endpoint::Target;
-use crate::store::redis::connection::reconnect::Link;
-use crate::store::redis::topology::replica::{self, Health};
-use crate::store::redis::topology::server::Node;
+use super::discovery::Sentinels;
+use crate::store::redis::connection::{Endpoint, address_of};
+use crate::store::redis::sync::unpoisoned;
+use crate::store::redis::topology::replica::{self, ReplicaHealth};
+use crate::store::redis::topology::server::Server;
 
 /// How long the list of replicas is used.
 const LIST_LIFETIME: Duration = Duration::from_secs(5);
 
-/// A primary that sentinels have found, and its replicas.
-pub(crate) struct Watched {
-    pub(crate) primary: Node,
+/// A primary that sentinels name, and its replicas.
+pub(crate) struct SentinelPrimary {
+    server: Server,
     sentinels: Arc<Sentinels>,
     connections: usize,
     connect_timeout: Duration,
-    replicas: Mutex<List>,
+    replicas: Mutex<ReplicaList>,
 }
 
 #[derive(Default)]
-struct List {
+struct ReplicaList {
     replicas: Vec<Arc<Replica>>,
-    asked: Option<Instant>,
+    refreshed: Option<Instant>,
 }
 
 struct Replica {
-    node: Node,
-    health: Health,
+    server: Server,
+    health: ReplicaHealth,
 }
 
-impl Watched {
+impl SentinelPrimary {
     pub(crate) fn new(
         sentinels: Sentinels,
         connections: usize,
         connect_timeout: Duration,
     ) -> Arc<Self> {
         let sentinels = Arc::new(sentinels);
-        let target = || Target::Primary(Arc::clone(&sentinels));
-        let link = |target| Link::new(target, connect_timeout);
+        let endpoint: Arc<dyn Endpoint> = Arc::clone(&sentinels) as _;
         Arc::new(Self {
-            primary: Node::new(connections, target, link),
+            server: Server::new(&endpoint, connections, connect_timeout),
             sentinels,
             connections,
             connect_timeout,
@@ -53,52 +52,55 @@ impl Watched {
         })
     }
 
-    /// What a replica answers in time.
+    pub(in crate::store::redis::topology) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The answer of a replica, if one answers in time.
     pub(crate) async fn read_replica(
         self: &Arc<Self>,
         command: &Cmd,
         deadline: Instant,
     ) -> Option<Value> {
-        let replicas = self.list();
+        let replicas = self.replicas();
         let replica = replica::choose(&replicas, |replica| &replica.health)?;
-        let answer = replica.node.one(command, None, deadline).await;
-        replica.health.settle(answer)
+        let answer = replica.server.execute(command, None, deadline).await;
+        replica.health.record(answer)
     }
 
-    /// The replicas that are known, and every now and then, beside it, a look at which there are.
-    fn list(self: &Arc<Self>) -> Vec<Arc<Replica>> {
-        let mut list = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = list
-            .asked
-            .is_none_or(|asked| asked.elapsed() >= LIST_LIFETIME);
+    /// The known replicas. From time to time this also starts a refresh of the list, and does not wait for it.
+    fn replicas(self: &Arc<Self>) -> Vec<Arc<Replica>> {
+        let mut list = unpoisoned(self.replicas.lock());
+        let is_due = list
+            .refreshed
+            .is_none_or(|refreshed| refreshed.elapsed() >= LIST_LIFETIME);
         let replicas = list.replicas.clone();
-        if due {
-            list.asked = Some(Instant::now());
+        if is_due {
+            list.refreshed = Some(Instant::now());
             drop(list);
-            tokio::spawn(Arc::clone(self).look());
+            tokio::spawn(Arc::clone(self).refresh());
         }
         replicas
     }
 
-    async fn look(self: Arc<Self>) {
+    async fn refresh(self: Arc<Self>) {
         let deadline = Instant::now() + self.connect_timeout;
-        // Those that are known stay, if nobody answers.
+        // If no sentinel answers, the known replicas stay.
         let Ok(Ok(clients)) = timeout_at(deadline, self.sentinels.replicas()).await else {
             return;
         };
-        let link = |target| Link::new(target, self.connect_timeout);
-        let mut list = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = unpoisoned(self.replicas.lock());
         let known = std::mem::take(&mut list.replicas);
         let replicas = clients.into_iter().map(|client| {
-            let address = address(&client);
+            let address = address_of(&client);
             let known = known
                 .iter()
-                .find(|replica| replica.node.address() == address);
+                .find(|replica| replica.server.address() == address);
             known.cloned().unwrap_or_else(|| {
-                let target = || Target::Server(client.clone());
+                let endpoint: Arc<dyn Endpoint> = Arc::new(client);
                 Arc::new(Replica {
-                    node: Node::new(self.connections, target, link),
-                    health: Health::default(),
+                    server: Server::new(&endpoint, self.connections, self.connect_timeout),
+                    health: ReplicaHealth::default(),
                 })
             })
         });

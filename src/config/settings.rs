@@ -1,0 +1,146 @@
+//! The settings of a session layer, with their defaults.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::cookie::CookieConfig;
+use super::durations;
+use super::remember::{self, RememberMe};
+
+/// The options of a session layer. Every option is a method.
+///
+/// Give it to the layer with [`SessionLayerBuilder::config`](crate::middleware::SessionLayerBuilder::config).
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_keycard::config::SameSite;
+/// use tower_keycard::SessionConfig;
+///
+/// let config = SessionConfig::new()
+///     .idle(Duration::from_secs(30 * 60))
+///     .cookie_name("shop")
+///     .same_site(SameSite::Strict);
+/// assert!(config.check().is_empty());
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SessionConfig {
+    #[serde(with = "durations::plain")]
+    pub(crate) idle: Duration,
+    #[serde(with = "durations::or_off")]
+    pub(crate) absolute: Option<Duration>,
+    #[serde(with = "durations::or_unset", skip_serializing_if = "Option::is_none")]
+    pub(crate) refresh_interval: Option<Duration>,
+    pub(crate) save_every_request: bool,
+    pub(crate) persistence: Persistence,
+    pub(crate) on_interrupted: OnInterrupted,
+    #[serde(with = "durations::plain")]
+    pub(crate) store_timeout: Duration,
+    pub(crate) max_data_size: usize,
+    pub(crate) clear_site_data: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) namespace: Option<String>,
+    // Tables come last: in TOML, an option after a table would belong to that table.
+    #[serde(with = "remember")]
+    pub(crate) remember_me: Option<RememberMe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_sessions_per_user: Option<SessionLimit>,
+    pub(crate) cookie: CookieConfig,
+}
+
+/// The number of sessions that a user may have at the same time, and what happens to one more login. ASVS 5.0, 7.1.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with `most` and `beyond`")]
+pub(crate) struct SessionLimit {
+    pub(crate) most: u32,
+    pub(crate) beyond: BeyondLimit,
+}
+
+impl SessionLimit {
+    pub(crate) fn most(self) -> usize {
+        self.most as usize
+    }
+}
+
+/// What happens to a login beyond the limit of a user's sessions.
+///
+/// Set it with [`SessionConfig::max_sessions_per_user`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BeyondLimit {
+    /// The login succeeds, and the session with the oldest login ends.
+    EvictOldest,
+    /// The login is refused, with 403.
+    Refuse,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(24 * 60 * 60),
+            absolute: Some(Duration::from_secs(14 * 24 * 60 * 60)),
+            refresh_interval: None,
+            save_every_request: false,
+            persistence: Persistence::default(),
+            on_interrupted: OnInterrupted::default(),
+            store_timeout: Duration::from_millis(500),
+            max_data_size: 64 << 10,
+            clear_site_data: false,
+            namespace: None,
+            remember_me: Some(RememberMe::default()),
+            max_sessions_per_user: None,
+            cookie: CookieConfig::default(),
+        }
+    }
+}
+
+impl SessionConfig {
+    /// The namespace that separates this layer's records from those of other layers over the same store.
+    pub(crate) fn resolved_namespace(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => namespace.clone(),
+            None => self.resolved_cookie_name(),
+        }
+    }
+
+    /// The cookie's name as the browser sees it, prefix included.
+    pub(crate) fn resolved_cookie_name(&self) -> String {
+        self.cookie.full_name()
+    }
+
+    /// How much of its idle limit a session may lose before it is touched.
+    pub(crate) fn resolved_refresh_interval(&self) -> Duration {
+        match self.refresh_interval {
+            Some(interval) => interval,
+            None if self.save_every_request => Duration::ZERO,
+            None => Duration::from_secs(60),
+        }
+    }
+}
+
+/// Whether the cookie outlives the browser. On the server, the same limits apply either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Persistence {
+    /// The cookie has a `Max-Age`, and still exists when the browser is opened again.
+    #[default]
+    Persistent,
+    /// The cookie has no `Max-Age`, and ends with the browser. A browser that restores its tabs may restore the cookie too.
+    BrowserSession,
+}
+
+/// The response to a request whose changes cannot be stored because another request has rotated its token or ended its
+/// session. The changes are dropped either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum OnInterrupted {
+    /// The response is replaced by `409 Conflict`: the client learns that its changes are lost.
+    #[default]
+    Conflict,
+    /// The handler's response is sent as it is.
+    DropSilently,
+}

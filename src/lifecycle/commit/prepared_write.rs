@@ -1,0 +1,154 @@
+//! The prepared write: a record with a request's changes, login, limits and fingerprint applied.
+
+use std::time::Duration;
+
+use super::index_change::index_change;
+use crate::clock::Timestamp;
+use crate::error::SessionError;
+use crate::event::{Event, EventKind, Refusal};
+use crate::lifecycle::changes::{Changes, ReplayError};
+use crate::lifecycle::context::ClientContext;
+use crate::lifecycle::pending::Pending;
+use crate::record::{Record, Revision, SessionId, Token, VerifierHash};
+use crate::store::{LOGIN_LIFETIME, StoreError, StoreErrorKind, Write};
+
+/// A record as it will be written, and what the open session needs to know of it afterwards. It lives across the store call,
+/// so it is kept small.
+pub(super) struct PreparedWrite {
+    pub(super) record: Record,
+    ttl: Duration,
+    /// How long ago the login began, if this write carries one out.
+    login_age: Option<Duration>,
+    rotates: bool,
+    at: Timestamp,
+    /// Whether a limit has passed while the request was running.
+    pub(super) is_over: bool,
+    pub(super) touch_due: bool,
+    pub(super) cookie_slides: bool,
+    expiry_is_capped: bool,
+    /// The cookie's lifetime. Without one the cookie ends with the browser.
+    pub(super) max_age: Option<Duration>,
+}
+
+impl PreparedWrite {
+    fn new(
+        context: ClientContext<'_>,
+        pending: &Pending,
+        record: Record,
+        rotates: bool,
+        at: Timestamp,
+    ) -> Result<Self, SessionError> {
+        let lifetime = context.lifetime(&record, at);
+        Ok(Self {
+            ttl: lifetime.time_to_live(),
+            login_age: login_age(context, pending, at)?,
+            rotates,
+            at,
+            is_over: lifetime.is_over(),
+            touch_due: lifetime.touch_is_always_due(),
+            cookie_slides: lifetime.cookie_slides(),
+            expiry_is_capped: lifetime.expiry_is_capped(),
+            max_age: lifetime.max_age(),
+            record,
+        })
+    }
+
+    /// Prepares the write of a new session.
+    pub(super) fn create(
+        context: ClientContext<'_>,
+        pending: &Pending,
+        changes: &Changes,
+        (token, verifier_hash): (&Token, VerifierHash),
+        revision: Revision,
+    ) -> Result<Self, SessionError> {
+        let now = context.now();
+        let mut header = pending.new_header(&context.config, revision, verifier_hash, now);
+        let fingerprint = context.fingerprint_hash(token);
+        header
+            .login
+            .change(|details| details.fingerprint = fingerprint);
+        let data = changes
+            .apply(None, context.config.max_data_size)
+            .map_err(|error| too_large(context, error))?;
+        Self::new(context, pending, Record::new(header, data), false, now)
+    }
+
+    /// Prepares the write of an existing session, with a new verifier if there is one.
+    pub(super) fn replace(
+        context: ClientContext<'_>,
+        pending: &Pending,
+        changes: &Changes,
+        base: &Record,
+        (token, new_verifier): (&Token, Option<VerifierHash>),
+        revision: Revision,
+    ) -> Result<Self, SessionError> {
+        let now = context.now();
+        let header = base.header();
+        let mut header = pending.next_header(header, &context.config, revision, new_verifier, now);
+        let rotates = new_verifier.is_some();
+        if rotates || header.login.fingerprint.is_none() {
+            let fingerprint = context.fingerprint_hash(token);
+            header
+                .login
+                .change(|details| details.fingerprint = fingerprint);
+        }
+        let data = changes
+            .apply(Some(base.data()), context.config.max_data_size)
+            .map_err(|error| too_large(context, error))?;
+        Self::new(context, pending, Record::new(header, data), rotates, now)
+    }
+
+    /// The write for the store call.
+    pub(super) fn write(&self) -> Write<'_> {
+        Write {
+            index: index_change(&self.record, self.login_age, self.ttl, self.at),
+            rotates: self.rotates,
+            ..Write::new(&self.record, self.ttl)
+        }
+    }
+
+    /// Reports a new expiry of the session's own that is later than the absolute limit.
+    pub(super) fn report_capped_expiry(
+        &self,
+        context: ClientContext<'_>,
+        pending: &Pending,
+        id: SessionId,
+    ) {
+        if pending.expiry.is_some() && self.expiry_is_capped {
+            let event = Event::new(EventKind::ExpiryCapped).session(id);
+            context.report(event.user(self.record.shared_user()));
+        }
+    }
+}
+
+/// How long ago the pending login began, if there is one. The store remembers for [`LOGIN_LIFETIME`] that a user's sessions
+/// were revoked. An older login is refused, as if all sessions of its user had been ended since.
+fn login_age(
+    context: ClientContext<'_>,
+    pending: &Pending,
+    now: Timestamp,
+) -> Result<Option<Duration>, SessionError> {
+    let Some(login) = &pending.login else {
+        return Ok(None);
+    };
+    let age = now.since(login.at);
+    if age > LOGIN_LIFETIME && context.store().user_index().is_some() {
+        let error = StoreError::caused_by(
+            StoreErrorKind::Revoked,
+            "the login was not committed within a minute",
+        );
+        let event = Event::new(EventKind::LoginRefused(Refusal::TooLate));
+        context.report(event.user(Some(&login.user)));
+        return Err(error.into());
+    }
+    Ok(Some(age))
+}
+
+fn too_large(context: ClientContext<'_>, error: ReplayError) -> SessionError {
+    match error {
+        ReplayError::TooLarge => SessionError::TooLarge {
+            limit: context.config.max_data_size,
+        },
+        ReplayError::Update(error) => error,
+    }
+}

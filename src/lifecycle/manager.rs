@@ -1,0 +1,160 @@
+//! The session manager: what all requests of a layer share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::in_flight::{Counted, InFlight};
+use super::lifetime::Lifetime;
+use super::timed_store::TimedStore;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{ConfigError, SessionConfig};
+use crate::cookie::CookieTemplate;
+use crate::event::{Event, EventKind, Metrics, ObserverHooks, Observers, Reporter};
+use crate::monitor::Detector;
+use crate::random::{Random, RandomError};
+use crate::record::{
+    Record, Revision, SecurityStamp, SessionId, Token, VerifierHash, VerifierHasher,
+};
+use crate::store::{AnyStore, RecordKey, SessionStore};
+use crate::sync::{DetachOnDrop, Stripe, StripedLocks};
+
+/// The configuration, the store and the reporter of a layer, which all its requests share.
+pub(crate) struct SessionManager {
+    pub(crate) config: SessionConfig,
+    pub(crate) cookie: CookieTemplate,
+    pub(crate) reporter: Reporter,
+    pub(crate) in_flight: InFlight,
+    pub(crate) detector: Option<Detector>,
+    store: AnyStore,
+    random: Random,
+    hasher: VerifierHasher,
+    writers: StripedLocks,
+}
+
+impl SessionManager {
+    pub(crate) fn new(
+        store: AnyStore,
+        config: SessionConfig,
+        clock: Clock,
+        random: Random,
+        observers: ObserverHooks,
+        detector: Option<Detector>,
+    ) -> Result<Self, ConfigError> {
+        config.validate()?;
+        if config.max_sessions_per_user.is_some() && store.user_index().is_none() {
+            return Err(ConfigError::new(
+                "max_sessions_per_user",
+                "the store keeps no user index to count sessions by; use a store that keeps one, or leave the limit out",
+            ));
+        }
+        let namespace: Arc<str> = config.resolved_namespace().into();
+        let metrics = Metrics::new(&namespace);
+        let observers = Observers::start(observers, &namespace, &clock, &metrics)?;
+        Ok(Self {
+            cookie: CookieTemplate::new(&config),
+            hasher: VerifierHasher::new(store.prefix(), &namespace),
+            config,
+            reporter: Reporter {
+                clock,
+                namespace,
+                metrics,
+                observers,
+            },
+            in_flight: InFlight::default(),
+            detector,
+            store,
+            random,
+            writers: StripedLocks::default(),
+        })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.reporter.clock.now()
+    }
+
+    pub(crate) fn namespace(&self) -> &Arc<str> {
+        &self.reporter.namespace
+    }
+
+    pub(crate) fn store(&self) -> TimedStore<'_> {
+        TimedStore::new(
+            &self.store,
+            self.config.store_timeout,
+            &self.reporter.metrics,
+        )
+    }
+
+    pub(crate) fn key(&self, id: SessionId) -> RecordKey {
+        RecordKey::new(self.namespace().clone(), id)
+    }
+
+    pub(crate) fn lifetime(&self, record: &Record, now: Timestamp) -> Lifetime<'_> {
+        Lifetime::new(&self.config, record.header(), now)
+    }
+
+    /// The lock that puts the writers of this session in order after a conflict.
+    pub(crate) fn writers(&self, id: SessionId) -> Stripe<'_> {
+        let (start, _) = id.as_bytes().split_first_chunk().unwrap_or((&[0; 8], &[]));
+        self.writers.stripe(u64::from_ne_bytes(*start))
+    }
+
+    pub(crate) fn hash(&self, token: &Token) -> VerifierHash {
+        self.hasher.hash(token)
+    }
+
+    /// The hash of a user's security stamp, as a record stores it.
+    pub(crate) fn security_stamp(&self, user: &str, stamp: &[u8]) -> SecurityStamp {
+        SecurityStamp::new(self.store.prefix(), self.namespace(), user, stamp)
+    }
+
+    pub(crate) fn random(&self) -> &Random {
+        &self.random
+    }
+
+    /// A token and a revision, from one draw of random bytes.
+    pub(crate) fn new_token(&self) -> Result<(Token, Revision), RandomError> {
+        Token::generate(&self.random)
+    }
+
+    /// The same, for an existing session.
+    pub(crate) fn rotated_token(&self, id: SessionId) -> Result<(Token, Revision), RandomError> {
+        Token::rotated(id, &self.random)
+    }
+
+    pub(crate) fn new_revision(&self) -> Result<Revision, RandomError> {
+        Revision::generate(&self.random)
+    }
+
+    /// Runs work that must not stop halfway if the client hangs up or the server stops. It is in flight until it is done.
+    pub(crate) fn finish<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> DetachOnDrop<T> {
+        let counted = InFlight::enter(self.clone());
+        DetachOnDrop::new(async move {
+            let result = work.await;
+            counted.done();
+            result
+        })
+    }
+}
+
+impl Counted for Arc<SessionManager> {
+    fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
+    fn abandoned(&self) {
+        let event = Event::new(EventKind::Abandoned);
+        self.reporter.report(event, None);
+    }
+}
+
+impl fmt::Debug for SessionManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionManager")
+            .field("store", &self.store)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

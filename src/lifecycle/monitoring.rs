@@ -1,0 +1,153 @@
+//! Reports signs of session hijacking, and carries out the monitor's response.
+
+use std::time::Duration;
+
+use super::context::ClientContext;
+use super::lookup::{Lookup, OpenSession, Unusable};
+use crate::clock::{CLOCK_DIFFERENCE, Timestamp};
+use crate::event::{Event, EventKind, Revocation};
+use crate::monitor::{Detector, Findings, Observation, Response, Signal};
+use crate::record::{Record, Revision, SessionId, Token};
+use crate::store::{Loaded, Replaced, StoreCall, StoreError, Write};
+
+/// How often one request tries to store a suspicion in a record that other requests write too. The next request tries again.
+const ATTEMPTS: u32 = 3;
+
+impl ClientContext<'_> {
+    /// Looks a token up as [`look_up`](ClientContext::look_up) does, and responds to the detector's findings.
+    ///
+    /// If the store fails to revoke a session, its error is returned instead of the session. A session that becomes suspected
+    /// is suspected in this request even if the store fails. The next request then tries again to store the suspicion.
+    pub(super) async fn look_up_monitored(
+        self,
+        detector: &Detector,
+        token: &Token,
+    ) -> Result<Lookup, StoreError> {
+        let lookup = self.look_up(token).await?;
+        let (id, now) = (token.selector(), self.now());
+        let observation = match &lookup {
+            Lookup::Open(open) => Observation::Opened {
+                fingerprint_changed: self.fingerprint_changed(detector, open),
+            },
+            Lookup::Unusable(Unusable::StaleVerifier) => Observation::Stale,
+            Lookup::Unusable(Unusable::NoRecord | Unusable::WrongVerifier) => Observation::Unknown,
+            _ => return Ok(lookup),
+        };
+        let findings = detector.inspect(observation, id, self.client(), now);
+        self.report_findings(&findings, id, &lookup);
+        match (lookup, findings.response) {
+            (Lookup::Open(open), Some(Response::Revoke)) => {
+                self.end(id, open.record.shared_user(), Revocation::Monitor)
+                    .await?;
+                Ok(Lookup::Unusable(Unusable::NoRecord))
+            }
+            (Lookup::Open(open), Some(Response::RequireReauthentication)) => {
+                Ok(Lookup::Open(self.suspected(open, now).await))
+            }
+            (lookup, Some(Response::Revoke)) => {
+                drop(self.end(id, None, Revocation::Monitor).await);
+                Ok(lookup)
+            }
+            (lookup, Some(Response::RequireReauthentication)) => {
+                drop(self.suspect(id, now).await);
+                Ok(lookup)
+            }
+            (lookup, Some(Response::Report) | None) => Ok(lookup),
+        }
+    }
+
+    /// Whether the token was issued to another client. A client without a fingerprint counts as another one: otherwise a thief
+    /// could leave out the headers that identify the client, or make the application's function panic.
+    fn fingerprint_changed(self, detector: &Detector, open: &OpenSession) -> bool {
+        if !detector.compares_fingerprints() {
+            return false;
+        }
+        let Some(expected) = open.header().login.fingerprint else {
+            return false;
+        };
+        let present = self.fingerprint_hash(&open.token);
+        !present.is_some_and(|present| present.same_as(&expected))
+    }
+
+    fn report_findings(self, findings: &Findings, id: SessionId, lookup: &Lookup) {
+        let user = lookup.open().and_then(|open| open.record.shared_user());
+        for (signal, response) in findings.reports.into_iter().flatten() {
+            let event = Event::new(EventKind::Suspected { signal, response });
+            // Unknown tokens belong to no session.
+            self.report(match signal {
+                Signal::UnknownTokens => event,
+                _ => event.session(id).user(user),
+            });
+        }
+    }
+
+    /// Marks the session as suspected, in the store too if that succeeds.
+    async fn suspected(self, mut open: OpenSession, now: Timestamp) -> OpenSession {
+        if open.header().login.suspected_since.is_some() {
+            return open;
+        }
+        match self.suspect(open.id(), now).await {
+            Ok(Some((record, remaining)))
+                if record.header().verifier.same_as(&open.verifier_hash) =>
+            {
+                open.touch_due = self.lifetime(&record, now).touch_is_due(remaining);
+                open.record = record;
+            }
+            _ => open.record = suspected_since(&open.record, now, None),
+        }
+        open
+    }
+
+    /// Stores, for every server, that a session is suspected. Returns the stored record and the time that it has left, or
+    /// nothing if the session has ended or other requests keep writing it.
+    async fn suspect(
+        self,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<(Record, Duration)>, StoreError> {
+        let key = self.key(id);
+        let failed = |call, error: StoreError| {
+            self.report(Event::store_failed(call, &error).session(id));
+            error
+        };
+        for _ in 0..ATTEMPTS {
+            let loaded = self.store().load_latest(&key).await;
+            let Loaded::Record {
+                record, remaining, ..
+            } = loaded.map_err(|error| failed(StoreCall::Load, error))?
+            else {
+                return Ok(None);
+            };
+            if record.header().login.suspected_since.is_some() {
+                return Ok(Some((record, remaining)));
+            }
+            let Ok(revision) = self.new_revision() else {
+                return Ok(None);
+            };
+            let suspected = suspected_since(&record, now, Some(revision));
+            // The store's clock may be wrong. It must neither end the session nor let it outlive its limit.
+            let longest = self.lifetime(&record, now).time_to_live();
+            let ttl = remaining.max(CLOCK_DIFFERENCE).min(longest);
+            let write = Write::new(&suspected, ttl);
+            let replaced = self.store().replace(&key, record.revision(), &write);
+            match replaced.await {
+                Ok(Replaced::Replaced) => return Ok(Some((suspected, ttl))),
+                Ok(Replaced::Conflict(_)) => {}
+                Err(error) => return Err(failed(StoreCall::Replace, error)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The record of a suspected session, with a new revision if it will be stored.
+fn suspected_since(record: &Record, now: Timestamp, revision: Option<Revision>) -> Record {
+    let mut header = record.header().clone();
+    if let Some(revision) = revision {
+        header.revise(revision);
+    }
+    header
+        .login
+        .change(|details| details.suspected_since = Some(now));
+    Record::new(header, record.data().clone())
+}

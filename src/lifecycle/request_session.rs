@@ -1,0 +1,529 @@
+//! The request's session: what all handles of one request share, from the cookie to the response.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use super::commit::{Committed, CookieUpdate, commit};
+use super::context::ClientContext;
+use super::decision::{Decision, Outcome, Settled, StoreAction, decide};
+use super::in_flight::{Counted, InFlight};
+use super::lookup::Lookup;
+use super::manager::SessionManager;
+use super::pending::Pending;
+use crate::client::ClientFacts;
+use crate::cookie::Presented;
+use crate::error::SessionError;
+use crate::event::{Ending, Event, EventKind};
+use crate::record::{SessionId, Token};
+use crate::store::{StoreError, StoreErrorKind};
+use crate::sync::{self, DetachOnDrop, RawMutex};
+
+/// The phase of a request relative to its response, which carries the cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The handler runs, and the response has no head yet.
+    Open,
+    /// The handler is done, and its pending changes are being committed.
+    Sealing,
+    /// The head of the response is complete.
+    Sealed,
+    /// The head was sent, and the session was reloaded since. Changes that need no cookie can be made and saved.
+    Reopened,
+}
+
+impl Phase {
+    /// Whether the session cannot be changed.
+    pub(crate) fn is_sealed(self) -> bool {
+        matches!(self, Self::Sealing | Self::Sealed)
+    }
+}
+
+/// The state of a save.
+pub(crate) enum Saving {
+    /// No save is running, and the last one did not fail.
+    No,
+    /// The pending changes are being stored.
+    Running,
+    /// The last save failed. The response reports it too: nothing is lost silently.
+    Failed(SessionError),
+}
+
+/// What changes during a request. No code of the application runs while it is locked.
+pub(crate) struct State {
+    /// Whether the application accessed the session.
+    accessed: bool,
+    pub(crate) phase: Phase,
+    pub(crate) lookup: Lookup,
+    pub(crate) pending: Pending,
+    pub(crate) saving: Saving,
+    /// The change that was committed and that no response has carried to the browser yet.
+    cookie: Option<CookieChange>,
+    /// Whether a logout was carried out, even if something was written after it.
+    logged_out: bool,
+}
+
+/// A change of the browser's cookie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CookieChange {
+    /// The browser gets the token of the open session. Without a `max_age` the cookie ends with the browser.
+    Set { max_age: Option<Duration> },
+    /// The browser forgets a cookie that opens nothing.
+    Remove,
+}
+
+/// A request's session, loaded when the application first accesses it.
+pub(crate) struct RequestSession {
+    pub(crate) manager: Arc<SessionManager>,
+    presented: Presented,
+    withheld: bool,
+    /// What the application says about the client of the request.
+    pub(crate) client: Option<Arc<ClientFacts>>,
+    /// Locked during every store call for this request: one call at a time.
+    exclusive: RawMutex,
+    state: Mutex<State>,
+}
+
+/// What the response needs to know about the session.
+#[derive(Debug)]
+pub(crate) struct ResponseSummary {
+    pub(crate) accessed: bool,
+    /// The change of the cookie, with the token for [`CookieChange::Set`].
+    pub(crate) cookie: Option<(CookieChange, Option<Token>)>,
+    pub(crate) logged_out: bool,
+}
+
+/// How a request's session is finished.
+pub(crate) enum Finish {
+    /// The session was not accessed: the response stays as it is.
+    Untouched,
+    AtOnce(Result<(), SessionError>),
+    Later(DetachOnDrop<Result<(), SessionError>>),
+}
+
+/// What is left to do after the decision.
+enum Next {
+    Done(Result<(), SessionError>),
+    Commit(Work),
+}
+
+/// The input of a commit, taken out of the state, which is not locked during the store call.
+struct Work {
+    lookup: Lookup,
+    pending: Pending,
+    action: StoreAction,
+}
+
+/// Exclusive use of the store for a request. It also ends if the work panics, is given up, or never begins.
+struct Exclusive<S: Deref<Target = RequestSession>> {
+    session: S,
+    /// Whether the session's pending changes are being stored.
+    saves: bool,
+}
+
+impl<S: Deref<Target = RequestSession>> Exclusive<S> {
+    async fn lock(session: S) -> Self {
+        session.exclusive.lock().await;
+        Self::locked(session)
+    }
+
+    fn locked(session: S) -> Self {
+        Self {
+            session,
+            saves: false,
+        }
+    }
+}
+
+impl Exclusive<&RequestSession> {
+    /// The same lock, for work that does not borrow the session.
+    fn into_owned(self, session: Arc<RequestSession>) -> Exclusive<Arc<RequestSession>> {
+        std::mem::forget(self);
+        Exclusive::locked(session)
+    }
+}
+
+impl<S: Deref<Target = RequestSession>> Counted for Exclusive<S> {
+    fn in_flight(&self) -> &InFlight {
+        self.session.manager.in_flight()
+    }
+
+    fn abandoned(&self) {
+        self.session.manager.abandoned();
+    }
+}
+
+impl<S: Deref<Target = RequestSession>> Drop for Exclusive<S> {
+    fn drop(&mut self) {
+        if self.saves {
+            let mut state = self.session.state();
+            if matches!(state.saving, Saving::Running) {
+                // The commit panicked, or was lost with its runtime.
+                state.saving = Saving::Failed(SessionError::Interrupted);
+            }
+        }
+        self.session.exclusive.unlock();
+    }
+}
+
+impl RequestSession {
+    pub(crate) fn new(
+        manager: Arc<SessionManager>,
+        presented: Presented,
+        withheld: bool,
+        client: Option<Arc<ClientFacts>>,
+    ) -> Self {
+        Self {
+            manager,
+            presented,
+            withheld,
+            client,
+            exclusive: RawMutex::default(),
+            state: Mutex::new(State {
+                accessed: false,
+                phase: Phase::Open,
+                lookup: Lookup::NotLoaded,
+                pending: Pending::default(),
+                saving: Saving::No,
+                cookie: None,
+                logged_out: false,
+            }),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        sync::lock(&self.state)
+    }
+
+    pub(crate) fn context(&self) -> ClientContext<'_> {
+        ClientContext::new(&self.manager, self.client.as_ref())
+    }
+
+    /// The public id in the request's cookie. Nothing is loaded or verified.
+    pub(crate) fn presented(&self) -> Option<SessionId> {
+        match &self.presented {
+            Presented::Token(token) => Some(token.selector()),
+            Presented::Nothing { .. } | Presented::Conflicting => None,
+        }
+    }
+
+    /// Loads the session, once for all handles.
+    pub(crate) async fn load(&self) -> Result<(), StoreError> {
+        let exclusive = {
+            let mut state = self.state();
+            state.accessed = true;
+            if state.is_loaded() {
+                return Ok(());
+            }
+            // A load stores its result before it unlocks: if the lock is free, no load is running.
+            self.exclusive.try_lock().then(|| Exclusive::locked(self))
+        };
+        let exclusive = match exclusive {
+            Some(exclusive) => exclusive,
+            None => {
+                let exclusive = Exclusive::lock(self).await;
+                if self.state().is_loaded() {
+                    return Ok(());
+                }
+                exclusive
+            }
+        };
+        exclusive.load().await
+    }
+
+    /// Reads the session again, drops what was not saved, and reopens a session in the phase [`Sealed`](Phase::Sealed).
+    pub(crate) async fn reload(&self) -> Result<(), SessionError> {
+        if self.state().phase == Phase::Sealing {
+            // The response is about to report these changes as stored.
+            return Err(SessionError::Saving);
+        }
+        let _exclusive = Exclusive::lock(self).await;
+        let token = self.state().lookup.open().map(|open| open.token.clone());
+        let lookup = match token {
+            Some(token) => Some(self.context().look_up_latest(&token).await?),
+            None => None,
+        };
+        let mut state = self.state();
+        if state.phase == Phase::Sealing {
+            return Err(SessionError::Saving);
+        }
+        if let Some(lookup) = lookup {
+            if lookup.open().is_none() {
+                // The token of an earlier save opens nothing any more.
+                state.cookie = None;
+            }
+            state.lookup = lookup;
+        }
+        if state.phase == Phase::Sealed {
+            state.phase = Phase::Reopened;
+        }
+        if matches!(state.saving, Saving::Failed(_)) {
+            state.saving = Saving::No;
+        }
+        // A logout stays pending. A switch of users is dropped together with its login.
+        let ending = state.pending.ending;
+        let kept = Pending {
+            ending: ending.filter(|ending| *ending != Ending::Switch),
+            ..Pending::default()
+        };
+        let dropped = std::mem::replace(&mut state.pending, kept);
+        drop(state);
+        drop(dropped);
+        Ok(())
+    }
+
+    /// The summary for the response. Called once.
+    pub(crate) fn response_summary(&self) -> ResponseSummary {
+        let mut state = self.state();
+        state.phase = Phase::Sealed;
+        let cookie = state.cookie.take();
+        ResponseSummary {
+            accessed: state.accessed,
+            cookie: cookie.map(|change| match change {
+                CookieChange::Set { .. } => {
+                    let open = state.lookup.open();
+                    (change, open.map(|open| open.token.clone()))
+                }
+                CookieChange::Remove => (change, None),
+            }),
+            logged_out: state.logged_out,
+        }
+    }
+
+    /// Commits the pending changes when the handler is done: at once if no store call is needed, otherwise in a future that
+    /// must run to its end even if the request is dropped.
+    ///
+    /// The commit counts as in flight from this call on, not from its first poll.
+    pub(crate) fn finish(self: &Arc<Self>, outcome: Outcome) -> Finish {
+        let mut state = self.state();
+        if !state.accessed && !self.manager.config.save_every_request {
+            state.phase = Phase::Sealed;
+            return Finish::Untouched;
+        }
+        state.phase = Phase::Sealing;
+        self.commit_eagerly(state, outcome)
+    }
+
+    /// Finishes the session of a request whose client is gone. Only a logout is carried out.
+    pub(crate) fn abandon(self: &Arc<Self>) {
+        let mut state = self.state();
+        state.phase = Phase::Sealed;
+        let logs_out = state.pending.logs_out();
+        if logs_out || !self.exclusive.is_locked() {
+            // The commit is never polled, so it moves to the runtime when it is dropped.
+            drop(self.commit_eagerly(state, Outcome::Failed));
+        }
+    }
+
+    /// The eager form of [`commit`](Self::commit): it decides before it makes a future, and most requests then need none.
+    fn commit_eagerly(self: &Arc<Self>, state: MutexGuard<'_, State>, outcome: Outcome) -> Finish {
+        if self.must_load_first(&state, outcome) || !self.exclusive.try_lock() {
+            drop(state);
+            return Finish::Later(DetachOnDrop::new(self.clone().commit(outcome)));
+        }
+        // The guard unlocks even if a drop of the application's values panics here.
+        let exclusive = Exclusive::locked(&**self);
+        match self.next(state, outcome) {
+            Next::Done(result) => Finish::AtOnce(result),
+            Next::Commit(work) => {
+                let mut counted = InFlight::enter(exclusive.into_owned(self.clone()));
+                counted.get_mut().saves = true;
+                Finish::Later(DetachOnDrop::new(async move {
+                    let result = counted.get_mut().carry_out(&work).await;
+                    counted.done();
+                    result
+                }))
+            }
+        }
+    }
+
+    /// Commits the pending changes once no other store call of this request is running. The future must run to its end even
+    /// if the request is dropped.
+    pub(crate) fn commit(
+        self: Arc<Self>,
+        outcome: Outcome,
+    ) -> impl Future<Output = Result<(), SessionError>> + Send + 'static {
+        let counted = InFlight::enter(self.manager.clone());
+        async move {
+            let mut exclusive = Exclusive::lock(&*self).await;
+            let result = exclusive.commit(outcome).await;
+            drop(exclusive);
+            counted.done();
+            result
+        }
+    }
+
+    /// With save-every-request a session counts as used even if the application did not access it.
+    fn must_load_first(&self, state: &State, outcome: Outcome) -> bool {
+        self.manager.config.save_every_request
+            && outcome == Outcome::Answered
+            && matches!(self.presented, Presented::Token(_))
+            && !state.is_loaded()
+    }
+
+    /// Decides, and carries out a decision that needs no store call.
+    fn next(&self, mut state: MutexGuard<'_, State>, outcome: Outcome) -> Next {
+        let logs_out = state.pending.logs_out();
+        if let (Saving::Failed(error), false, Outcome::Answered) =
+            (&state.saving, logs_out, outcome)
+        {
+            let failed = Err(error.clone());
+            return Self::settled(state, failed);
+        }
+        let access = state.pending.access(&state.lookup, state.accessed);
+        let every = self.manager.config.save_every_request;
+        let lookup = state.lookup.state();
+        let (result, event) = match decide(lookup, state.pending.ending, access, outcome, every) {
+            Decision::Call(action) => return Next::Commit(state.begin(action)),
+            Decision::Settled(Settled::Nothing) => (Ok(()), None),
+            Decision::Settled(Settled::RemoveCookie) => {
+                state.logged_out |= logs_out;
+                state.cookie = Some(CookieChange::Remove);
+                (Ok(()), None)
+            }
+            Decision::Settled(Settled::Discard) => (Ok(()), Some(EventKind::Discarded)),
+            Decision::Settled(Settled::Refuse) => (Err(SessionError::Ambiguous), None),
+            Decision::Settled(Settled::Interrupt) => {
+                let interrupted = Err(SessionError::Interrupted);
+                (interrupted, Some(EventKind::Interrupted))
+            }
+            Decision::Settled(Settled::Unavailable) => {
+                let refused = StoreError::new(StoreErrorKind::Refused);
+                (Err(refused.into()), None)
+            }
+        };
+        let next = Self::settled(state, result);
+        if let Some(kind) = event {
+            let event = Event::new(kind).session(self.presented());
+            self.context().report(event);
+        }
+        next
+    }
+
+    /// Nothing is left to do. If the session cannot be changed any more, its pending changes are dropped: a closure in them
+    /// may own this same session, which would otherwise never be freed.
+    fn settled(mut state: MutexGuard<'_, State>, result: Result<(), SessionError>) -> Next {
+        let dropped = match state.phase.is_sealed() {
+            true => std::mem::take(&mut state.pending),
+            false => Pending::default(),
+        };
+        drop(state);
+        drop(dropped);
+        Next::Done(result)
+    }
+}
+
+impl State {
+    fn is_loaded(&self) -> bool {
+        !matches!(self.lookup, Lookup::NotLoaded)
+    }
+
+    /// Begins a commit.
+    fn begin(&mut self, action: StoreAction) -> Work {
+        // After the handler the pending changes are not needed again. An open session can still be read while it is saved.
+        let pending = match self.phase {
+            Phase::Sealing | Phase::Sealed => std::mem::take(&mut self.pending),
+            Phase::Open | Phase::Reopened => self.pending.clone(),
+        };
+        self.saving = Saving::Running;
+        Work {
+            lookup: self.lookup.clone(),
+            pending,
+            action,
+        }
+    }
+}
+
+impl<S: Deref<Target = RequestSession>> Exclusive<S> {
+    async fn load(&self) -> Result<(), StoreError> {
+        let session = &*self.session;
+        let context = session.context();
+        let lookup = match &session.presented {
+            Presented::Token(token) => {
+                let lookup = match &session.manager.detector {
+                    None => context.look_up(token).await?,
+                    // Boxed to keep the future of requests without a monitor small.
+                    Some(detector) => Box::pin(context.look_up_monitored(detector, token)).await?,
+                };
+                if let Some(open) = lookup.open() {
+                    let event = Event::new(EventKind::Resumed).session(token.selector());
+                    context.report(event.user(open.record.shared_user()));
+                }
+                lookup
+            }
+            Presented::Nothing { malformed } => {
+                if *malformed {
+                    context.report(Event::new(EventKind::Malformed));
+                }
+                match session.withheld {
+                    true => Lookup::Withheld,
+                    false => Lookup::Absent,
+                }
+            }
+            Presented::Conflicting => {
+                context.report(Event::new(EventKind::Ambiguous));
+                Lookup::Conflicting
+            }
+        };
+        session.state().lookup = lookup;
+        Ok(())
+    }
+
+    async fn commit(&mut self, outcome: Outcome) -> Result<(), SessionError> {
+        let session = &*self.session;
+        let must_load = session.must_load_first(&session.state(), outcome);
+        if must_load && self.load().await.is_err() {
+            // The application did not access the session: the request is answered without it.
+            return Ok(());
+        }
+        match session.next(session.state(), outcome) {
+            Next::Done(result) => result,
+            Next::Commit(work) => {
+                self.saves = true;
+                self.carry_out(&work).await
+            }
+        }
+    }
+
+    /// Commits, and makes the result visible to all handles of the session.
+    async fn carry_out(&mut self, work: &Work) -> Result<(), SessionError> {
+        let context = self.session.context();
+        let committed = commit(context, &work.lookup, &work.pending, work.action).await;
+        self.conclude(committed, work.pending.logs_out())
+    }
+
+    fn conclude(
+        &mut self,
+        committed: Result<Committed, SessionError>,
+        logs_out: bool,
+    ) -> Result<(), SessionError> {
+        let mut state = self.session.state();
+        self.saves = false;
+        let Committed { lookup, cookie } = match committed {
+            Ok(committed) => committed,
+            Err(error) => {
+                // The token of an earlier save opens nothing any more.
+                if matches!(error, SessionError::Interrupted) {
+                    state.cookie = None;
+                }
+                state.saving = Saving::Failed(error.clone());
+                return Err(error);
+            }
+        };
+        // If a logout came meanwhile, the pending changes are no longer those that were stored.
+        let stored = std::mem::replace(&mut state.saving, Saving::No);
+        let stored = matches!(stored, Saving::Running).then(|| std::mem::take(&mut state.pending));
+        state.logged_out |= logs_out;
+        let before = std::mem::replace(&mut state.lookup, lookup);
+        match cookie {
+            CookieUpdate::Set(max_age) => state.cookie = Some(CookieChange::Set { max_age }),
+            CookieUpdate::Remove => state.cookie = Some(CookieChange::Remove),
+            CookieUpdate::Withdraw => state.cookie = None,
+            CookieUpdate::Keep => {}
+        }
+        // The pending changes may own closures of the application, which are dropped after unlocking.
+        drop(state);
+        drop((stored, before));
+        Ok(())
+    }
+}

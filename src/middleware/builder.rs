@@ -1,0 +1,235 @@
+//! The builder of a layer. It takes the options as a whole, and adds the code of the application.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::failure::DefaultFailureResponse;
+use super::identify::Identify;
+use super::layer::SessionLayer;
+use crate::client::ClientFacts;
+use crate::clock::Clock;
+use crate::config::{ConfigError, SessionConfig};
+use crate::event::{ObserverHooks, SessionObserver, diagnostics};
+use crate::lifecycle::SessionManager;
+use crate::monitor::{Detector, Monitor};
+use crate::random::Random;
+use crate::session::{Main, marker_name};
+use crate::store::{AnyStore, SessionStore};
+
+impl SessionLayer {
+    /// A layer with the default configuration, which is hardened.
+    pub fn new(store: impl SessionStore) -> Self {
+        let builder = Self::builder(store);
+        let layer = builder.build();
+        layer.expect("the default configuration is valid")
+    }
+
+    /// Begins a layer with options. [`build`](SessionLayerBuilder::build) makes it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_keycard::{MemoryStore, SessionConfig, SessionLayer};
+    ///
+    /// # fn main() -> Result<(), tower_keycard::ConfigError> {
+    /// let config = SessionConfig::new()
+    ///     .idle(Duration::from_secs(30 * 60))
+    ///     .save_every_request(true);
+    /// let layer = SessionLayer::builder(MemoryStore::new()).config(config).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(store: impl SessionStore) -> SessionLayerBuilder {
+        SessionLayerBuilder {
+            parts: Parts {
+                store: AnyStore::new(store),
+                config: SessionConfig::default(),
+                clock: Clock::system(),
+                random: Random::default(),
+                identify: None,
+                observers: ObserverHooks::default(),
+                monitor: None,
+            },
+            failure_response: DefaultFailureResponse,
+            marker: PhantomData,
+        }
+    }
+}
+
+/// The builder of a [`SessionLayer`]: options, and code of the application.
+///
+/// [`SessionLayer::builder`] begins it. All options are in [`SessionConfig`]; the other methods add code, such as an observer.
+pub struct SessionLayerBuilder<M = Main, F = DefaultFailureResponse> {
+    parts: Parts,
+    failure_response: F,
+    marker: PhantomData<fn() -> M>,
+}
+
+/// The parts that do not depend on the builder's type.
+struct Parts {
+    store: AnyStore,
+    config: SessionConfig,
+    clock: Clock,
+    random: Random,
+    identify: Option<Identify>,
+    observers: ObserverHooks,
+    monitor: Option<Monitor>,
+}
+
+impl<M: 'static, F> SessionLayerBuilder<M, F> {
+    /// Marks the layer with the type `N`. Handlers get its session as [`Session<N>`](crate::Session).
+    ///
+    /// Use it if there are several session layers around one service. A marked layer needs a
+    /// [`cookie_name`](SessionConfig::cookie_name) of its own. With the default name it would read the cookie, and so the
+    /// session, of the layer without a marker.
+    #[must_use]
+    pub fn marked<N>(self) -> SessionLayerBuilder<N, F> {
+        SessionLayerBuilder {
+            parts: self.parts,
+            failure_response: self.failure_response,
+            marker: PhantomData,
+        }
+    }
+
+    /// Sets the options. All of them are in [`SessionConfig`].
+    #[must_use]
+    pub fn config(mut self, config: SessionConfig) -> Self {
+        self.parts.config = config;
+        self
+    }
+
+    /// Sets the clock, which is the system's by default. Tests set it.
+    ///
+    /// The store keeps the idle limit. So give a [`MemoryStore`](crate::MemoryStore) the same clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.parts.clock = clock;
+        self
+    }
+
+    /// Sets the function that describes the client of a request: see [`ClientFacts`].
+    ///
+    /// It is called once per request, before the handler. It sees the head of the request and the extensions, including
+    /// those that a middleware outside of this layer added. If it panics, nothing is known of the client.
+    #[must_use]
+    pub fn client(
+        mut self,
+        client: impl Fn(&http::request::Parts) -> ClientFacts + Send + Sync + 'static,
+    ) -> Self {
+        self.parts.identify = Some(Identify::new(client));
+        self
+    }
+
+    /// Looks for signs of session hijacking: see [`monitor`](crate::monitor). There is no monitor by default.
+    ///
+    /// The monitor identifies clients by the [fingerprint](ClientFacts::with_fingerprint) that the application's
+    /// [`client`](Self::client) function returns. Without such a function it identifies them by the family of their browser.
+    #[must_use]
+    pub fn monitor(mut self, monitor: Monitor) -> Self {
+        self.parts.monitor = Some(monitor);
+        self
+    }
+
+    /// Adds an observer, which gets an event for everything that happens to sessions: see [`event`](crate::event). You can add
+    /// several.
+    ///
+    /// A slow observer never delays a request: the layer starts a thread that calls the observers. The thread ends with the
+    /// layer's last clone, after it has reported the events in the queue. Call [`SessionLayer::drain`] before the program
+    /// ends.
+    #[must_use]
+    pub fn observer(mut self, observer: impl SessionObserver) -> Self {
+        self.parts.observers.observers.push(Box::new(observer));
+        self
+    }
+
+    /// Sets how many events can wait for the [observers](Self::observer): 1,024 by default. Events beyond that are counted, and
+    /// reported as [`EventKind::Lost`](crate::event::EventKind::Lost).
+    #[must_use]
+    pub fn observer_queue(mut self, events: usize) -> Self {
+        self.parts.observers.queue = events;
+        self
+    }
+
+    /// Sets the source of random bytes, which is the system's by default. `fill` fills the bytes, or returns `false` if it
+    /// cannot.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn random(mut self, fill: impl Fn(&mut [u8]) -> bool + Send + Sync + 'static) -> Self {
+        self.parts.random = Random::Function(Arc::new(fill));
+        self
+    }
+
+    /// Sets the response for a client whose session could not be committed: by default a status and an empty body.
+    ///
+    /// ```
+    /// use http::Response;
+    /// use tower_keycard::middleware::Failure;
+    /// use tower_keycard::{MemoryStore, SessionLayer};
+    ///
+    /// # fn main() -> Result<(), tower_keycard::ConfigError> {
+    /// let layer = SessionLayer::builder(MemoryStore::new())
+    ///     .failure_response(|failure: Failure| {
+    ///         let mut response = Response::new("Please try again.".to_owned());
+    ///         *response.status_mut() = failure.status();
+    ///         response
+    ///     })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn failure_response<R>(self, failure_response: R) -> SessionLayerBuilder<M, R> {
+        SessionLayerBuilder {
+            parts: self.parts,
+            failure_response,
+            marker: PhantomData,
+        }
+    }
+
+    /// Builds the layer, and logs settings that are legal but weak: see [`SessionConfig::check`].
+    ///
+    /// # Errors
+    ///
+    /// The configuration is invalid: options contradict each other, a browser would refuse the cookie, or a marked layer has
+    /// no cookie name of its own. Or the system cannot start the thread for the observers.
+    pub fn build(self) -> Result<SessionLayer<M, F>, ConfigError> {
+        let Parts {
+            store,
+            config,
+            clock,
+            random,
+            mut identify,
+            observers,
+            monitor,
+        } = self.parts;
+        if marker_name::<M>().is_some() && config.cookie.name.is_none() {
+            return Err(ConfigError::new(
+                "cookie.name",
+                "with the default name a marked layer reads the sessions of another layer; set a name of its own",
+            ));
+        }
+        if monitor.is_some() {
+            // Without a function of the application, the monitor identifies clients by their browser.
+            identify.get_or_insert_with(Identify::by_browser);
+        }
+        let detector = monitor.map(Detector::new).transpose()?;
+        let manager = SessionManager::new(store, config, clock, random, observers, detector)?;
+        for weakness in manager.config.check() {
+            diagnostics::weak_setting(weakness.id(), &weakness);
+        }
+        Ok(SessionLayer {
+            manager: Arc::new(manager),
+            identify,
+            failure_response: self.failure_response,
+            marker: PhantomData,
+        })
+    }
+}
+
+impl<M, F> fmt::Debug for SessionLayerBuilder<M, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayerBuilder")
+            .field("store", &self.parts.store)
+            .field("config", &self.parts.config)
+            .finish_non_exhaustive()
+    }
+}

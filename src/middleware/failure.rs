@@ -1,0 +1,106 @@
+//! The response for a client whose session could not be committed.
+
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::error::SessionError;
+use crate::store::StoreErrorKind;
+
+/// The reason for which the layer replaces a response: the session could not be committed.
+///
+/// [`FailureResponse`] makes the new response from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The request carries two different session cookies, so one of them was planted: 400.
+    Ambiguous,
+    /// Another request rotated or ended the session meanwhile: 409. The client may try again.
+    Interrupted,
+    /// The user has as many sessions as [`max_sessions_per_user`](crate::SessionConfig::max_sessions_per_user) allows, and
+    /// logs in once more: 403.
+    TooManySessions,
+    /// All sessions of the user were ended a moment ago, or after this login began: 503. The client may try again after
+    /// [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME), which is 5 seconds.
+    Revoked,
+    /// The store failed, or did not answer in time: 503. The client may try again.
+    Unavailable,
+}
+
+impl Failure {
+    /// The status of the response.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Ambiguous => StatusCode::BAD_REQUEST,
+            Self::Interrupted => StatusCode::CONFLICT,
+            Self::TooManySessions => StatusCode::FORBIDDEN,
+            Self::Revoked | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    pub(crate) fn of(error: &SessionError) -> Self {
+        match error {
+            SessionError::Ambiguous => Self::Ambiguous,
+            // Data that does not fit the newer record has lost the race.
+            SessionError::Interrupted | SessionError::TooLarge { .. } => Self::Interrupted,
+            SessionError::TooManySessions => Self::TooManySessions,
+            SessionError::Store(error) if error.kind() == StoreErrorKind::Revoked => Self::Revoked,
+            _ => Self::Unavailable,
+        }
+    }
+
+    /// Gives a response this failure's status, and `Retry-After` if the client may try again.
+    pub(crate) fn mark<B>(self, response: &mut Response<B>) {
+        *response.status_mut() = self.status();
+        let seconds = match self {
+            Self::Unavailable => "1",
+            Self::Revoked => "5",
+            _ => return,
+        };
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+}
+
+/// Makes the response for a [`Failure`]. A closure from a `Failure` to a `Response` implements it if it is `Clone`, and so does
+/// [`DefaultFailureResponse`].
+///
+/// Set it with [`failure_response`](crate::middleware::SessionLayerBuilder::failure_response).
+#[diagnostic::on_unimplemented(
+    message = "the session layer cannot make a response with a body of type `{B}`",
+    note = "the body must implement `Default`; put the middleware that made this body, such as `TraceLayer`, outside of the \
+            session layer, or add it with a call of `axum::Router::layer` of its own"
+)]
+pub trait FailureResponse<B>: Clone {
+    /// Makes the response. The layer adds only the headers that the session needs, such as `Vary`.
+    fn failure_response(&mut self, failure: Failure) -> Response<B>;
+}
+
+impl<F, B> FailureResponse<B> for F
+where
+    F: FnMut(Failure) -> Response<B> + Clone,
+{
+    fn failure_response(&mut self, failure: Failure) -> Response<B> {
+        self(failure)
+    }
+}
+
+/// The default response: the status of the failure and an empty body, with `Retry-After` for a 503.
+///
+/// `Retry-After` is 1 second, or 5 for [`Failure::Revoked`].
+///
+/// The response body must implement `Default`. The bodies of axum, tonic and `http-body-util` do. The body of `TraceLayer`
+/// does not, so put tracing outside of the session layer. `axum::Router::layer` converts every body into axum's own, so
+/// separate calls of it can come in any order.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct DefaultFailureResponse;
+
+impl<B: Default> FailureResponse<B> for DefaultFailureResponse {
+    fn failure_response(&mut self, failure: Failure) -> Response<B> {
+        let mut response = Response::new(B::default());
+        failure.mark(&mut response);
+        response
+    }
+}

@@ -1,0 +1,178 @@
+//! The response: the session is committed before the response is released.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::Response;
+use pin_project_lite::pin_project;
+
+use super::failure::{Failure, FailureResponse};
+use super::headers;
+use crate::config::OnInterrupted;
+use crate::error::SessionError;
+use crate::lifecycle::{CookieChange, Finish, Outcome, RequestSession, ResponseSummary};
+use crate::sync::DetachOnDrop;
+
+pin_project! {
+    /// The future of [`SessionService`](crate::middleware::SessionService): first the handler, then the commit.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<H, B, E, F> {
+        #[pin]
+        phase: Phase<H, B, E>,
+        // Dropped after the handler's future, so that what the handler's locals do when they are dropped still counts.
+        finisher: Finisher,
+        failure_response: F,
+    }
+}
+
+pin_project! {
+    #[project = PhaseProjection]
+    enum Phase<H, B, E> {
+        Handler { #[pin] handler: H },
+        Commit { commit: DetachOnDrop<Result<(), SessionError>>, response: Option<Result<Response<B>, E>> },
+        Done,
+    }
+}
+
+impl<H, B, E, F> ResponseFuture<H, B, E, F> {
+    pub(crate) fn new(handler: H, finisher: Finisher, failure_response: F) -> Self {
+        Self {
+            phase: Phase::Handler { handler },
+            finisher,
+            failure_response,
+        }
+    }
+}
+
+impl<H, B, E, F> fmt::Debug for ResponseFuture<H, B, E, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+impl<H, B, E, F> Future for ResponseFuture<H, B, E, F>
+where
+    H: Future<Output = Result<Response<B>, E>>,
+    F: FailureResponse<B>,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let (response, committed) = match this.phase.as_mut().project() {
+            PhaseProjection::Handler { handler } => {
+                let response = ready!(handler.poll(context));
+                // Drops the handler's future, and with it its locals.
+                this.phase.set(Phase::Done);
+                match this.finisher.finish(outcome_of(&response)) {
+                    Finish::Untouched => return Poll::Ready(response),
+                    Finish::AtOnce(committed) => (response, committed),
+                    Finish::Later(mut commit) => match Pin::new(&mut commit).poll(context) {
+                        Poll::Ready(committed) => (response, committed),
+                        Poll::Pending => {
+                            this.phase.set(Phase::Commit {
+                                commit,
+                                response: Some(response),
+                            });
+                            return Poll::Pending;
+                        }
+                    },
+                }
+            }
+            PhaseProjection::Commit { commit, response } => {
+                let committed = ready!(Pin::new(commit).poll(context));
+                let response = response.take();
+                this.phase.set(Phase::Done);
+                let Some(response) = response else {
+                    return Poll::Pending;
+                };
+                (response, committed)
+            }
+            PhaseProjection::Done => {
+                panic!("`ResponseFuture` was polled after it returned a response")
+            }
+        };
+        let (finisher, failure_response) = (this.finisher, this.failure_response);
+        Poll::Ready(release(finisher, response, committed, failure_response))
+    }
+}
+
+fn outcome_of<B, E>(response: &Result<Response<B>, E>) -> Outcome {
+    match response {
+        Ok(response) if !response.status().is_server_error() => Outcome::Answered,
+        Ok(_) | Err(_) => Outcome::Failed,
+    }
+}
+
+/// Adds the headers of the session to the response, or replaces the response if the commit failed. This is the only place
+/// where cookie lines are rendered.
+fn release<B, E, F: FailureResponse<B>>(
+    finisher: &Finisher,
+    response: Result<Response<B>, E>,
+    committed: Result<(), SessionError>,
+    failure_response: &mut F,
+) -> Result<Response<B>, E> {
+    let manager = &finisher.session.manager;
+    let mut response = response?;
+    if let Err(error) = committed {
+        let failure = Failure::of(&error);
+        let silent = failure == Failure::Interrupted
+            && manager.config.on_interrupted == OnInterrupted::DropSilently;
+        if !silent {
+            response = failure_response.failure_response(failure);
+        }
+    }
+    let ResponseSummary {
+        accessed,
+        cookie,
+        logged_out,
+    } = finisher.session.response_summary();
+    let template = &manager.cookie;
+    let cookie = match cookie {
+        Some((CookieChange::Set { max_age }, Some(token))) => Some(template.set(&token, max_age)),
+        Some((CookieChange::Remove, _)) => Some(template.remove()),
+        Some((CookieChange::Set { .. }, None)) | None => None,
+    };
+    let headers = response.headers_mut();
+    if accessed || cookie.is_some() {
+        headers::vary_on_cookie(headers);
+    }
+    if logged_out && manager.config.clear_site_data {
+        headers::clear_site_data(headers);
+    }
+    if let Some(cookie) = cookie {
+        headers::put_cookie(headers, template.name(), cookie);
+        headers::no_store_unless_set(headers);
+    }
+    Ok(response)
+}
+
+/// Finishes a request's session when the handler ends, panics, or is dropped because its client hung up.
+pub(crate) struct Finisher {
+    session: Arc<RequestSession>,
+    finished: bool,
+}
+
+impl Finisher {
+    pub(crate) fn new(session: Arc<RequestSession>) -> Self {
+        Self {
+            session,
+            finished: false,
+        }
+    }
+
+    fn finish(&mut self, outcome: Outcome) -> Finish {
+        self.finished = true;
+        self.session.finish(outcome)
+    }
+}
+
+impl Drop for Finisher {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.session.abandon();
+        }
+    }
+}

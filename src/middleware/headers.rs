@@ -1,0 +1,193 @@
+//! The response headers: `Set-Cookie`, `Vary`, `Cache-Control` and `Clear-Site-Data`.
+
+use http::header::{CACHE_CONTROL, Entry, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
+
+/// Declares that the response depends on the request's cookies (RFC 9110, section 12.5.5). Existing lines stay, in their order.
+pub(crate) fn vary_on_cookie(headers: &mut HeaderMap) {
+    let cookie = HeaderValue::from_static("Cookie");
+    match headers.entry(VARY) {
+        Entry::Vacant(unset) => {
+            unset.insert(cookie);
+        }
+        Entry::Occupied(mut lines) => {
+            if !lines.iter().any(names_cookies) {
+                lines.append(cookie);
+            }
+        }
+    }
+}
+
+/// Whether a `Vary` line names cookies, or everything.
+fn names_cookies(line: &HeaderValue) -> bool {
+    let members = line.as_bytes().split(|byte| *byte == b',');
+    members
+        .map(<[u8]>::trim_ascii)
+        .any(|member| member == b"*" || member.eq_ignore_ascii_case(b"cookie"))
+}
+
+/// Keeps the response out of every cache, unless the application has set `Cache-Control` (ASVS 5.0, 14.3.2).
+pub(crate) fn no_store_unless_set(headers: &mut HeaderMap) {
+    if let Entry::Vacant(unset) = headers.entry(CACHE_CONTROL) {
+        unset.insert(HeaderValue::from_static("no-store"));
+    }
+}
+
+/// Makes the browser drop its cache and its storage of the site (ASVS 5.0, 14.3.1).
+pub(crate) fn clear_site_data(headers: &mut HeaderMap) {
+    let value = HeaderValue::from_static("\"cache\", \"storage\"");
+    headers.insert(HeaderName::from_static("clear-site-data"), value);
+}
+
+/// Puts the session cookie into the response. It replaces any other line of its name, because there is one line per name (RFC
+/// 6265bis, section 4.1.1). Lines of other cookies stay, in their order.
+pub(crate) fn put_cookie(headers: &mut HeaderMap, name: &str, cookie: HeaderValue) {
+    match headers.entry(SET_COOKIE) {
+        Entry::Vacant(unset) => {
+            unset.insert(cookie);
+        }
+        Entry::Occupied(mut lines) if !lines.iter().any(|line| sets_cookie(line, name)) => {
+            lines.append(cookie);
+        }
+        Entry::Occupied(lines) => {
+            let lines: Vec<_> = lines.remove_entry_mult().1.collect();
+            for line in lines.into_iter().filter(|line| !sets_cookie(line, name)) {
+                headers.append(SET_COOKIE, line);
+            }
+            headers.append(SET_COOKIE, cookie);
+        }
+    }
+}
+
+/// Whether a `Set-Cookie` line sets the cookie of exactly this name.
+fn sets_cookie(line: &HeaderValue, name: &str) -> bool {
+    let line = line.as_bytes();
+    let name_end = line.iter().position(|byte| matches!(byte, b'=' | b';'));
+    name_end.is_some_and(|end| line[end] == b'=' && line[..end].trim_ascii() == name.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HeaderName;
+
+    use super::*;
+
+    fn response(name: &HeaderName, lines: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(name, HeaderValue::from_static(line));
+        }
+        headers
+    }
+
+    fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
+        let lines = headers.get_all(name).iter();
+        lines.map(|line| line.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn vary_is_appended_after_existing_lines() {
+        for (before, after) in [
+            (&[][..], &["Cookie"][..]),
+            (&["Accept"], &["Accept", "Cookie"]),
+            (&["b, a", "c"], &["b, a", "c", "Cookie"]),
+            (&["", ","], &["", ",", "Cookie"]),
+            (&["X-Cookie, Cookies"], &["X-Cookie, Cookies", "Cookie"]),
+            (&["**"], &["**", "Cookie"]),
+        ] {
+            let mut headers = response(&VARY, before);
+            vary_on_cookie(&mut headers);
+            assert_eq!(lines(&headers, &VARY), after);
+        }
+    }
+
+    #[test]
+    fn vary_that_names_cookies_or_everything_stays() {
+        for before in [
+            &["Cookie"][..],
+            &["cookie"],
+            &["COOKIE"],
+            &["Accept,cOOkie , Origin"],
+            &["Accept", "Origin,\tcookie"],
+            &["*"],
+            &["Accept", " * "],
+        ] {
+            let mut headers = response(&VARY, before);
+            let unchanged = headers.clone();
+            vary_on_cookie(&mut headers);
+            assert_eq!(headers, unchanged);
+        }
+    }
+
+    #[test]
+    fn vary_is_added_only_once() {
+        let mut headers = HeaderMap::new();
+        vary_on_cookie(&mut headers);
+        vary_on_cookie(&mut headers);
+        assert_eq!(lines(&headers, &VARY), ["Cookie"]);
+    }
+
+    #[test]
+    fn vary_may_contain_bytes_that_are_not_text() {
+        let mut headers = HeaderMap::new();
+        headers.append(VARY, HeaderValue::from_bytes(b"\xff, cookie").unwrap());
+        vary_on_cookie(&mut headers);
+        assert_eq!(headers.len(), 1);
+    }
+
+    #[test]
+    fn caches_are_kept_out_unless_the_application_set_cache_control() {
+        let mut headers = HeaderMap::new();
+        no_store_unless_set(&mut headers);
+        assert_eq!(lines(&headers, &CACHE_CONTROL), ["no-store"]);
+
+        let own = ["private, max-age=60", "no-transform"];
+        let mut headers = response(&CACHE_CONTROL, &own);
+        no_store_unless_set(&mut headers);
+        assert_eq!(lines(&headers, &CACHE_CONTROL), own);
+    }
+
+    #[test]
+    fn clear_site_data_names_cache_and_storage_but_not_cookies() {
+        let name = HeaderName::from_static("clear-site-data");
+        let mut headers = response(&name, &["\"*\""]);
+        clear_site_data(&mut headers);
+        assert_eq!(lines(&headers, &name), ["\"cache\", \"storage\""]);
+    }
+
+    #[test]
+    fn the_session_cookie_replaces_lines_of_its_name_and_no_others() {
+        let others = [
+            "a=1", "ID=2", "idp=3", "id", "=id=4", "x; id=5", "y=id=6", "\"id\"=7",
+        ];
+        let mut all = others.to_vec();
+        all.insert(0, "id=old; Path=/");
+        all.insert(3, " id\t= older; Domain=example.com");
+        all.push("id=");
+        let mut headers = response(&SET_COOKIE, &all);
+        headers.insert(VARY, HeaderValue::from_static("Accept"));
+        put_cookie(&mut headers, "id", HeaderValue::from_static("id=new"));
+        let mut expected = others.to_vec();
+        expected.push("id=new");
+        assert_eq!(lines(&headers, &SET_COOKIE), expected);
+        assert_eq!(lines(&headers, &VARY), ["Accept"]);
+    }
+
+    #[test]
+    fn the_session_cookie_put_twice_is_sent_once() {
+        let mut headers = HeaderMap::new();
+        put_cookie(&mut headers, "id", HeaderValue::from_static("id=1"));
+        put_cookie(&mut headers, "id", HeaderValue::from_static("id=2"));
+        assert_eq!(lines(&headers, &SET_COOKIE), ["id=2"]);
+    }
+
+    #[test]
+    fn a_sensitive_value_stays_sensitive() {
+        let mut headers = response(&SET_COOKIE, &["a=1", "id=0"]);
+        let mut secret = HeaderValue::from_static("b=secret");
+        secret.set_sensitive(true);
+        headers.append(SET_COOKIE, secret);
+        put_cookie(&mut headers, "id", HeaderValue::from_static("id=1"));
+        let kept = headers.get_all(SET_COOKIE).iter().nth(1).unwrap();
+        assert!(kept.is_sensitive());
+    }
+}

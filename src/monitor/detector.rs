@@ -1,0 +1,198 @@
+//! The detector: evaluates what was observed about a token, and never acts.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::proxies::owner_of;
+use super::rates::{Recent, Window};
+use super::settings::{Monitor, Rate};
+use super::signal::{Response, Signal};
+use crate::client::{ClientFacts, ClientFingerprint};
+use crate::clock::Timestamp;
+use crate::config::ConfigError;
+use crate::record::SessionId;
+use crate::sync;
+
+/// A finding is not reported again for this long.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// Looks for the signals that a [`Monitor`] names.
+pub(crate) struct Detector {
+    monitor: Monitor,
+    requests: Mutex<Recent<SessionId, Window>>,
+    clients: Mutex<Recent<Client, UnknownTokens>>,
+    reported: Mutex<Recent<Reported, bool>>,
+    // Keyed: clients choose their tokens, and could otherwise choose tokens with the same hash.
+    hasher: RandomState,
+}
+
+/// What a look-up found out about a token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Observation {
+    /// The token opened its session.
+    Opened {
+        /// Whether the token was issued to another client.
+        fingerprint_changed: bool,
+    },
+    /// The token was rotated out long ago.
+    Stale,
+    /// The token opens nothing.
+    Unknown,
+}
+
+/// The result of an inspection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Findings {
+    /// The signals to report now, each with its response.
+    pub(crate) reports: [Option<(Signal, Response)>; 2],
+    /// The strongest response to all signals, reported or not.
+    pub(crate) response: Option<Response>,
+}
+
+/// A signal that was reported, with its session and its client.
+type Reported = (SessionId, Signal, Option<ClientFingerprint>);
+
+/// The client that sent unknown tokens.
+#[derive(PartialEq, Eq, Hash)]
+enum Client {
+    Address(IpAddr),
+    Fingerprint(ClientFingerprint),
+}
+
+/// The unknown tokens of one client.
+#[derive(Default)]
+struct UnknownTokens {
+    window: Window,
+    /// Hashes of the tokens' public ids. A client that repeats one dead token, as a polling page does, is not guessing.
+    tokens: Vec<u64>,
+}
+
+impl UnknownTokens {
+    /// Remembers a token, and returns whether it is the first beyond the limit in its window.
+    fn exceeds(&mut self, token: u64, rate: Rate, now: Timestamp) -> bool {
+        if self.window.begins(rate.within, now) {
+            self.tokens.clear();
+        }
+        let most = rate.most as usize;
+        if self.tokens.len() > most || self.tokens.contains(&token) {
+            return false;
+        }
+        self.tokens.push(token);
+        self.tokens.len() > most
+    }
+}
+
+impl Detector {
+    pub(crate) fn new(monitor: Monitor) -> Result<Self, ConfigError> {
+        monitor.validate()?;
+        let memory = monitor.memory;
+        let within = |rate: Option<Rate>| rate.map_or(REPORT_INTERVAL, |rate| rate.within);
+        let requests = within(monitor.request_rate.map(|(rate, _)| rate));
+        let clients = within(monitor.unknown_tokens);
+        Ok(Self {
+            monitor,
+            requests: Mutex::new(Recent::new(requests, memory)),
+            clients: Mutex::new(Recent::new(clients, memory)),
+            reported: Mutex::new(Recent::new(REPORT_INTERVAL, memory)),
+            hasher: RandomState::new(),
+        })
+    }
+
+    /// Whether a changed fingerprint is a signal.
+    pub(crate) fn compares_fingerprints(&self) -> bool {
+        self.monitor.fingerprint_changed.is_some()
+    }
+
+    /// Evaluates what was observed about the token of session `id`, which `client` sent.
+    pub(crate) fn inspect(
+        &self,
+        observation: Observation,
+        id: SessionId,
+        client: Option<&ClientFacts>,
+        now: Timestamp,
+    ) -> Findings {
+        let fingerprint = client.and_then(ClientFacts::fingerprint).copied();
+        let mut findings = Findings::default();
+        match observation {
+            Observation::Opened {
+                fingerprint_changed,
+            } => {
+                let changed = self.monitor.fingerprint_changed;
+                let changed = changed.filter(|_| fingerprint_changed);
+                let changed = changed.map(|response| (Signal::FingerprintChanged, response));
+                let rate = self.request_rate_exceeded(id, now);
+                let rate = rate.map(|response| (Signal::RequestRate, response));
+                findings.response = strongest(changed.into_iter().chain(rate));
+                findings.reports = [
+                    changed
+                        .filter(|_| self.is_new(id, Signal::FingerprintChanged, fingerprint, now)),
+                    // A rate is exceeded once per window at most, and reported each time.
+                    rate,
+                ];
+            }
+            Observation::Stale => {
+                let stale = self.monitor.stale_token;
+                let stale = stale.map(|response| (Signal::StaleToken, response));
+                findings.response = strongest(stale.into_iter());
+                findings.reports[0] =
+                    stale.filter(|_| self.is_new(id, Signal::StaleToken, fingerprint, now));
+            }
+            Observation::Unknown => {
+                if client.is_some_and(|client| self.unknown_tokens_exceeded(id, client, now)) {
+                    findings.reports[0] = Some((Signal::UnknownTokens, Response::Report));
+                }
+            }
+        }
+        findings
+    }
+
+    /// Whether a finding was not reported lately: a user on a new network sends many requests.
+    fn is_new(
+        &self,
+        id: SessionId,
+        signal: Signal,
+        fingerprint: Option<ClientFingerprint>,
+        now: Timestamp,
+    ) -> bool {
+        let mut reported = sync::lock(&self.reported);
+        !std::mem::replace(
+            reported.get_or_default((id, signal, fingerprint), now),
+            true,
+        )
+    }
+
+    fn request_rate_exceeded(&self, id: SessionId, now: Timestamp) -> Option<Response> {
+        let (rate, response) = self.monitor.request_rate?;
+        let mut requests = sync::lock(&self.requests);
+        let window = requests.get_or_default(id, now);
+        window
+            .exceeds(rate.most, rate.within, now)
+            .then_some(response)
+    }
+
+    fn unknown_tokens_exceeded(&self, id: SessionId, facts: &ClientFacts, now: Timestamp) -> bool {
+        let Some(rate) = self.monitor.unknown_tokens else {
+            return false;
+        };
+        let client = match (facts.address(), facts.fingerprint()) {
+            (Some(address), _) => Client::Address(owner_of(address)),
+            (None, Some(fingerprint)) => Client::Fingerprint(*fingerprint),
+            (None, None) => return false,
+        };
+        let token = self.hasher.hash_one(id);
+        sync::lock(&self.clients)
+            .get_or_default(client, now)
+            .exceeds(token, rate, now)
+    }
+}
+
+fn strongest(signals: impl Iterator<Item = (Signal, Response)>) -> Option<Response> {
+    let strength = |response: &Response| match response {
+        Response::Report => 0,
+        Response::RequireReauthentication => 1,
+        Response::Revoke => 2,
+    };
+    signals.map(|(_, response)| response).max_by_key(strength)
+}

@@ -1,0 +1,102 @@
+//! Keys: the names of values in a session.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// A typed key: the name of a value together with its type.
+///
+/// Declare it once as a constant. Then every handler uses the same name and the same type. Plain text works as a key too, if
+/// the type is clear from the context.
+///
+/// ```
+/// use tower_keycard::{Key, Session, SessionError};
+///
+/// const CART: Key<Vec<u32>> = Key::new("cart");
+///
+/// async fn cart(session: Session) -> Result<String, SessionError> {
+///     let cart = session.get(CART)?.unwrap_or_default(); // a `Vec<u32>`
+///     Ok(format!("{} items", cart.len()))
+/// }
+/// ```
+pub struct Key<T> {
+    name: Cow<'static, str>,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> Key<T> {
+    /// A key for values of type `T`.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            value: PhantomData,
+        }
+    }
+
+    /// A key with a name that is made at run time, such as one for each document.
+    #[must_use]
+    pub const fn from_string(name: String) -> Self {
+        Self {
+            name: Cow::Owned(name),
+            value: PhantomData,
+        }
+    }
+}
+
+impl<T> AsRef<str> for Key<T> {
+    fn as_ref(&self) -> &str {
+        &self.name
+    }
+}
+
+impl<T> Clone for Key<T> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            value: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Key<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.name).finish()
+    }
+}
+
+/// Anything that names a value of type `T`: a typed [`Key`], or plain text for any type.
+pub trait SessionKey<T> {
+    /// The name of the value.
+    fn name(&self) -> &str;
+}
+
+impl<T> SessionKey<T> for Key<T> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl<T> SessionKey<T> for &Key<T> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl<T> SessionKey<T> for &str {
+    fn name(&self) -> &str {
+        self
+    }
+}
+
+impl<T> SessionKey<T> for String {
+    fn name(&self) -> &str {
+        self
+    }
+}
+
+impl<T> SessionKey<T> for &String {
+    fn name(&self) -> &str {
+        self
+    }
+}

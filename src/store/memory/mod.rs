@@ -1,0 +1,482 @@
+//! A store in this process's memory, with a limit on its size and without a background task.
+//!
+//! Entries live in shards, each behind its own lock. Only code of this crate runs under a lock, and it never waits. An entry is
+//! in the expiry queue of its shard exactly once, at a time that is not after its expiry. A touch that moves the expiry to a
+//! later time leaves the queue alone: when the queued time is due, the entry is queued again at its real expiry. So a touch
+//! is one lookup, and a session that is touched a million times takes no more memory than one that is never touched.
+
+mod expiry_queue;
+mod shard;
+mod slab;
+mod user_index;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use self::shard::{Expired, Shard, ShardState};
+use self::user_index::IndexShards;
+use super::error::{StoreError, StoreErrorKind};
+use super::outcome::{Created, Loaded, Owner, Replaced};
+use super::record_key::RecordKey;
+use super::session_store::{SessionStore, TOMBSTONE_LIFETIME};
+use super::user_index::{Indexed, UserIndex, UserIndexRef};
+use super::write::{IndexChange, IndexEntry, Write};
+use crate::clock::{Clock, Timestamp};
+use crate::record::{Record, Revision, SessionId};
+
+/// A power of two, and more than the likely number of threads.
+const SHARDS: usize = 64;
+
+/// A store cannot have more entries: the number of an entry has 32 bits.
+const MAX_ENTRIES: usize = u32::MAX as usize;
+
+/// A store in this process's memory: for tests, development, and applications that run as one process.
+///
+/// Sessions end with the process. Clones are the same store. Nothing is encoded: the store keeps the content of the [`Record`]
+/// itself, and loading one copies a pointer.
+///
+/// [`max_sessions`](MemoryStoreBuilder::max_sessions) limits the memory. There is no background task: each call frees a few
+/// entries that have expired, of any session. Expiry follows the [`Clock`], which is the system's by default. If that clock is
+/// set forward or back, sessions live shorter or longer by the same time.
+///
+/// ```
+/// use tower_keycard::store::MemoryStore;
+///
+/// let store = MemoryStore::builder().max_sessions(10_000).build();
+/// assert!(store.is_empty());
+/// ```
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Inner>);
+
+impl MemoryStore {
+    /// A store for up to [1,000,000](MemoryStoreBuilder::max_sessions) sessions.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A builder for a store with other options.
+    pub fn builder() -> MemoryStoreBuilder {
+        MemoryStoreBuilder::default()
+    }
+
+    /// The number of live sessions. Frees all that have expired.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.purge_expired();
+        let shards = self.0.shards.iter();
+        shards.map(|shard| shard.lock().records).sum()
+    }
+
+    /// Whether no session is live. Frees all that have expired.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Frees all records and tombstones that have expired, and returns how many.
+    ///
+    /// You need not call it: the other calls do the same in small steps. After a peak of load
+    /// with no further calls, it frees the memory at once.
+    pub fn purge_expired(&self) -> usize {
+        let now = self.0.clock.now();
+        let mut freed = 0;
+        for shard in &self.0.shards {
+            while shard.is_due(now) {
+                let expired = self.0.free_due(shard, now);
+                freed += expired.len();
+                self.0.unbind_all(&expired, now);
+            }
+        }
+        freed
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("prefix", &self.0.prefix)
+            .field("max_sessions", &self.0.max_entries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The options of a [`MemoryStore`], which [`build`](MemoryStoreBuilder::build) makes.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct MemoryStoreBuilder {
+    max_sessions: usize,
+    prefix: Arc<str>,
+    clock: Clock,
+}
+
+impl Default for MemoryStoreBuilder {
+    fn default() -> Self {
+        Self {
+            max_sessions: 1_000_000,
+            prefix: "keycard:".into(),
+            clock: Clock::system(),
+        }
+    }
+}
+
+impl MemoryStoreBuilder {
+    /// The maximum number of sessions that the store keeps, including tombstones: 1,000,000 by default. A number above
+    /// 4,294,967,295 means 4,294,967,295.
+    ///
+    /// A full store frees expired entries first. If there are none, it refuses to create a session, with
+    /// [`StoreErrorKind::Full`]: a live session is never removed for another one. Deleting a session always succeeds. The
+    /// tombstone takes the place of the record. If there was no record and the store is full, there is no tombstone either.
+    pub fn max_sessions(mut self, max: usize) -> Self {
+        self.max_sessions = max;
+        self
+    }
+
+    /// The store's [prefix](SessionStore::prefix): `keycard:` by default. An empty prefix is replaced by the default.
+    ///
+    /// No other application shares this memory, so the prefix separates nothing here. But the verifier hashes cover it.
+    pub fn prefix(mut self, prefix: impl Into<Arc<str>>) -> Self {
+        let prefix = prefix.into();
+        if !prefix.is_empty() {
+            self.prefix = prefix;
+        }
+        self
+    }
+
+    /// The source of time: the system's clock by default.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// A new, empty store.
+    #[must_use]
+    pub fn build(self) -> MemoryStore {
+        MemoryStore(Arc::new(Inner {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            user_index: IndexShards::new(),
+            entries: AtomicUsize::new(0),
+            max_entries: self.max_sessions.min(MAX_ENTRIES),
+            prefix: self.prefix,
+            clock: self.clock,
+        }))
+    }
+}
+
+struct Inner {
+    shards: Box<[Shard]>,
+    /// A user in it is locked before any of the shards, never after.
+    user_index: IndexShards,
+    /// The number of entries in all shards. It is increased before an entry is inserted and decreased after one was removed, so
+    /// there are never more entries than it says, nor more than `max_entries`.
+    entries: AtomicUsize,
+    max_entries: usize,
+    prefix: Arc<str>,
+    clock: Clock,
+}
+
+impl Inner {
+    fn shard(&self, key: &RecordKey) -> &Shard {
+        // A client chooses the ids that are loaded, and can choose them to fall into one shard. All it gains is a store with
+        // one lock: the hash table of the shard has a random seed.
+        let id = key.id();
+        let head = id.as_bytes().first_chunk();
+        let head = head.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        // Fibonacci hashing: the upper bits of the product depend on all eight characters.
+        let hash = head.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        &self.shards[usize::try_from(hash).unwrap_or_default() >> (32 - SHARDS.ilog2())]
+    }
+
+    /// Frees some expired entries of one shard. Each call takes the next shard, so expired entries are freed even if no call
+    /// ever asks for them.
+    fn free_some(&self, shard: &Shard, now: Timestamp) {
+        let next = shard.next_to_free.fetch_add(1, Ordering::Relaxed) % SHARDS;
+        if self.shards[next].is_due(now) {
+            let expired = self.free_due(&self.shards[next], now);
+            self.unbind_all(&expired, now);
+        }
+    }
+
+    /// Frees a limited number of expired entries of a shard, and returns them: records can be large, and the sessions must be
+    /// [removed from the user index](Inner::unbind_all) after the lock is released.
+    fn free_due(&self, shard: &Shard, now: Timestamp) -> Vec<Expired> {
+        let expired = shard.write(|state| state.free_due(now));
+        self.entries.fetch_sub(expired.len(), Ordering::Relaxed);
+        expired
+    }
+
+    /// Removes expired sessions from the index of their users.
+    fn unbind_all(&self, expired: &[Expired], now: Timestamp) {
+        for (key, entry) in expired {
+            if let Some(user) = entry.record.as_ref().and_then(Record::user) {
+                self.unbind(key, user, now);
+            }
+        }
+    }
+
+    /// Removes a session from the index of a user, unless it belongs to the user.
+    fn unbind(&self, key: &RecordKey, user: &str, now: Timestamp) {
+        self.user_index.with((key.namespace(), user), now, |index| {
+            if self.load(key, now).owner(user) != Owner::TheUser {
+                index.sessions.remove(&key.id());
+            }
+        });
+    }
+
+    fn load(&self, key: &RecordKey, now: Timestamp) -> Loaded {
+        self.shard(key).lock().load(key, now)
+    }
+
+    /// Counts one more entry, unless the store is full.
+    fn reserve(&self) -> bool {
+        let one_more = |entries| (entries < self.max_entries).then_some(entries + 1);
+        self.entries
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .is_ok()
+    }
+
+    /// Frees at least one expired entry in any shard, and returns whether there was one.
+    fn free_space(&self, now: Timestamp, expired: &mut Vec<Expired>) -> bool {
+        let before = expired.len();
+        self.shards.iter().any(|shard| {
+            while expired.len() == before && shard.is_due(now) {
+                expired.append(&mut self.free_due(shard, now));
+            }
+            expired.len() > before
+        })
+    }
+
+    /// Makes a change that may add an entry. If the store is full, frees expired entries and tries again, as long as there are
+    /// any.
+    fn with_space<T>(
+        &self,
+        shard: &Shard,
+        now: Timestamp,
+        expired: &mut Vec<Expired>,
+        mut change: impl FnMut(&mut ShardState) -> Option<T>,
+    ) -> Option<T> {
+        loop {
+            if let Some(done) = shard.write(&mut change) {
+                return Some(done);
+            }
+            if !self.free_space(now, expired) {
+                return None;
+            }
+        }
+    }
+
+    /// Inserts a record if none is present, and returns the expired record that it overwrote.
+    fn create(
+        &self,
+        key: &RecordKey,
+        write: &Write<'_>,
+        now: Timestamp,
+        expired: &mut Vec<Expired>,
+    ) -> Result<(Created, Option<Record>), StoreError> {
+        let shard = self.shard(key);
+        let times = (now, now.plus(write.ttl));
+        let created = self.with_space(shard, now, expired, |state| {
+            state.create(key, write.record, times, || self.reserve())
+        });
+        created.ok_or(StoreError::new(StoreErrorKind::Full))
+    }
+
+    /// Replaces a record at the expected revision, and returns the old record.
+    fn replace(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        write: &Write<'_>,
+        now: Timestamp,
+    ) -> (Replaced, Option<Record>) {
+        let expires = now.plus(write.ttl);
+        self.shard(key)
+            .write(|state| state.replace(key, expected, write.record, now, expires))
+    }
+
+    /// Makes a write that may bind the session to a user. If it does, the user is locked until the write is made, and the
+    /// session enters the user's index if it belongs to the user after the write.
+    fn bind<T>(
+        &self,
+        key: &RecordKey,
+        change: IndexChange<'_>,
+        now: Timestamp,
+        write: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let IndexChange::Bind { entry, login_age } = change else {
+            return write();
+        };
+        let user = entry.user;
+        self.user_index.with((key.namespace(), user), now, |index| {
+            if index.refuses(key.id(), login_age, now) {
+                return Err(StoreError::new(StoreErrorKind::Revoked));
+            }
+            let written = write()?;
+            if self.load(key, now).owner(user) == Owner::TheUser {
+                index.sessions.insert(key.id());
+            }
+            Ok(written)
+        })
+    }
+
+    /// Removes a session from the index of its previous user, if a write has changed its user.
+    fn unbind_previous_user(
+        &self,
+        key: &RecordKey,
+        before: Option<&Record>,
+        user: Option<&str>,
+        now: Timestamp,
+    ) {
+        if let Some(before) = before
+            .and_then(Record::user)
+            .filter(|before| user != Some(before))
+        {
+            self.unbind(key, before, now);
+        }
+    }
+}
+
+impl SessionStore for MemoryStore {
+    fn prefix(&self) -> &str {
+        &self.0.prefix
+    }
+
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        let (now, shard) = (self.0.clock.now(), self.0.shard(key));
+        let loaded = shard.lock().load(key, now);
+        self.0.free_some(shard, now);
+        Ok(loaded)
+    }
+
+    async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
+        let (now, inner) = (self.0.clock.now(), &*self.0);
+        inner.free_some(inner.shard(key), now);
+        let mut expired = Vec::new();
+        let created = inner.bind(key, write.index, now, || {
+            inner.create(key, write, now, &mut expired)
+        });
+        inner.unbind_all(&expired, now);
+        let (created, before) = created?;
+        inner.unbind_previous_user(key, before.as_ref(), write.record.user(), now);
+        Ok(created)
+    }
+
+    async fn replace(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        write: &Write<'_>,
+    ) -> Result<Replaced, StoreError> {
+        let (now, inner) = (self.0.clock.now(), &*self.0);
+        let (replaced, before) = inner.bind(key, write.index, now, || {
+            Ok(inner.replace(key, expected, write, now))
+        })?;
+        inner.unbind_previous_user(key, before.as_ref(), write.record.user(), now);
+        inner.free_some(inner.shard(key), now);
+        Ok(replaced)
+    }
+
+    async fn touch(
+        &self,
+        key: &RecordKey,
+        expected: Revision,
+        ttl: Duration,
+        // An entry always lives as long as its session.
+        _extends: Option<IndexEntry<'_>>,
+    ) -> Result<bool, StoreError> {
+        let (now, shard) = (self.0.clock.now(), self.0.shard(key));
+        let touched = shard.write(|state| state.touch(key, expected, now, now.plus(ttl)));
+        self.0.free_some(shard, now);
+        Ok(touched)
+    }
+
+    async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
+        let (now, shard) = (self.0.clock.now(), self.0.shard(key));
+        self.0.free_some(shard, now);
+        let mut expired = Vec::new();
+        // If there is no space for a tombstone, there is no record either, so the session is deleted. No call of this store
+        // arrives late, so there is no write that the tombstone would have to prevent.
+        let before = self.0.with_space(shard, now, &mut expired, |state| {
+            state.delete(key, now.plus(TOMBSTONE_LIFETIME), || self.0.reserve())
+        });
+        self.0.unbind_all(&expired, now);
+        let before = before.flatten();
+        // The record decides; the caller may name another user.
+        if let Some(user) = before.as_ref().and_then(Record::user).or(user) {
+            self.0.unbind(key, user, now);
+        }
+        Ok(())
+    }
+
+    fn user_index(&self) -> Option<UserIndexRef<'_>> {
+        Some(UserIndexRef::new(self))
+    }
+}
+
+/// The user is locked while an entry and its record change. So the index is exact, and a session that is not in it needs no
+/// tombstone.
+impl UserIndex for MemoryStore {
+    async fn sessions_of(&self, namespace: &str, user: &str) -> Result<Vec<Indexed>, StoreError> {
+        let (now, inner) = (self.0.clock.now(), &*self.0);
+        let shared: Arc<str> = namespace.into();
+        let listed = inner.user_index.with((namespace, user), now, |index| {
+            let mut listed = Vec::with_capacity(index.sessions.len());
+            index.sessions.retain(|id| {
+                let key = RecordKey::new(shared.clone(), *id);
+                match inner.load(&key, now) {
+                    Loaded::Record {
+                        record, remaining, ..
+                    } if record.user() == Some(user) => {
+                        listed.push(Indexed::new(key, record, remaining));
+                        true
+                    }
+                    _ => false,
+                }
+            });
+            listed
+        });
+        Ok(listed)
+    }
+
+    async fn delete_user(
+        &self,
+        namespace: &str,
+        user: &str,
+        except: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let (now, inner) = (self.0.clock.now(), &*self.0);
+        let shared: Arc<str> = namespace.into();
+        // Records can be large, so they are freed after the locks are released.
+        let (ended, displaced) = inner.user_index.with((namespace, user), now, |index| {
+            index.mark(except, now);
+            let (mut ended, mut displaced) = (Vec::new(), Vec::new());
+            index.sessions.retain(|id| {
+                if except == Some(*id) {
+                    return true;
+                }
+                let key = RecordKey::new(shared.clone(), *id);
+                inner.shard(&key).write(|state| {
+                    if state.load(&key, now).owner(user) == Owner::TheUser {
+                        displaced.push(state.delete(&key, now.plus(TOMBSTONE_LIFETIME), || false));
+                        ended.push(*id);
+                    }
+                });
+                false
+            });
+            (ended, displaced)
+        });
+        drop(displaced);
+        Ok(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests;

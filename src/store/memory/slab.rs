@@ -1,0 +1,153 @@
+//! The entries of a shard: each has a number, and is found by its key.
+
+use std::hash::{BuildHasher, RandomState};
+use std::ops::{Index, IndexMut};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::{self, VacantEntry};
+
+use crate::clock::Timestamp;
+use crate::record::Record;
+use crate::store::outcome::Loaded;
+use crate::store::record_key::RecordKey;
+
+type Slot = (RecordKey, Entry);
+
+pub(super) struct Entry {
+    /// `None`: a tombstone.
+    pub(super) record: Option<Record>,
+    pub(super) expires: Timestamp,
+}
+
+impl Entry {
+    pub(super) fn is_live(&self, now: Timestamp) -> bool {
+        now < self.expires
+    }
+
+    pub(super) fn load(&self, now: Timestamp) -> Loaded {
+        match &self.record {
+            _ if !self.is_live(now) => Loaded::Absent,
+            None => Loaded::Tombstone,
+            Some(record) => Loaded::Record {
+                record: record.clone(),
+                remaining: self.expires.since(now),
+                stale: false,
+            },
+        }
+    }
+}
+
+/// The entries are in a vector without gaps. The hash table is half empty after it has grown, so it has only their numbers.
+pub(super) struct Slab {
+    slots: Vec<Slot>,
+    numbers: HashTable<u32>,
+    // Only ids that the server drew at random are inserted. A client can choose among them by discarding sessions, but not by
+    // their hashes, because it does not know the seed. So the hash need not withstand chosen keys.
+    hasher: FixedState,
+}
+
+/// The place of a key: its entry, or where to insert one.
+pub(super) enum Place<'a> {
+    Taken(u32),
+    Free(Free<'a>),
+}
+
+/// A place in the hash table for a key that has no entry.
+pub(super) struct Free<'a> {
+    number: VacantEntry<'a, u32>,
+    slots: &'a mut Vec<Slot>,
+}
+
+impl Free<'_> {
+    /// Adds the key's entry under the next number.
+    pub(super) fn fill(self, key: RecordKey, entry: Entry) {
+        self.number.insert(number_of(self.slots.len()));
+        self.slots.push((key, entry));
+    }
+}
+
+/// The number of the entry at an index. It fits: there are never more than [`MAX_ENTRIES`](super::MAX_ENTRIES) entries.
+pub(super) fn number_of(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+impl Default for Slab {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            numbers: HashTable::new(),
+            hasher: FixedState::with_seed(RandomState::new().hash_one(())),
+        }
+    }
+}
+
+impl Slab {
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.slots.capacity()
+    }
+
+    /// The number of a key's entry.
+    pub(super) fn find(&self, key: &RecordKey) -> Option<u32> {
+        let same = |number: &u32| self.slots[*number as usize].0 == *key;
+        self.numbers.find(self.hasher.hash_one(key), same).copied()
+    }
+
+    pub(super) fn get(&self, key: &RecordKey) -> Option<&Entry> {
+        self.find(key).map(|number| &self[number])
+    }
+
+    /// The place of a key, so that an entry can be inserted without a second lookup.
+    pub(super) fn place(&mut self, key: &RecordKey) -> Place<'_> {
+        let (slots, hasher) = (&mut self.slots, &self.hasher);
+        let same = |number: &u32| slots[*number as usize].0 == *key;
+        let rehash = |number: &u32| hasher.hash_one(&slots[*number as usize].0);
+        match self.numbers.entry(hasher.hash_one(key), same, rehash) {
+            hash_table::Entry::Occupied(number) => Place::Taken(*number.get()),
+            hash_table::Entry::Vacant(number) => Place::Free(Free { number, slots }),
+        }
+    }
+
+    /// Removes an entry. The entry with the last number gets its number, as with [`Vec::swap_remove`].
+    pub(super) fn swap_remove(&mut self, number: u32) -> Slot {
+        let last = number_of(self.slots.len() - 1);
+        let hash = |number: u32| self.hasher.hash_one(&self.slots[number as usize].0);
+        let (removed, moved) = (hash(number), hash(last));
+        if let Ok(removed) = self.numbers.find_entry(removed, |found| *found == number) {
+            removed.remove();
+        }
+        if let Some(moved) = self.numbers.find_mut(moved, |found| *found == last) {
+            *moved = number;
+        }
+        self.slots.swap_remove(number as usize)
+    }
+
+    pub(super) fn shrink_to(&mut self, capacity: usize) {
+        self.slots.shrink_to(capacity);
+        let rehash = |number: &u32| self.hasher.hash_one(&self.slots[*number as usize].0);
+        self.numbers.shrink_to(capacity, rehash);
+    }
+
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter()
+    }
+}
+
+impl Index<u32> for Slab {
+    type Output = Entry;
+
+    fn index(&self, number: u32) -> &Entry {
+        &self.slots[number as usize].1
+    }
+}
+
+impl IndexMut<u32> for Slab {
+    fn index_mut(&mut self, number: u32) -> &mut Entry {
+        &mut self.slots[number as usize].1
+    }
+}

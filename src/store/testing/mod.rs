@@ -1,0 +1,7 @@
+//! For testing a store, and the code that uses one: the contract as a suite, and a store that fails on command.
+
+pub mod conformance;
+pub mod fault;
+mod owned_write;
+
+pub use self::owned_write::OwnedWrite;

@@ -1,0 +1,131 @@
+//! A write that owns its parts.
+
+use std::fmt;
+use std::ops::Deref;
+use std::time::Duration;
+
+use crate::record::Record;
+use crate::store::write::{IndexChange, IndexEntry, Write};
+
+/// A [`Write`] that owns its record and its index entry. Use it for samples, and for calls that run later.
+///
+/// It dereferences to its record.
+#[derive(Clone)]
+pub struct OwnedWrite {
+    record: Record,
+    index: OwnedChange,
+    rotates: bool,
+}
+
+#[derive(Clone)]
+enum OwnedChange {
+    None,
+    Bind {
+        user: Box<str>,
+        lifetime: Duration,
+        login_age: Duration,
+    },
+    Extend {
+        user: Box<str>,
+        lifetime: Duration,
+    },
+}
+
+impl OwnedWrite {
+    /// A copy of this write, without its time to live.
+    #[must_use]
+    pub fn of(write: &Write<'_>) -> Self {
+        Self {
+            record: write.record.clone(),
+            index: match write.index {
+                IndexChange::None => OwnedChange::None,
+                IndexChange::Bind { entry, login_age } => OwnedChange::Bind {
+                    user: entry.user.into(),
+                    lifetime: entry.lifetime,
+                    login_age,
+                },
+                IndexChange::Extend(entry) => OwnedChange::Extend {
+                    user: entry.user.into(),
+                    lifetime: entry.lifetime,
+                },
+            },
+            rotates: write.rotates,
+        }
+    }
+
+    /// The write, with this time to live for the record.
+    #[must_use]
+    pub fn write(&self, ttl: Duration) -> Write<'_> {
+        Write {
+            index: match &self.index {
+                OwnedChange::None => IndexChange::None,
+                OwnedChange::Bind {
+                    user,
+                    lifetime,
+                    login_age,
+                } => IndexChange::Bind {
+                    entry: IndexEntry {
+                        user,
+                        lifetime: *lifetime,
+                    },
+                    login_age: *login_age,
+                },
+                OwnedChange::Extend { user, lifetime } => IndexChange::Extend(IndexEntry {
+                    user,
+                    lifetime: *lifetime,
+                }),
+            },
+            rotates: self.rotates,
+            ..Write::new(&self.record, ttl)
+        }
+    }
+
+    /// Turns this write into that of a login that began `login_age` ago: it binds the session to the user of its record, by an
+    /// entry that lives for `lifetime`.
+    #[must_use]
+    pub fn for_login(mut self, lifetime: Duration, login_age: Duration) -> Self {
+        let user = self.record.user().unwrap_or_default().into();
+        self.index = OwnedChange::Bind {
+            user,
+            lifetime,
+            login_age,
+        };
+        self
+    }
+
+    /// Turns this write into one that extends the entry of its record's user: the entry lives for `lifetime` from then on.
+    #[must_use]
+    pub fn extending_entry(mut self, lifetime: Duration) -> Self {
+        let user = self.record.user().unwrap_or_default().into();
+        self.index = OwnedChange::Extend { user, lifetime };
+        self
+    }
+}
+
+/// A write that changes nothing in the index and rotates nothing.
+impl From<Record> for OwnedWrite {
+    fn from(record: Record) -> Self {
+        Self {
+            record,
+            index: OwnedChange::None,
+            rotates: false,
+        }
+    }
+}
+
+impl Deref for OwnedWrite {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.record
+    }
+}
+
+/// Prints what the [`Write`] prints, which hides the user.
+impl fmt::Debug for OwnedWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OwnedWrite")
+            .field(&self.write(Duration::ZERO))
+            .finish()
+    }
+}

@@ -1,0 +1,94 @@
+//! One write of a record: the record, and what else the store has to know.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::record::Record;
+
+/// One write of a record: what [`create`](crate::store::SessionStore::create) and
+/// [`replace`](crate::store::SessionStore::replace) are given.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// The record to keep.
+    pub record: &'a Record,
+    /// How long to keep it.
+    pub ttl: Duration,
+    /// What the write changes in the [index of users](crate::store::UserIndex). A store without an index ignores it.
+    pub index: IndexChange<'a>,
+    /// Whether the write invalidates the previous token, as a login does. A store may take more care over such a write, for
+    /// instance by waiting for its replicas.
+    pub rotates: bool,
+}
+
+/// What a write changes in the [index of users](crate::store::UserIndex).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IndexChange<'a> {
+    /// Nothing.
+    #[default]
+    None,
+    /// A login binds the session to its user. The store writes the entry before the record.
+    Bind {
+        /// The entry.
+        entry: IndexEntry<'a>,
+        /// How long ago the login began, by the clock of the server that it began on. It distinguishes a login that was in
+        /// progress when all sessions of its user were [ended](crate::store::UserIndex::delete_user) from one that began
+        /// afterwards.
+        login_age: Duration,
+    },
+    /// The entry must live on with the record. This happens only if the session has no absolute limit: otherwise the login has
+    /// already fixed how long the entry lives.
+    Extend(IndexEntry<'a>),
+}
+
+/// A session's entry in the index of a user.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct IndexEntry<'a> {
+    /// The user's id: any text of 1 to 255 bytes.
+    pub user: &'a str,
+    /// How long the session can live at most, as far as is known now. The entry must not end earlier.
+    pub lifetime: Duration,
+}
+
+impl<'a> Write<'a> {
+    /// A write that changes nothing in the index and rotates nothing.
+    #[must_use]
+    pub const fn new(record: &'a Record, ttl: Duration) -> Self {
+        Self {
+            record,
+            ttl,
+            index: IndexChange::None,
+            rotates: false,
+        }
+    }
+}
+
+impl fmt::Debug for IndexEntry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IndexEntry")
+            .field("user", &"[hidden]")
+            .field("lifetime", &self.lifetime)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_printed_without_its_user() {
+        let entry = IndexEntry {
+            user: "alice",
+            lifetime: Duration::from_secs(3_600),
+        };
+        let printed = r#"IndexEntry { user: "[hidden]", lifetime: 3600s }"#;
+        assert_eq!(format!("{entry:?}"), printed);
+        let login = IndexChange::Bind {
+            entry,
+            login_age: Duration::ZERO,
+        };
+        assert!(!format!("{login:?}").contains("alice"));
+        let owned = crate::store::testing::conformance::sample_login("alice", Duration::ZERO);
+        assert!(!format!("{owned:?}").contains("alice"));
+    }
+}

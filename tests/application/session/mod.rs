@@ -5,6 +5,7 @@ mod credential;
 mod flashes;
 mod forms;
 mod identity;
+mod options;
 mod remember;
 mod retrying;
 mod saving;

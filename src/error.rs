@@ -69,6 +69,9 @@ pub enum SessionError {
     Interrupted,
     /// The request carries two different session cookies, one of them planted. Nothing is stored for this request.
     Ambiguous,
+    /// The browser withheld the session cookie from this cross-site request, so that what it writes is dropped: see
+    /// [`is_withheld`](crate::Session::is_withheld).
+    Withheld,
     /// The store failed, or did not answer in time.
     Store(StoreError),
     /// The operating system gave no random bytes for a token.
@@ -112,6 +115,9 @@ impl fmt::Display for SessionError {
             Self::NotLoggedIn => f.write_str("the session belongs to no user"),
             Self::Interrupted => f.write_str("another request has rotated or ended the session"),
             Self::Ambiguous => f.write_str("the request carries two different session cookies"),
+            Self::Withheld => {
+                f.write_str("the browser withheld the session cookie from a cross-site request")
+            }
             Self::Store(error) => error.fmt(f),
             Self::NoRandomness => f.write_str("the system's random number generator failed"),
         }

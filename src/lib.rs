@@ -45,13 +45,13 @@
 //! |---|---|---|---|---|
 //! | no cookie | – | create, set cookie | create, set cookie | – |
 //! | a token that opens nothing | remove cookie | create under a new token, set | the same | remove cookie |
-//! | a token that was rotated out in the last minute | – | 409 | create under a new token, set | delete, remove cookie |
-//! | a token whose session ended in the last minute | – | 409 | create under a new token, set | – |
+//! | a token that was rotated out in the last minute | – | drop, 409 unless GET | create under a new token, set | delete, remove cookie |
+//! | a token whose session ended in the last minute | – | drop, 409 unless GET | create under a new token, set | – |
 //! | two different tokens | no session | 400 | 400 | 400 |
 //! | a token that opens its session | slide the idle limit if due | replace | rotate, set cookie | delete, remove cookie |
 //!
-//! After a 5xx status, an error or a panic of the handler nothing is stored; a logout is carried out all the same. If the
-//! store fails, the client gets 503, never an empty session.
+//! After a 5xx status, an error or a panic of the handler, or a time limit inside of the layer (408), nothing is stored; a
+//! logout is carried out all the same. If the store fails, the client gets 503, never an empty session.
 //!
 //! # Where to go from here
 //!

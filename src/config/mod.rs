@@ -18,7 +18,7 @@
 //!     refresh_interval = "1m"
 //!     save_every_request = false
 //!     persistence = "browser-session"  # or "persistent"
-//!     on_interrupted = "conflict"      # or "drop-silently"
+//!     on_interrupted = "conflict-unless-safe"   # or "conflict", "drop-silently"
 //!     store_timeout = "500ms"
 //!     max_data_size = 65536            # in bytes
 //!     clear_site_data = true

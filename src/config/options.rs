@@ -71,8 +71,8 @@ impl SessionConfig {
         self
     }
 
-    /// The response to a request whose changes cannot be stored because another request has rotated or ended its session.
-    /// 409 by default.
+    /// The response to a request whose changes cannot be stored because another request has rotated or ended its session. By
+    /// default 409, except after a safe method such as GET: a page that counts its views is still shown.
     #[must_use]
     pub fn on_interrupted(mut self, on_interrupted: OnInterrupted) -> Self {
         self.on_interrupted = on_interrupted;

@@ -133,14 +133,29 @@ pub enum Persistence {
 }
 
 /// The response to a request whose changes cannot be stored because another request has rotated its token or ended its
-/// session. The changes are dropped either way.
+/// session. The changes are dropped, and reported as [`Interrupted`](crate::event::EventKind::Interrupted), either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum OnInterrupted {
-    /// The response is replaced by `409 Conflict`: the client learns that its changes are lost.
+    /// After a safe method (GET, HEAD, OPTIONS, TRACE), the handler's response is sent as it is: the client asked for a page,
+    /// and what the page wrote on the way was a by-product. After any other method it is [`Conflict`](Self::Conflict). RFC
+    /// 9110, section 9.2.1.
     #[default]
+    ConflictUnlessSafe,
+    /// The response is replaced by `409 Conflict`: the client learns that its changes are lost.
     Conflict,
     /// The handler's response is sent as it is.
     DropSilently,
+}
+
+impl OnInterrupted {
+    /// Whether the response to an interrupted request is replaced.
+    pub(crate) fn replaces(self, safe_method: bool) -> bool {
+        match self {
+            Self::ConflictUnlessSafe => !safe_method,
+            Self::Conflict => true,
+            Self::DropSilently => false,
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::client::ClientFacts;
 const fn level(kind: EventKind) -> Level {
     match kind {
         EventKind::Resumed => Level::TRACE,
-        EventKind::Malformed | EventKind::Discarded | EventKind::Conflict => Level::DEBUG,
+        EventKind::Malformed | EventKind::Conflict => Level::DEBUG,
         EventKind::Created(_)
         | EventKind::Rotated(_)
         | EventKind::LoginRefused(_)
@@ -25,6 +25,7 @@ const fn level(kind: EventKind) -> Level {
         | EventKind::Expired(_)
         | EventKind::Unknown(_)
         | EventKind::Stale(_)
+        | EventKind::Discarded
         | EventKind::Interrupted => Level::INFO,
         EventKind::Ambiguous
         | EventKind::Suspected { .. }

@@ -18,8 +18,8 @@
 //! delete, the old session is deleted first and then the new one is created. If it says remove or nothing, the column of the
 //! write or the login applies as if there were no logout.
 //!
-//! A 5xx status, a handler's error, a panic and a client that hangs up all count as a failure. After a failure nothing is
-//! stored and no cookie is set, but a logout is carried out.
+//! A status that says that the handler failed or was cut off (5xx, 408, 499), its error, a panic and a client that hangs up
+//! all count as a failure. After a failure nothing is stored and no cookie is set, but a logout is carried out.
 
 use crate::event::Ending;
 
@@ -51,9 +51,9 @@ pub(crate) enum Access {
 /// How the handler ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// With a response whose status is below 500.
+    /// With a response.
     Answered,
-    /// With a 5xx status, an error, a panic, or without a client to answer.
+    /// With a status that says so or that says that it was cut off, an error, a panic, or without a client to answer.
     Failed,
 }
 
@@ -77,7 +77,7 @@ pub(crate) enum Settled {
     Discard,
     /// 400: the request's cookies contradict each other.
     Refuse,
-    /// 409: another request rotated or ended the session meanwhile.
+    /// Another request rotated or ended the session meanwhile: 409, unless the layer is configured otherwise.
     Interrupt,
     /// 503: this version cannot end a session that it cannot read.
     Unavailable,

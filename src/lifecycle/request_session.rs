@@ -489,6 +489,14 @@ impl<S: Deref<Target = RequestSession>> Exclusive<S> {
     async fn carry_out(&mut self, work: &Work) -> Result<(), SessionError> {
         let context = self.session.context();
         let committed = commit(context, &work.lookup, &work.pending, work.action).await;
+        // Data that does not fit the newer record has lost the race, too.
+        if let Err(SessionError::Interrupted | SessionError::TooLarge { .. }) = &committed {
+            let open = work.lookup.open();
+            let event = Event::new(EventKind::Interrupted)
+                .session(open.map(|open| open.id()).or(self.session.presented()))
+                .user(open.and_then(|open| open.record.shared_user()));
+            context.report(event);
+        }
         self.conclude(committed, work.pending.logs_out())
     }
 

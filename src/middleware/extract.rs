@@ -265,7 +265,9 @@ impl IntoResponse for SessionError {
         match self {
             Self::Interrupted => bare(StatusCode::CONFLICT),
             Self::Ambiguous => bare(StatusCode::BAD_REQUEST),
-            Self::TooManySessions | Self::InvalidCsrfToken => bare(StatusCode::FORBIDDEN),
+            Self::TooManySessions | Self::InvalidCsrfToken | Self::Withheld => {
+                bare(StatusCode::FORBIDDEN)
+            }
             Self::Store(_) | Self::NoRandomness => unavailable(),
             mistake => {
                 diagnostics::answered_500(&mistake);

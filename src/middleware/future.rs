@@ -5,12 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::Response;
+use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
 use super::failure::{Failure, FailureResponse};
 use super::headers;
-use crate::config::OnInterrupted;
 use crate::error::SessionError;
 use crate::lifecycle::{CookieChange, Finish, Outcome, RequestSession, ResponseSummary};
 use crate::sync::DetachOnDrop;
@@ -101,9 +100,15 @@ where
 
 fn outcome_of<B, E>(response: &Result<Response<B>, E>) -> Outcome {
     match response {
-        Ok(response) if !response.status().is_server_error() => Outcome::Answered,
+        Ok(response) if !has_failed(response.status()) => Outcome::Answered,
         Ok(_) | Err(_) => Outcome::Failed,
     }
+}
+
+/// Whether a status says that the handler failed, or that a layer cut it off: 408 (RFC 9110, section 15.5.9) after a time
+/// limit, and 499, which proxies made common, after the client closed the request. What such a handler did is half done.
+fn has_failed(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status.as_u16(), 408 | 499)
 }
 
 /// Adds the headers of the session to the response, or replaces the response if the commit failed. This is the only place
@@ -118,9 +123,8 @@ fn release<B, E, F: FailureResponse<B>>(
     let mut response = response?;
     if let Err(error) = committed {
         let failure = Failure::of(&error);
-        let silent = failure == Failure::Interrupted
-            && manager.config.on_interrupted == OnInterrupted::DropSilently;
-        if !silent {
+        let on_interrupted = manager.config.on_interrupted;
+        if failure != Failure::Interrupted || on_interrupted.replaces(finisher.safe_method) {
             response = failure_response.failure_response(failure);
         }
     }
@@ -152,13 +156,16 @@ fn release<B, E, F: FailureResponse<B>>(
 /// Finishes a request's session when the handler ends, panics, or is dropped because its client hung up.
 pub(crate) struct Finisher {
     session: Arc<RequestSession>,
+    /// Whether the request's method is safe: it asks for no change (RFC 9110, section 9.2.1).
+    safe_method: bool,
     finished: bool,
 }
 
 impl Finisher {
-    pub(crate) fn new(session: Arc<RequestSession>) -> Self {
+    pub(crate) fn new(session: Arc<RequestSession>, safe_method: bool) -> Self {
         Self {
             session,
+            safe_method,
             finished: false,
         }
     }

@@ -26,6 +26,7 @@ mod login_redirect;
 mod require;
 mod safe_next;
 mod service;
+mod withheld;
 
 pub use self::builder::SessionLayerBuilder;
 #[cfg(feature = "axum")]

@@ -11,7 +11,7 @@ use tower_service::Service;
 use super::failure::FailureResponse;
 use super::future::{Finisher, ResponseFuture};
 use super::identify::Identify;
-use crate::config::SameSite;
+use super::withheld::is_withheld;
 use crate::cookie::{self, Presented};
 use crate::lifecycle::{RequestSession, SessionManager};
 use crate::session::Slot;
@@ -68,7 +68,9 @@ where
         if !matches!(presented, Presented::Nothing { .. }) {
             cookie::hide(request.headers_mut());
         }
-        let withheld = is_withheld(&presented, manager.config.cookie.same_site, &request);
+        let withheld = matches!(presented, Presented::Nothing { malformed: false })
+            && is_withheld(manager.config.cookie.same_site, &request);
+        let safe_method = request.method().is_safe();
         let mut client = None;
         if let Some(identify) = &self.identify {
             let (head, body) = request.into_parts();
@@ -80,27 +82,11 @@ where
         let slot = Slot::<M>::new(session.clone());
         request.extensions_mut().insert(slot);
         // Made before the call, which may panic. Then a logout from before the panic is still carried out.
-        let finisher = Finisher::new(session);
+        let finisher = Finisher::new(session, safe_method);
         ResponseFuture::new(
             self.inner.call(request),
             finisher,
             self.failure_response.clone(),
         )
     }
-}
-
-/// Whether the browser withheld the session cookie. SameSite withholds it from cross-site requests; from safe ones, such as a
-/// link to this site, only if it is Strict. The responses can still set a cookie (RFC 6265bis, section 5.6.7.1; Fetch Metadata
-/// for `Sec-Fetch-Site`).
-fn is_withheld<B>(presented: &Presented, same_site: SameSite, request: &Request<B>) -> bool {
-    matches!(presented, Presented::Nothing { malformed: false })
-        && match same_site {
-            SameSite::None => false,
-            SameSite::Lax => !request.method().is_safe(),
-            SameSite::Strict => true,
-        }
-        && request
-            .headers()
-            .get("sec-fetch-site")
-            .is_some_and(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site"))
 }

@@ -174,9 +174,15 @@ impl<M> Session<M> {
     /// # Errors
     ///
     /// [`SessionError::NoRandomness`]; if the session has no secret yet, also the errors of [`insert`](Session::insert).
+    ///
+    /// [`SessionError::Withheld`] if the browser [withheld the cookie](Session::is_withheld): no form of this page could ever
+    /// be accepted.
     #[doc(alias = "get_token")]
     pub fn csrf_token(&self) -> Result<CsrfToken, SessionError> {
         let manager = self.manager();
+        if self.is_withheld() {
+            return Err(SessionError::Withheld);
+        }
         let stored = self.reserved_value(KEY);
         if let Some(secret) = secrets(stored.as_deref()).last() {
             return Ok(CsrfToken::mask(secret, manager.random())?);

@@ -32,7 +32,8 @@ pub use crate::clock::Timestamp;
 pub use crate::error::{SessionError, SessionRejection};
 use crate::event::{Ending, diagnostics};
 use crate::lifecycle::{
-    Lifetime, Outcome, Pending, Phase, RequestSession, Requester, Saving, SessionManager, State,
+    Lifetime, Lookup, Outcome, Pending, Phase, RequestSession, Requester, Saving, SessionManager,
+    State,
 };
 use crate::record::Header;
 pub use crate::record::{Expiry, ParseSessionIdError, SessionId};
@@ -72,7 +73,8 @@ use crate::sync::DetachOnDrop;
 ///
 /// Writes are queued. They are committed when the response is ready and before the client sees it, in one conditional store
 /// call. Changes of parallel requests are merged, and [`update`](Session::update) never loses an increment. A response with a
-/// 5xx status stores nothing; only a [`logout`](Session::logout) is carried out all the same.
+/// 5xx status stores nothing; only a [`logout`](Session::logout) is carried out all the same. So do 408 and 499, with which a
+/// layer cuts a handler off: a time limit with another status stores what the handler has done so far.
 ///
 /// # When a write is refused
 ///
@@ -214,6 +216,12 @@ impl State {
         self.pending.header(&self.lookup)
     }
 
+    /// Whether what this request writes is dropped because the browser withheld the cookie. A login is stored all the same,
+    /// and everything with it.
+    fn is_withheld(&self) -> bool {
+        matches!(self.lookup, Lookup::Withheld) && self.pending.login.is_none()
+    }
+
     /// Checks that values can be written now.
     fn writable(&self) -> Result<(), SessionError> {
         match self.phase {
@@ -286,6 +294,33 @@ impl<M> Session<M> {
     #[must_use]
     pub fn exists(&self) -> bool {
         self.request.state().header().is_some()
+    }
+
+    /// Whether the browser withheld the session cookie from this cross-site request, because of
+    /// [SameSite](crate::SessionConfig::same_site). The session is then empty, whether or not the user has one, and lives for
+    /// this request only: what the handler writes is dropped, and reported as
+    /// [`Discarded`](crate::event::EventKind::Discarded). Only a [`login`](Session::login) is stored.
+    ///
+    /// With `Strict`, the first page after a link from another site is such a request. With `Lax`, only a form that another
+    /// site sent is, and a page in a frame of another site. If the page needs the session, let the browser ask again: a page
+    /// that loads itself comes from this site, with the cookie.
+    ///
+    /// ```
+    /// use tower_keycard::Session;
+    ///
+    /// async fn form(session: Session) -> String {
+    ///     if session.is_withheld() {
+    ///         return r#"<!doctype html><meta http-equiv="refresh" content="0">"#.to_owned();
+    ///     }
+    ///     format!("Hello, {}!", session.user().unwrap_or_default())
+    /// }
+    /// ```
+    ///
+    /// It relies on the headers `Sec-Fetch-Site` and `Sec-Fetch-Dest`, which browsers send to secure addresses. Without them it
+    /// is `false`.
+    #[must_use]
+    pub fn is_withheld(&self) -> bool {
+        self.request.state().is_withheld()
     }
 
     /// The public id of the session, for logs and support pages. It stays the same for as long as the session lives, and it

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{Request, header};
-use axum::routing::get;
+use axum::http::{Method, Request, header};
+use axum::routing::any;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use tower_keycard::{Session, SessionError, SessionLayer};
@@ -45,22 +45,31 @@ impl App {
     pub(crate) fn new(layer: SessionLayer) -> Self {
         let gate = Gate::default();
         let router = Router::new()
-            .route("/untouched", get(untouched))
-            .route("/read", get(read))
-            .route("/count", get(count))
-            .route("/write", get(write))
-            .route("/rotate", get(rotate))
-            .route("/login/{user}", get(login))
-            .route("/logout", get(logout))
-            .route("/logout_everywhere", get(logout_everywhere))
+            .route("/untouched", any(untouched))
+            .route("/read", any(read))
+            .route("/count", any(count))
+            .route("/write", any(write))
+            .route("/rotate", any(rotate))
+            .route("/login/{user}", any(login))
+            .route("/logout", any(logout))
+            .route("/logout_everywhere", any(logout_everywhere))
             .layer(layer)
             .with_state(gate.clone());
         Self { router, gate }
     }
 
-    /// A request with this token, or without any.
+    /// A GET with this token, or without any. What it writes for an interrupted session is dropped without a word.
     pub(crate) async fn get(&self, path: &str, token: Option<&str>) -> Answer {
-        let mut request = Request::get(path);
+        self.send(Method::GET, path, token).await
+    }
+
+    /// A POST with this token, or without any.
+    pub(crate) async fn post(&self, path: &str, token: Option<&str>) -> Answer {
+        self.send(Method::POST, path, token).await
+    }
+
+    async fn send(&self, method: Method, path: &str, token: Option<&str>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
         if let Some(token) = token {
             request = request.header(header::COOKIE, cookie::header(token));
         }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Mutex;
 
 use http::header::COOKIE;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_keycard::{MemoryStore, Session, SessionError, SessionLayer, SessionRejection};
 
@@ -30,9 +30,10 @@ impl Client {
         }
     }
 
-    /// A request with the cookie that is kept.
+    /// A POST with the cookie that is kept.
     pub(crate) fn new_request(&self) -> Request<Body> {
         let mut request = Request::new(Body::new());
+        *request.method_mut() = Method::POST;
         if let Some(cookie) = &*self.cookie.lock().unwrap() {
             request
                 .headers_mut()

@@ -93,7 +93,7 @@ fn the_default_is_written_as_a_person_would() {
     assert_eq!(
         toml::to_string(&config()).unwrap(),
         "idle = \"1d\"\nabsolute = \"14d\"\nsave_every_request = false\n\
-         persistence = \"persistent\"\non_interrupted = \"conflict\"\n\
+         persistence = \"persistent\"\non_interrupted = \"conflict-unless-safe\"\n\
          store_timeout = \"500ms\"\nmax_data_size = 65536\nclear_site_data = false\n\n\
          [remember_me]\nidle = \"14d\"\nabsolute = \"30d\"\n\n[cookie]\nprefix = true\n\
          path = \"/\"\nsecure = true\nhttp_only = true\nsame_site = \"lax\"\n\

@@ -1,7 +1,5 @@
 //! Writes an existing session, unless another request rotates or ends it meanwhile. Changes are merged here and in no store.
 
-use std::sync::Arc;
-
 use super::committed::{Committed, CookieUpdate};
 use super::create::create;
 use super::prepared_write::PreparedWrite;
@@ -53,7 +51,7 @@ pub(super) async fn replace(
             revision,
         )?;
         if prepared.is_over {
-            return Err(interrupted(context, key.id(), base.shared_user()));
+            return Err(SessionError::Interrupted);
         }
         let expected = base.revision();
         let present = match retry
@@ -161,20 +159,14 @@ pub(super) async fn taken_over(
     open: &OpenSession,
     pending: &Pending,
 ) -> Result<Committed, SessionError> {
-    let (id, user) = (open.id(), open.record.shared_user());
     if pending.login.is_none() {
-        return Err(interrupted(context, id, user));
+        return Err(SessionError::Interrupted);
     }
-    context.report(Event::new(EventKind::Conflict).session(id).user(user));
+    let event = Event::new(EventKind::Conflict).session(open.id());
+    context.report(event.user(open.record.shared_user()));
     let changes = pending.changes.rebased(None);
-    let changes = changes.map_err(|_| interrupted(context, id, user))?;
+    let changes = changes.map_err(|_| SessionError::Interrupted)?;
     create(context, pending, &changes).await
-}
-
-fn interrupted(context: ClientContext<'_>, id: SessionId, user: Option<&Arc<str>>) -> SessionError {
-    let event = Event::new(EventKind::Interrupted).session(id);
-    context.report(event.user(user));
-    SessionError::Interrupted
 }
 
 /// Replays the request's changes on a newer record. If that fails, this request is interrupted.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use http::Method;
 use tower_keycard::SessionConfig;
 use tower_keycard::config::OnInterrupted;
 use tower_keycard::store::testing::fault::Fault;
@@ -23,7 +24,8 @@ on_every_store![
     s37_an_id_that_is_taken_is_never_overwritten,
     s37_the_id_is_the_tokens_public_part,
     s38_a_write_after_a_logout_is_interrupted,
-    s38_an_interrupted_write_can_be_dropped_silently,
+    s38_the_write_of_a_page_is_dropped_and_the_page_goes_out,
+    s38_an_interrupted_write_can_be_dropped_or_refused_whatever_the_method,
     s38_a_read_after_a_logout_is_answered,
     s39_a_rotation_overtakes_readers_and_interrupts_writers,
     s39_the_old_token_is_superseded_for_a_minute,
@@ -261,16 +263,50 @@ async fn s38_a_write_after_a_logout_is_interrupted(place: Place) {
     }
 }
 
-async fn s38_an_interrupted_write_can_be_dropped_silently(place: Place) {
-    let configure = |config: SessionConfig| config.on_interrupted(OnInterrupted::DropSilently);
-    let browser = place.open_with(configure).await;
-    browser.get("/insert:a:1").await.ok();
-    let (id, slow) = (browser.selector().unwrap(), browser.twin());
-    let [_, late] = place
-        .interleave((&browser, "/logout"), (&slow, "/insert:a:2/get:a"))
-        .await;
-    late.ok().sets_nothing().says("2");
-    assert!(matches!(place.stored(id).await, Loaded::Tombstone));
+const SAFE: [Method; 3] = [Method::GET, Method::HEAD, Method::OPTIONS];
+const UNSAFE: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+async fn s38_the_write_of_a_page_is_dropped_and_the_page_goes_out(place: Place) {
+    for (number, method) in SAFE.into_iter().enumerate() {
+        let browser = with_session(&place).await;
+        let (id, slow) = (browser.selector().unwrap(), browser.twin());
+        let late = (&slow, method.clone(), "/update:views/get:a");
+        let [_, late] = place.interleave_as((&browser, "/logout"), late).await;
+        let late = late.ok().sets_nothing();
+        let body = if method == Method::HEAD { "" } else { "1 1" };
+        assert_eq!(late.text, body, "{method}");
+        assert!(matches!(place.stored(id).await, Loaded::Tombstone));
+        assert_eq!(place.log.count("interrupted"), number + 1);
+    }
+    for method in UNSAFE {
+        let browser = with_session(&place).await;
+        let (id, slow) = (browser.selector().unwrap(), browser.twin());
+        let late = (&slow, method, "/update:views");
+        let [_, late] = place.interleave_as((&browser, "/logout"), late).await;
+        late.is(409).sets_nothing();
+        assert!(matches!(place.stored(id).await, Loaded::Tombstone));
+    }
+    assert_eq!(place.log.count("interrupted"), SAFE.len() + UNSAFE.len());
+}
+
+async fn s38_an_interrupted_write_can_be_dropped_or_refused_whatever_the_method(place: Place) {
+    for (on_interrupted, status) in [
+        (OnInterrupted::DropSilently, 200),
+        (OnInterrupted::Conflict, 409),
+    ] {
+        for method in [Method::GET, Method::POST] {
+            let configure = |config: SessionConfig| config.on_interrupted(on_interrupted);
+            let browser = place.open_with(configure).await;
+            browser.get("/insert:a:1").await.ok();
+            let (id, slow) = (browser.selector().unwrap(), browser.twin());
+            let late = (&slow, method, "/insert:a:2/get:a");
+            let [_, late] = place.interleave_as((&browser, "/logout"), late).await;
+            let late = late.is(status).sets_nothing();
+            assert_eq!(late.text, if status == 200 { "2" } else { "" });
+            assert!(matches!(place.stored(id).await, Loaded::Tombstone));
+        }
+    }
+    assert_eq!(place.log.count("interrupted"), 4);
 }
 
 async fn s38_a_read_after_a_logout_is_answered(place: Place) {
@@ -299,6 +335,10 @@ async fn s39_a_rotation_overtakes_readers_and_interrupts_writers(place: Place) {
             let slow = browser.twin();
             let [_, late] = place.interleave((&browser, rotate), (&slow, write)).await;
             late.is(409).sets_nothing();
+            let slow = browser.twin();
+            let page = (&slow, Method::GET, write);
+            let [_, late] = place.interleave_as((&browser, rotate), page).await;
+            late.ok().sets_nothing();
             browser.get("/keys/get:a").await.ok().says("a 1");
         }
     }
@@ -312,6 +352,7 @@ async fn s39_the_old_token_is_superseded_for_a_minute(place: Place) {
         place.pass(seconds * SECOND);
         old.get("/get:a/user").await.ok().sets_nothing().says("- -");
         old.get("/untouched").await.ok().sets_nothing();
+        old.get("/insert:a:2").await.ok().sets_nothing();
         old.post("/insert:a:2").await.is(409).sets_nothing();
     }
     place.pass(SECOND);

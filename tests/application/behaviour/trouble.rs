@@ -29,7 +29,9 @@ on_every_store![
     s44_a_token_of_one_layer_opens_nothing_in_the_other,
     s45_a_withheld_cookie_is_not_overwritten,
     s45_a_withheld_cookie_does_not_stop_a_login,
-    s45_only_unsafe_cross_site_requests_without_a_cookie_are_withheld,
+    s45_a_handler_learns_that_the_cookie_was_withheld,
+    s45_no_form_gets_a_token_that_could_never_be_accepted,
+    s45_only_a_cross_site_request_without_a_cookie_is_withheld,
     s46_a_logout_that_fails_can_be_tried_again,
 ];
 
@@ -297,7 +299,11 @@ async fn s45_a_withheld_cookie_is_not_overwritten(place: Place) {
         let browser = place.open_with(|config| config.same_site(same_site)).await;
         browser.get("/insert:a:1/login:ann").await.ok();
         let calls = place.faults.all_calls();
-        for method in [Method::POST, Method::PUT, Method::DELETE] {
+        let methods = match same_site {
+            SameSite::Strict => vec![Method::GET, Method::POST, Method::PUT],
+            _ => vec![Method::POST, Method::PUT, Method::DELETE],
+        };
+        for method in methods {
             let path = "/get:a/insert:a:2/get:a/update:n/rotate/expiry:browser/user";
             let reply = browser.ask(method, path, CROSS_SITE).await.ok();
             assert_eq!(reply.sets_nothing().text, "- 2 1 -");
@@ -314,6 +320,66 @@ async fn s45_a_withheld_cookie_is_not_overwritten(place: Place) {
     assert!(place.log.count("discarded") > 0);
 }
 
+/// The requests from which each mode withholds the cookie, and from which it does not.
+const WITHHELD: [(SameSite, Method, &str, bool); 8] = [
+    (SameSite::Lax, Method::GET, "document", false),
+    (SameSite::Lax, Method::GET, "iframe", true),
+    (SameSite::Lax, Method::POST, "document", true),
+    (SameSite::Strict, Method::GET, "document", true),
+    (SameSite::Strict, Method::GET, "iframe", true),
+    (SameSite::Strict, Method::POST, "document", true),
+    (SameSite::None, Method::GET, "iframe", false),
+    (SameSite::None, Method::POST, "document", false),
+];
+
+async fn s45_a_handler_learns_that_the_cookie_was_withheld(place: Place) {
+    for (same_site, method, dest, withheld) in WITHHELD {
+        let browser = place.open_with(|config| config.same_site(same_site)).await;
+        let from_elsewhere = [("sec-fetch-site", "cross-site"), ("sec-fetch-dest", dest)];
+        let ask = async |path: &str| {
+            browser
+                .ask(method.clone(), path, &from_elsewhere)
+                .await
+                .ok()
+        };
+        let reply = ask("/withheld/insert:a:1/withheld").await;
+        assert_eq!(reply.text, format!("{withheld} {withheld}"));
+        assert_eq!(reply.set_cookie().is_none(), withheld);
+        // A link within the site brings the cookie again.
+        let here = [("sec-fetch-site", "same-origin"), ("sec-fetch-dest", dest)];
+        let reply = browser.ask(method.clone(), "/withheld", &here).await.ok();
+        reply.says("false");
+        // A login is stored, and all that comes with it.
+        let reply = ask("/login:ann/withheld/csrf/insert:b:2").await;
+        let (said, token) = reply.text.split_once(' ').unwrap();
+        assert_eq!(said, "false");
+        let check = format!("/user/get:b/verify:{token}");
+        browser.post(&check).await.ok().says("ann 2");
+    }
+}
+
+async fn s45_no_form_gets_a_token_that_could_never_be_accepted(place: Place) {
+    for (same_site, method, dest, withheld) in WITHHELD {
+        let browser = place.open_with(|config| config.same_site(same_site)).await;
+        let from_elsewhere = [("sec-fetch-site", "cross-site"), ("sec-fetch-dest", dest)];
+        let reply = browser.ask(method.clone(), "/csrf", &from_elsewhere).await;
+        if withheld {
+            reply.is(403).sets_nothing();
+            let reply = browser
+                .ask(method.clone(), "/try:csrf", &from_elsewhere)
+                .await;
+            reply.ok().sets_nothing().says("Withheld");
+        } else {
+            let token = reply.ok().text;
+            browser.post(&format!("/verify:{token}")).await.ok();
+        }
+        // The page that loads itself has a token that is accepted.
+        let here = [("sec-fetch-site", "same-origin"), ("sec-fetch-dest", dest)];
+        let token = browser.ask(Method::GET, "/csrf", &here).await.ok().text;
+        browser.post(&format!("/verify:{token}")).await.ok();
+    }
+}
+
 async fn s45_a_withheld_cookie_does_not_stop_a_login(place: Place) {
     let browser = place.open().await;
     let reply = browser
@@ -324,7 +390,7 @@ async fn s45_a_withheld_cookie_does_not_stop_a_login(place: Place) {
     browser.get("/user/get:b").await.ok().says("ann 2");
 }
 
-async fn s45_only_unsafe_cross_site_requests_without_a_cookie_are_withheld(place: Place) {
+async fn s45_only_a_cross_site_request_without_a_cookie_is_withheld(place: Place) {
     let browser = place.open().await;
     let ask = async |method: Method, site: &str| {
         let headers = [("sec-fetch-site", site)];

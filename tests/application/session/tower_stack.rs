@@ -200,6 +200,7 @@ async fn the_default_failure_response_is_a_status_and_nothing_else() {
 #[tokio::test]
 async fn an_interrupted_request_can_be_dropped_silently() {
     for (on_interrupted, status) in [
+        (OnInterrupted::ConflictUnlessSafe, StatusCode::OK),
         (OnInterrupted::Conflict, StatusCode::CONFLICT),
         (OnInterrupted::DropSilently, StatusCode::OK),
     ] {

@@ -172,7 +172,7 @@ async fn recover(app: &App, about: &str) -> Duration {
 }
 
 async fn send(app: App, path: &'static str, token: Option<String>) -> Answer {
-    app.get(path, token.as_deref()).await
+    app.post(path, token.as_deref()).await
 }
 
 /// Waits for all answers. Fails if a handler or a commit panicked.

@@ -234,7 +234,7 @@ impl Client {
     }
 
     async fn ask(&self, path: &str, token: Option<String>) -> Answer {
-        let answer = self.app.get(path, token.as_deref()).await;
+        let answer = self.app.post(path, token.as_deref()).await;
         let mut count = self.count.lock().unwrap();
         match answer.status {
             503 => count.unavailable += 1,

@@ -100,7 +100,7 @@ async fn replicas_serve_reads_and_nothing_is_decided_by_what_they_lack() {
     let stale = async || (app.get("/read", Some(&leaver)).await.body == "leaver").then_some(());
     eventually("a replica answers, and does not know", stale).await;
     assert_eq!(primary.get("/read", Some(&leaver)).await.body, "nobody");
-    assert_eq!(app.get("/write", Some(&leaver)).await.status, 409);
+    assert_eq!(app.post("/write", Some(&leaver)).await.status, 409);
     // A replica that is configured to knows that it is stale, and then the primary is asked.
     for node in &cluster.nodes[3..] {
         node.cli(&["CONFIG", "SET", "replica-serve-stale-data", "no"]);

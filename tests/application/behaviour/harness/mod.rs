@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use http::Method;
 use tokio::net::TcpListener;
 use tower_keycard::middleware::SessionLayerBuilder;
 use tower_keycard::session::Timestamp;
@@ -140,8 +141,18 @@ impl Place {
     /// Two requests that have both loaded the session before the first writes, and the second writes after it.
     pub(crate) async fn interleave(
         &self,
-        (browser, first): (&Browser, &str),
+        first: (&Browser, &str),
         (other, second): (&Browser, &str),
+    ) -> [Reply; 2] {
+        self.interleave_as(first, (other, Method::POST, second))
+            .await
+    }
+
+    /// The same, where the second request has a method of its own.
+    pub(crate) async fn interleave_as(
+        &self,
+        (browser, first): (&Browser, &str),
+        (other, method, second): (&Browser, Method, &str),
     ) -> [Reply; 2] {
         let (one, two) = (self.gate("one"), self.gate("two"));
         let order = async {
@@ -155,7 +166,8 @@ impl Place {
             reply
         };
         let second = format!("/read/wait:two{second}");
-        let (first, second, ()) = tokio::join!(first, other.post(&second), order);
+        let second = other.ask(method, &second, &[]);
+        let (first, second, ()) = tokio::join!(first, second, order);
         [first, second]
     }
 

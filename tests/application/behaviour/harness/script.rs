@@ -181,6 +181,9 @@ pub(crate) async fn command<M>(
         "keys" => words.push(session.keys().join(",")),
         "user" => words.push(session.user().unwrap_or("-".to_owned())),
         "exists" => words.push(session.exists().to_string()),
+        "withheld" => words.push(session.is_withheld().to_string()),
+        "csrf" => words.push(session.csrf_token()?.to_string()),
+        "verify" => session.verify_csrf(rest)?,
         "id" => words.push(session.id().map_or("-".to_owned(), |id| id.to_string())),
         "since" => {
             let at = session.authenticated_at().map(millis);

@@ -6,13 +6,17 @@
 //! | Absent | – | – | create | create | – |
 //! | Withheld | – | – | discard | create | – |
 //! | Conflicting | – | – | refuse | refuse | refuse |
-//! | Unusable | – | remove | create | create | remove |
+//! | Unusable | – | – | create | create | remove |
 //! | Superseded: rotated out | – | – | interrupt | create | delete |
 //! | Superseded: deleted | – | – | interrupt | create | – |
 //! | Superseded: future format | – | – | interrupt | create | unavailable |
 //! | Open | – (save-every-request: touch) | touch | replace | replace | delete |
 //!
 //! A touch is made only if it is due.
+//!
+//! Only a request that ended the session, or that the user sent to log out, removes the cookie. Any other response may be slow,
+//! and would remove the cookie of a login that was made meanwhile. So a token that opens nothing stays with the browser until a
+//! write or a login replaces it.
 //!
 //! What a request writes after its logout, or after a login as another user, goes to a new session. If the last column says
 //! delete, the old session is deleted first and then the new one is created. If it says remove or nothing, the column of the
@@ -116,7 +120,7 @@ pub(crate) fn decide(
         let ends = ending.is_some_and(|ending| ending != Ending::Switch);
         return match lookup {
             L::Open { .. } | L::Rotated if ends => Call(Delete),
-            L::Unusable if ends => Done(RemoveCookie),
+            L::Unusable if ending == Some(Ending::Logout) => Done(RemoveCookie),
             _ => Done(Nothing),
         };
     }
@@ -128,7 +132,11 @@ pub(crate) fn decide(
             (L::Withheld, A::Write) => Done(Discard),
             (L::Withheld, A::Login) => Call(Create),
             (L::Conflicting, _) => Done(Refuse),
-            (L::Unusable, A::Untouched | A::Read) => Done(RemoveCookie),
+            (L::Unusable, A::Untouched | A::Read) => Done(match ending {
+                Some(Ending::Logout) => RemoveCookie,
+                // Another request ended the session before this one could.
+                _ => Nothing,
+            }),
             (L::Unusable, A::Write | A::Login) => Call(Create),
             (L::Deleted, A::Untouched | A::Read) => Done(Nothing),
             (L::Deleted, A::Write) => Done(Interrupt),
@@ -142,9 +150,8 @@ pub(crate) fn decide(
         (L::Open { touch_due: true }, A::Untouched) if save_every_request => Call(Touch),
         (_, A::Untouched) | (L::NotLoaded, _) => Done(Nothing),
 
-        (L::Absent | L::Withheld | L::Conflicting, A::Read) => Done(Nothing),
+        (L::Absent | L::Withheld | L::Conflicting | L::Unusable, A::Read) => Done(Nothing),
         (L::Rotated | L::Deleted | L::Future, A::Read) => Done(Nothing),
-        (L::Unusable, A::Read) => Done(RemoveCookie),
         (L::Open { touch_due: true }, A::Read) => Call(Touch),
         (L::Open { touch_due: false }, A::Read) => Done(Nothing),
 
@@ -211,7 +218,7 @@ mod tests {
         let rows = [
             // not loaded, absent, withheld, conflicting, unusable, rotated, deleted, future, open, open and due
             (None, Access::Untouched, [N, N, N, N, N, N, N, N, N, N]),
-            (None, Access::Read, [N, N, N, N, R, N, N, N, N, T]),
+            (None, Access::Read, [N, N, N, N, N, N, N, N, N, T]),
             (None, Access::Write, [N, C, X, B, C, I, I, I, W, W]),
             (None, Access::Login, [N, C, C, B, C, C, C, C, W, W]),
             (logout, Access::Read, [N, N, N, B, R, D, N, U, D, D]),
@@ -230,7 +237,12 @@ mod tests {
         for access in ACCESSES {
             for ending in [Ending::Switch, Ending::Credential] {
                 let other = row(Some(ending), access, Outcome::Answered, false);
-                assert_eq!(other, end(access), "{ending:?} ends like a logout");
+                let mut like_a_logout = end(access);
+                if like_a_logout[4] == R {
+                    // Nobody asked to be logged out.
+                    like_a_logout[4] = N;
+                }
+                assert_eq!(other, like_a_logout, "{ending:?}");
             }
         }
     }
@@ -260,10 +272,10 @@ mod tests {
                         [N; 10]
                     );
                 }
-                for ending in [Ending::Logout, Ending::Credential] {
+                for (ending, unusable) in [(Ending::Logout, R), (Ending::Credential, N)] {
                     assert_eq!(
                         row(Some(ending), access, Outcome::Failed, save_every_request),
-                        [N, N, N, N, R, D, N, N, D, D],
+                        [N, N, N, N, unusable, D, N, N, D, D],
                     );
                 }
             }

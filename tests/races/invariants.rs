@@ -302,6 +302,12 @@ impl<'a> Check<'a> {
             503 if !undisturbed => {}
             other => self.fail(format!("request {number} was answered {other}")),
         }
+        let logs_out = script.does(|operation| *operation == Operation::Logout);
+        if outcome.cookie == Some(SetCookie::Remove) && !logs_out {
+            self.fail(format!(
+                "request {number} removed a cookie, and nobody asked it to log out"
+            ));
+        }
         if status == 409 && outcome.cookie.is_some() {
             self.fail(format!(
                 "request {number} was interrupted and sent a cookie"

@@ -294,11 +294,11 @@ impl Request {
                 Err(Trouble::Interrupted)
             }
             _ if writes => self.create().await,
-            Worth::Unknown => {
+            Worth::Unknown if ends => {
                 self.cookie = Some(Cookie::Remove);
                 Ok(Stored::No)
             }
-            Worth::Nothing | Worth::Rotated(_) | Worth::Deleted => Ok(Stored::No),
+            Worth::Nothing | Worth::Unknown | Worth::Rotated(_) | Worth::Deleted => Ok(Stored::No),
         }
     }
 

@@ -62,7 +62,7 @@ fn ends_badly(check: &Check<'_>, order: &[usize]) -> bool {
     let Some(last) = last else {
         return false;
     };
-    // A token is forgotten after a logout, and where it opened nothing: the server cannot know that there is another.
+    // A token is forgotten after a logout.
     if !live_before || browser.token().is_none_or(lives) || !trace.outcomes[last].heard() {
         return false;
     }

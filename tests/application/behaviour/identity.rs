@@ -203,7 +203,7 @@ async fn s36_late_requests_of_a_browser_that_logged_out_change_nothing(place: Pl
     }
     assert_eq!(place.records(), records);
     place.pass(SECOND);
-    assert!(late.get("/read").await.ok().removes_the_cookie());
+    late.get("/read").await.ok().sets_nothing();
 }
 
 async fn s37_an_id_that_is_taken_is_never_overwritten(place: Place) {
@@ -356,7 +356,7 @@ async fn s39_the_old_token_is_superseded_for_a_minute(place: Place) {
         old.post("/insert:a:2").await.is(409).sets_nothing();
     }
     place.pass(SECOND);
-    assert!(old.twin().get("/read").await.ok().removes_the_cookie());
+    old.get("/read").await.ok().sets_nothing();
     let cookie = old.post("/insert:a:2").await.ok().new_cookie();
     assert_ne!(Some(selector(&cookie.value)), browser.selector());
     browser.get("/get:a/user").await.ok().says("1 ann");

@@ -278,7 +278,7 @@ fn path(path: &str) -> ModulePath {
 fn the_imports_are_seen() {
     let edges = edges(false);
     for (from, to) in [
-        ("middleware::service", "session"),
+        ("middleware::require", "session"),
         (
             "lifecycle::commit::create",
             "lifecycle::commit::prepared_write",

@@ -98,7 +98,7 @@ impl SessionConfig {
         let absolute_exceeds =
             |limit: Duration| self.absolute.is_some_and(|absolute| absolute > limit);
         let remembered = self.remember_me;
-        let weakly_named = match NamePrefix::of(&cookie.full_name()) {
+        let weakly_named = match NamePrefix::of(&self.resolved_cookie_name()) {
             Some(NamePrefix::Host | NamePrefix::HostHttp) => false,
             Some(NamePrefix::Secure | NamePrefix::Http) => NamePrefix::Host.allows(cookie),
             None => true,

@@ -50,8 +50,17 @@ impl Default for CookieConfig {
 }
 
 impl CookieConfig {
-    /// The cookie's name as the browser sees it.
-    pub(super) fn full_name(&self) -> String {
+    /// The cookie's name as the browser sees it, with the label of a marked layer at its end.
+    pub(super) fn full_name(&self, label: Option<&str>) -> String {
+        let mut name = self.name_with_prefix();
+        if let Some(label) = label {
+            name.push('-');
+            name.push_str(label);
+        }
+        name
+    }
+
+    fn name_with_prefix(&self) -> String {
         // Browsers keep a partitioned and an unpartitioned cookie of the same name, and send both.
         let name = match &self.name {
             Some(name) => name,

@@ -130,7 +130,7 @@ impl SessionConfig {
     /// name.
     ///
     /// The namespace is part of the store's keys, and the hash of the cookie's secret covers it: a token of one namespace
-    /// opens nothing in another. If you change the namespace, all sessions start anew. It has 1 to 64 characters: letters,
+    /// opens nothing in another. A [marked](crate::middleware::SessionLayerBuilder::marked) layer adds `/` and its label. If you change the namespace, all sessions start anew. It has 1 to 64 characters: letters,
     /// digits and ``!#$%&'*+-.^_`|~``.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
@@ -141,7 +141,8 @@ impl SessionConfig {
     /// The cookie's name, without the prefix. `id` by default, or `idp` for a [`partitioned`](Self::partitioned) cookie.
     ///
     /// [`cookie_prefix`](Self::cookie_prefix) adds the prefix, so the full name is `__Host-id`. A name that already begins
-    /// with such a prefix stays as it is. Names are case-sensitive.
+    /// with such a prefix stays as it is. Names are case-sensitive. A
+    /// [marked](crate::middleware::SessionLayerBuilder::marked) layer adds `-` and its label.
     #[must_use]
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
         self.cookie.name = Some(name.into());

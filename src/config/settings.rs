@@ -48,6 +48,9 @@ pub struct SessionConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_sessions_per_user: Option<SessionLimit>,
     pub(crate) cookie: CookieConfig,
+    /// The label of a marked layer, which its builder sets. It is no option: one file may configure several layers.
+    #[serde(skip)]
+    pub(crate) label: Option<String>,
 }
 
 /// The number of sessions that a user may have at the same time, and what happens to one more login. ASVS 5.0, 7.1.2.
@@ -92,22 +95,35 @@ impl Default for SessionConfig {
             remember_me: Some(RememberMe::default()),
             max_sessions_per_user: None,
             cookie: CookieConfig::default(),
+            label: None,
         }
     }
 }
 
 impl SessionConfig {
     /// The namespace that separates this layer's records from those of other layers over the same store.
+    ///
+    /// No namespace that an application sets contains a `/`. So the namespace of a marked layer is that of no other layer,
+    /// whatever is configured.
     pub(crate) fn resolved_namespace(&self) -> String {
+        let mut namespace = self.namespace_without_label();
+        if let Some(label) = &self.label {
+            namespace.push('/');
+            namespace.push_str(label);
+        }
+        namespace
+    }
+
+    pub(super) fn namespace_without_label(&self) -> String {
         match &self.namespace {
             Some(namespace) => namespace.clone(),
-            None => self.resolved_cookie_name(),
+            None => self.cookie.full_name(None),
         }
     }
 
-    /// The cookie's name as the browser sees it, prefix included.
+    /// The cookie's name as the browser sees it, prefix and label included.
     pub(crate) fn resolved_cookie_name(&self) -> String {
-        self.cookie.full_name()
+        self.cookie.full_name(self.label.as_deref())
     }
 
     /// How much of its idle limit a session may lose before it is touched.

@@ -20,6 +20,7 @@ const MAX_ATTRIBUTE_LEN: usize = 1_024;
 /// RFC 1035, section 2.3.4, without the root.
 const MAX_DOMAIN_LEN: usize = 253;
 const MAX_NAMESPACE_LEN: usize = 64;
+const MAX_LABEL_LEN: usize = 32;
 /// The longest text around the name, the token, the path and the domain of a `Set-Cookie` line.
 const FIXED_LEN: usize = "=; HttpOnly; SameSite=Strict; Partitioned; Secure; Path=; Domain=; \
     Max-Age=34560000; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
@@ -29,7 +30,8 @@ impl SessionConfig {
     /// Refuses options that cannot work. A valid configuration may still be weak: see [`check`](Self::check).
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         self.validate_limits()?;
-        self.cookie.validate()?;
+        self.validate_label()?;
+        self.cookie.validate(&self.resolved_cookie_name())?;
         self.validate_namespace()
     }
 
@@ -81,8 +83,27 @@ impl SessionConfig {
         Ok(())
     }
 
+    fn validate_label(&self) -> Result<(), ConfigError> {
+        let is_label = |label: &String| {
+            (1..=MAX_LABEL_LEN).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        if self.label.as_ref().is_none_or(is_label) {
+            return Ok(());
+        }
+        Err(ConfigError::new(
+            "marked",
+            format!(
+                "the label of a marked layer is part of its cookie's name and of its store keys: use 1 to {MAX_LABEL_LEN} \
+                 letters, digits, - or _"
+            ),
+        ))
+    }
+
     fn validate_namespace(&self) -> Result<(), ConfigError> {
-        let namespace = self.resolved_namespace();
+        let namespace = self.namespace_without_label();
         let problem = if self.namespace.is_none() && namespace.len() > MAX_NAMESPACE_LEN {
             "the cookie's name is too long to be used as the namespace"
         } else if namespace.is_empty() {
@@ -106,9 +127,9 @@ impl SessionConfig {
 }
 
 impl CookieConfig {
-    fn validate(&self) -> Result<(), ConfigError> {
+    fn validate(&self, name: &str) -> Result<(), ConfigError> {
         self.validate_attributes()?;
-        self.validate_name()?;
+        self.validate_name(name)?;
         if let Some(domain) = &self.domain {
             let problem = domain_problem(domain);
             problem.map_or(Ok(()), |problem| {
@@ -121,7 +142,7 @@ impl CookieConfig {
         })?;
 
         let domain = self.domain.as_ref().map_or(0, String::len);
-        let len = self.full_name().len() + Token::LEN + self.path.len() + domain + FIXED_LEN;
+        let len = name.len() + Token::LEN + self.path.len() + domain + FIXED_LEN;
         if len > MAX_COOKIE_LEN {
             return Err(ConfigError::new(
                 "cookie.name",
@@ -157,15 +178,14 @@ impl CookieConfig {
         Ok(())
     }
 
-    fn validate_name(&self) -> Result<(), ConfigError> {
-        let name = self.full_name();
-        if self.name.as_ref().is_some_and(String::is_empty) || !is_http_token(&name) {
+    fn validate_name(&self, name: &str) -> Result<(), ConfigError> {
+        if self.name.as_ref().is_some_and(String::is_empty) || !is_http_token(name) {
             return Err(ConfigError::new(
                 "cookie.name",
                 "a cookie's name consists of letters, digits and !#$%&'*+-.^_`|~ (RFC 6265bis, 4.1.1)",
             ));
         }
-        match NamePrefix::of(&name) {
+        match NamePrefix::of(name) {
             Some(prefix) if !prefix.allows(self) => Err(ConfigError::new(
                 "cookie.name",
                 format!(

@@ -20,6 +20,17 @@ pub(crate) fn missing_layer(marker: &str, error: &dyn Display) {
     log!(error, event = "missing_layer", marker, "{error}");
 }
 
+/// A request came to two layers that contradict each other.
+pub(crate) fn conflicting_layers(outer: &dyn Display, inner: &dyn Display, reason: &str) {
+    log!(
+        error,
+        event = "conflicting_layers",
+        outer = %outer,
+        inner = %inner,
+        "two session layers are around one service, and {reason}"
+    );
+}
+
 /// The application made a mistake. The client sees only the status 500.
 #[cfg(feature = "axum")]
 pub(crate) fn answered_500(error: &dyn Display) {

@@ -1,5 +1,6 @@
 //! The session manager: what all requests of a layer share.
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ use crate::sync::{DetachOnDrop, Stripe, StripedLocks};
 
 /// The configuration, the store and the reporter of a layer, which all its requests share.
 pub(crate) struct SessionManager {
+    /// The type that marks the layer.
+    pub(crate) marker: TypeId,
     pub(crate) config: SessionConfig,
     pub(crate) cookie: CookieTemplate,
     pub(crate) reporter: Reporter,
@@ -33,6 +36,7 @@ pub(crate) struct SessionManager {
 
 impl SessionManager {
     pub(crate) fn new(
+        marker: TypeId,
         store: AnyStore,
         config: SessionConfig,
         clock: Clock,
@@ -51,6 +55,7 @@ impl SessionManager {
         let metrics = Metrics::new(&namespace);
         let observers = Observers::start(observers, &namespace, &clock, &metrics)?;
         Ok(Self {
+            marker,
             cookie: CookieTemplate::new(&config),
             hasher: VerifierHasher::new(store.prefix(), &namespace),
             config,
@@ -147,6 +152,18 @@ impl Counted for Arc<SessionManager> {
     fn abandoned(&self) {
         let event = Event::new(EventKind::Abandoned);
         self.reporter.report(event, None);
+    }
+}
+
+/// What a log entry says of a layer.
+impl fmt::Display for SessionManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (cookie, namespace) = (self.cookie.name(), self.namespace());
+        let prefix = self.store.prefix();
+        write!(
+            f,
+            "cookie {cookie}, namespace {namespace}, store prefix {prefix:?}"
+        )
     }
 }
 

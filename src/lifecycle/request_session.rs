@@ -75,6 +75,8 @@ pub(crate) enum CookieChange {
 /// A request's session, loaded when the application first accesses it.
 pub(crate) struct RequestSession {
     pub(crate) manager: Arc<SessionManager>,
+    /// The session of the next layer outwards, if the request came through several.
+    pub(crate) outer: Option<Arc<RequestSession>>,
     presented: Presented,
     withheld: bool,
     /// What the application says about the client of the request.
@@ -172,9 +174,11 @@ impl RequestSession {
         presented: Presented,
         withheld: bool,
         client: Option<Arc<ClientFacts>>,
+        outer: Option<Arc<RequestSession>>,
     ) -> Self {
         Self {
             manager,
+            outer,
             presented,
             withheld,
             client,

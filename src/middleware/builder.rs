@@ -1,5 +1,6 @@
 //! The builder of a layer. It takes the options as a whole, and adds the code of the application.
 
+use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::event::{ObserverHooks, SessionObserver, diagnostics};
 use crate::lifecycle::SessionManager;
 use crate::monitor::{Detector, Monitor};
 use crate::random::Random;
-use crate::session::{Main, marker_name};
+use crate::session::Main;
 use crate::store::{AnyStore, SessionStore};
 
 impl SessionLayer {
@@ -44,6 +45,7 @@ impl SessionLayer {
             parts: Parts {
                 store: AnyStore::new(store),
                 config: SessionConfig::default(),
+                label: None,
                 clock: Clock::system(),
                 random: Random::default(),
                 identify: None,
@@ -69,6 +71,7 @@ pub struct SessionLayerBuilder<M = Main, F = DefaultFailureResponse> {
 struct Parts {
     store: AnyStore,
     config: SessionConfig,
+    label: Option<String>,
     clock: Clock,
     random: Random,
     identify: Option<Identify>,
@@ -79,11 +82,27 @@ struct Parts {
 impl<M: 'static, F> SessionLayerBuilder<M, F> {
     /// Marks the layer with the type `N`. Handlers get its session as [`Session<N>`](crate::Session).
     ///
-    /// Use it if there are several session layers around one service. A marked layer needs a
-    /// [`cookie_name`](SessionConfig::cookie_name) of its own. With the default name it would read the cookie, and so the
-    /// session, of the layer without a marker.
+    /// Use it if an application has several session layers. Each marker has a label of its own, such as `admin`: 1 to 32
+    /// letters, digits, `-` or `_`. The label is part of the cookie's name (`__Host-id-admin`), of the namespace
+    /// (`__Host-id/admin`), and so of the hash of the cookie's secret. So one configuration can serve all layers: whatever it
+    /// says, a token of one layer opens nothing in another.
+    ///
+    /// A request that comes to two layers with the same cookie name is refused with 500, and the log names both:
+    /// [`Failure::Misconfigured`](crate::middleware::Failure::Misconfigured).
+    ///
+    /// ```
+    /// use tower_keycard::{MemoryStore, SessionLayer};
+    ///
+    /// enum Admin {}
+    ///
+    /// # fn main() -> Result<(), tower_keycard::ConfigError> {
+    /// let admin = SessionLayer::builder(MemoryStore::new()).marked::<Admin>("admin").build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
-    pub fn marked<N>(self) -> SessionLayerBuilder<N, F> {
+    pub fn marked<N>(mut self, label: impl Into<String>) -> SessionLayerBuilder<N, F> {
+        self.parts.label = Some(label.into());
         SessionLayerBuilder {
             parts: self.parts,
             failure_response: self.failure_response,
@@ -189,30 +208,28 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
     ///
     /// # Errors
     ///
-    /// The configuration is invalid: options contradict each other, a browser would refuse the cookie, or a marked layer has
-    /// no cookie name of its own. Or the system cannot start the thread for the observers.
+    /// The configuration is invalid: options contradict each other, a browser would refuse the cookie, or the label of a
+    /// marked layer is invalid. Or the system cannot start the thread for the observers.
     pub fn build(self) -> Result<SessionLayer<M, F>, ConfigError> {
         let Parts {
             store,
-            config,
+            mut config,
+            label,
             clock,
             random,
             mut identify,
             observers,
             monitor,
         } = self.parts;
-        if marker_name::<M>().is_some() && config.cookie.name.is_none() {
-            return Err(ConfigError::new(
-                "cookie.name",
-                "with the default name a marked layer reads the sessions of another layer; set a name of its own",
-            ));
-        }
+        config.label = label;
         if monitor.is_some() {
             // Without a function of the application, the monitor identifies clients by their browser.
             identify.get_or_insert_with(Identify::by_browser);
         }
         let detector = monitor.map(Detector::new).transpose()?;
-        let manager = SessionManager::new(store, config, clock, random, observers, detector)?;
+        let marker = TypeId::of::<M>();
+        let manager =
+            SessionManager::new(marker, store, config, clock, random, observers, detector)?;
         for weakness in manager.config.check() {
             diagnostics::weak_setting(weakness.id(), &weakness);
         }

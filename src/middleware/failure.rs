@@ -24,6 +24,9 @@ pub enum Failure {
     Revoked,
     /// The store failed, or did not answer in time: 503. The client may try again.
     Unavailable,
+    /// Two session layers around the service contradict each other: 500, before the handler is called. They have the same
+    /// marker and are not clones of one layer, or they read the same cookie. The log names both (`conflicting_layers`).
+    Misconfigured,
 }
 
 impl Failure {
@@ -35,6 +38,7 @@ impl Failure {
             Self::Interrupted => StatusCode::CONFLICT,
             Self::TooManySessions => StatusCode::FORBIDDEN,
             Self::Revoked | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

@@ -21,7 +21,8 @@ pin_project! {
         #[pin]
         phase: Phase<H, B, E>,
         // Dropped after the handler's future, so that what the handler's locals do when they are dropped still counts.
-        finisher: Finisher,
+        // `None` if the request has its session from this same layer further out, which finishes it.
+        finisher: Option<Finisher>,
         failure_response: F,
     }
 }
@@ -31,15 +32,25 @@ pin_project! {
     enum Phase<H, B, E> {
         Handler { #[pin] handler: H },
         Commit { commit: DetachOnDrop<Result<(), SessionError>>, response: Option<Result<Response<B>, E>> },
+        Refused,
         Done,
     }
 }
 
 impl<H, B, E, F> ResponseFuture<H, B, E, F> {
-    pub(crate) fn new(handler: H, finisher: Finisher, failure_response: F) -> Self {
+    pub(crate) fn new(handler: H, finisher: Option<Finisher>, failure_response: F) -> Self {
         Self {
             phase: Phase::Handler { handler },
             finisher,
+            failure_response,
+        }
+    }
+
+    /// The response to a request that came to two layers which contradict each other.
+    pub(crate) fn refused(failure_response: F) -> Self {
+        Self {
+            phase: Phase::Refused,
+            finisher: None,
             failure_response,
         }
     }
@@ -65,7 +76,10 @@ where
                 let response = ready!(handler.poll(context));
                 // Drops the handler's future, and with it its locals.
                 this.phase.set(Phase::Done);
-                match this.finisher.finish(outcome_of(&response)) {
+                let Some(finisher) = this.finisher else {
+                    return Poll::Ready(response);
+                };
+                match finisher.finish(outcome_of(&response)) {
                     Finish::Untouched => return Poll::Ready(response),
                     Finish::AtOnce(committed) => (response, committed),
                     Finish::Later(mut commit) => match Pin::new(&mut commit).poll(context) {
@@ -89,11 +103,21 @@ where
                 };
                 (response, committed)
             }
+            PhaseProjection::Refused => {
+                this.phase.set(Phase::Done);
+                let response = this
+                    .failure_response
+                    .failure_response(Failure::Misconfigured);
+                return Poll::Ready(Ok(response));
+            }
             PhaseProjection::Done => {
                 panic!("`ResponseFuture` was polled after it returned a response")
             }
         };
-        let (finisher, failure_response) = (this.finisher, this.failure_response);
+        let Some(finisher) = this.finisher else {
+            return Poll::Ready(response);
+        };
+        let failure_response = this.failure_response;
         Poll::Ready(release(finisher, response, committed, failure_response))
     }
 }

@@ -13,12 +13,17 @@ use super::future::{Finisher, ResponseFuture};
 use super::identify::Identify;
 use super::withheld::is_withheld;
 use crate::cookie::{self, Presented};
+use crate::event::diagnostics;
 use crate::lifecycle::{RequestSession, SessionManager};
-use crate::session::Slot;
+use crate::session::{Entry, Slot};
 
 /// The service that [`SessionLayer`](crate::SessionLayer) puts around an inner service.
 ///
 /// It calls the inner service synchronously. The inner service need not be `Clone`.
+///
+/// If the request came through the same layer already (around a router and, as a clone, around a part of it), the inner one
+/// passes the request on: there is one session, and the outermost commits it. If it came through another layer with the same
+/// marker or the same cookie name, it is refused: see [`Failure::Misconfigured`](super::Failure::Misconfigured).
 pub struct SessionService<S, M, F> {
     pub(super) inner: S,
     pub(super) manager: Arc<SessionManager>,
@@ -63,7 +68,18 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        let manager = &self.manager;
+        let (manager, failure_response) = (&self.manager, self.failure_response.clone());
+        let outer = match Slot::enter(request.extensions(), manager) {
+            Entry::Add { outer } => outer,
+            Entry::PassThrough => {
+                let handler = self.inner.call(request);
+                return ResponseFuture::new(handler, None, failure_response);
+            }
+            Entry::Refuse { outer, reason } => {
+                diagnostics::conflicting_layers(&*outer.manager, &**manager, reason);
+                return ResponseFuture::refused(failure_response);
+            }
+        };
         let presented = cookie::read(request.headers(), manager.cookie.name());
         if !matches!(presented, Presented::Nothing { .. }) {
             cookie::hide(request.headers_mut());
@@ -77,16 +93,12 @@ where
             client = identify.facts(&head);
             request = Request::from_parts(head, body);
         }
-        let session = RequestSession::new(manager.clone(), presented, withheld, client);
+        let session = RequestSession::new(manager.clone(), presented, withheld, client, outer);
         let session = Arc::new(session);
-        let slot = Slot::<M>::new(session.clone());
-        request.extensions_mut().insert(slot);
+        request.extensions_mut().insert(Slot::new(session.clone()));
         // Made before the call, which may panic. Then a logout from before the panic is still carried out.
         let finisher = Finisher::new(session, safe_method);
-        ResponseFuture::new(
-            self.inner.call(request),
-            finisher,
-            self.failure_response.clone(),
-        )
+        let handler = self.inner.call(request);
+        ResponseFuture::new(handler, Some(finisher), failure_response)
     }
 }

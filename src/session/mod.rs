@@ -10,6 +10,7 @@ mod flash;
 mod key;
 mod login;
 mod marker;
+mod slot;
 mod users;
 mod values;
 
@@ -25,7 +26,8 @@ pub use self::flash::{Flash, FlashLevel};
 pub use self::key::{Key, SessionKey};
 pub use self::login::Login;
 pub use self::marker::Main;
-pub(crate) use self::marker::marker_name;
+use self::marker::marker_name;
+pub(crate) use self::slot::{Entry, Slot};
 pub use self::users::{UserSession, Users};
 use crate::client::ClientFacts;
 pub use crate::clock::Timestamp;
@@ -84,11 +86,11 @@ use crate::sync::DetachOnDrop;
 ///
 /// # Several sessions in one application
 ///
-/// An admin area next to a shop has a session of its own. Mark its layer with a type, give it a cookie name of its own, and
-/// name the type in the handle.
+/// An admin area next to a shop has a session of its own. Mark its layer with a type and a label, and name the type in the
+/// handle. The label is part of the cookie's name.
 ///
 /// ```
-/// use tower_keycard::{MemoryStore, Session, SessionConfig, SessionLayer};
+/// use tower_keycard::{MemoryStore, Session, SessionLayer};
 ///
 /// enum Admin {}
 ///
@@ -96,8 +98,7 @@ use crate::sync::DetachOnDrop;
 /// let store = MemoryStore::new();
 /// let shop = SessionLayer::new(store.clone());
 /// let admin = SessionLayer::builder(store)
-///     .config(SessionConfig::new().cookie_name("admin"))
-///     .marked::<Admin>()
+///     .marked::<Admin>("admin")
 ///     .build()?;
 /// # Ok(())
 /// # }
@@ -122,30 +123,6 @@ impl<M> fmt::Debug for Session<M> {
         f.debug_struct("Session")
             .field("id", &self.id())
             .finish_non_exhaustive()
-    }
-}
-
-/// The entry that the layer puts into the extensions of a request.
-pub(crate) struct Slot<M> {
-    request: Arc<RequestSession>,
-    marker: PhantomData<fn() -> M>,
-}
-
-impl<M> Slot<M> {
-    pub(crate) fn new(request: Arc<RequestSession>) -> Self {
-        Self {
-            request,
-            marker: PhantomData,
-        }
-    }
-}
-
-impl<M> Clone for Slot<M> {
-    fn clone(&self) -> Self {
-        Self {
-            request: self.request.clone(),
-            marker: PhantomData,
-        }
     }
 }
 
@@ -193,21 +170,24 @@ impl<M: 'static> Session<M> {
     /// [`SessionRejection::MissingLayer`] if there is no such layer around the service. [`SessionRejection::Store`] if the
     /// store fails.
     pub async fn load_as(extensions: &Extensions) -> Result<Self, SessionRejection> {
-        let Some(Slot { request, marker }) = extensions.get::<Slot<M>>().cloned() else {
+        let Some(request) = Slot::find::<M>(extensions).cloned() else {
             let marker = marker_name::<M>();
             let rejection = SessionRejection::MissingLayer { marker };
             diagnostics::missing_layer(marker.unwrap_or("none"), &rejection);
             return Err(rejection);
         };
         request.load().await?;
-        Ok(Self { request, marker })
+        Ok(Self {
+            request,
+            marker: PhantomData,
+        })
     }
 
     /// The public id in the cookie of the layer that is marked `M`, as [`presented`](Session::presented) returns it for the
     /// layer without a marker.
     #[must_use]
     pub fn presented_as(extensions: &Extensions) -> Option<SessionId> {
-        extensions.get::<Slot<M>>()?.request.presented()
+        Slot::find::<M>(extensions)?.presented()
     }
 }
 

@@ -1,18 +1,22 @@
 //! S41 to S46: what happens when something fails.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use axum::routing::get;
 use http::Method;
 use tower_keycard::config::SameSite;
 use tower_keycard::store::testing::fault::Fault;
 use tower_keycard::store::{DecodeError, Loaded, RedisConfig, RedisStore, StoreCall};
-use tower_keycard::{Session, SessionConfig, SessionError, SessionLayer};
+use tower_keycard::{MemoryStore, Session, SessionConfig, SessionError, SessionLayer};
 
 use super::harness::{
-    Browser, COOKIE_NAME, Place, SECOND, Stage, application, command, config, on_every_store,
+    Browser, COOKIE_NAME, Place, Reply, SECOND, SetCookie, Stage, application, command, config,
+    on_every_store,
 };
 use crate::support::redis_server::RedisServer;
 
@@ -27,6 +31,10 @@ on_every_store![
     s44_without_a_layer_there_is_a_500_and_a_line_in_the_log,
     s44_two_layers_are_two_sessions,
     s44_a_token_of_one_layer_opens_nothing_in_the_other,
+    s44_whatever_is_configured_no_token_opens_a_session_of_another_marker,
+    s44_a_layer_applied_twice_is_one_session,
+    s44_two_layers_with_one_marker_are_refused,
+    s44_two_layers_that_read_one_cookie_are_refused,
     s45_a_withheld_cookie_is_not_overwritten,
     s45_a_withheld_cookie_does_not_stop_a_login,
     s45_a_handler_learns_that_the_cookie_was_withheld,
@@ -200,19 +208,17 @@ async fn s44_without_a_layer_there_is_a_500_and_a_line_in_the_log(place: Place) 
         assert_eq!(events[lines]["level"], "ERROR");
     }
     // A layer with another marker is not the one that was asked for.
-    let builder = place.builder().marked::<Admin>();
-    let builder = builder.config(config().cookie_name("admin"));
-    let layer = builder.build().unwrap();
+    let layer = place.builder().marked::<Admin>("admin").build().unwrap();
     let application = application(place.stage.clone()).layer(layer);
     place.browse(application).await.get("/read").await.is(500);
 }
 
 enum Admin {}
 
-const ADMIN: &str = "__Host-admin";
+const ADMIN: &str = "__Host-id-admin";
 
 /// `/shop/…` and `/admin/…` are commands for one session each.
-async fn two_layers(place: &Place) -> Browser {
+fn shop_and_admin(place: &Place) -> [Router; 2] {
     async fn play<M>(
         session: Session<M>,
         stage: Stage,
@@ -237,19 +243,19 @@ async fn two_layers(place: &Place) -> Browser {
     ) -> Result<String, SessionError> {
         play(session, stage, &step).await
     }
+    [
+        Router::new().route("/shop/{step}", get(shop)),
+        Router::new().route("/admin/{step}", get(admin)),
+    ]
+    .map(|routes| routes.with_state(place.stage.clone()))
+}
+
+/// Both layers around both parts.
+async fn two_layers(place: &Place) -> Browser {
     let shop_layer = place.builder().build().unwrap();
-    let admin_layer = place
-        .builder()
-        .config(config().cookie_name("admin"))
-        .marked::<Admin>()
-        .build()
-        .unwrap();
-    let application = Router::new()
-        .route("/shop/{step}", get(shop))
-        .route("/admin/{step}", get(admin))
-        .with_state(place.stage.clone())
-        .layer(shop_layer)
-        .layer(admin_layer);
+    let admin_layer = place.builder().marked::<Admin>("admin").build().unwrap();
+    let [shop, admin] = shop_and_admin(place);
+    let application = shop.merge(admin).layer(shop_layer).layer(admin_layer);
     place.browse(application).await
 }
 
@@ -284,6 +290,129 @@ async fn s44_a_token_of_one_layer_opens_nothing_in_the_other(place: Place) {
     }
     browser.get("/shop/get:a").await.ok().says("1");
     browser.get("/admin/get:a").await.ok().says("2");
+}
+
+async fn s44_whatever_is_configured_no_token_opens_a_session_of_another_marker(place: Place) {
+    type Configure = fn(SessionConfig) -> SessionConfig;
+    let both: [Configure; 4] = [
+        |config| config,
+        |config| config.cookie_name("both"),
+        |config| config.namespace("both"),
+        |config| config.cookie_name("both").namespace("both"),
+    ];
+    // The cookie of the one is made to look like that of the other.
+    let shops: [Configure; 2] = [
+        |config| config,
+        |config| config.cookie_name("id-admin").namespace("__Host-id-admin"),
+    ];
+    for configure in both {
+        for shops in shops {
+            let shop_layer = place.builder().config(shops(configure(config())));
+            let admin_layer = place.builder().config(configure(config()));
+            let admin_layer = admin_layer.marked::<Admin>("admin");
+            let [shop, admin] = shop_and_admin(&place);
+            let shop = shop.layer(shop_layer.build().unwrap());
+            let admin = admin.layer(admin_layer.build().unwrap());
+            let browser = place.browse(shop.merge(admin)).await;
+            let set = |reply: &Reply| SetCookie::parse(reply.lines("set-cookie")[0]);
+            let shop = set(&browser.get("/shop/login:ann").await.ok());
+            let admin = set(&browser.get("/admin/login:root").await.ok());
+            for (part, name, token) in [
+                ("shop", &shop.name, &admin.value),
+                ("admin", &admin.name, &shop.value),
+            ] {
+                let thief = browser.twin();
+                thief.jar().put(name, token);
+                let path = format!("/{part}/user");
+                thief.get(&path).await.ok().sets_nothing().says("-");
+            }
+        }
+    }
+}
+
+/// A part of a site that has a layer too, and around both a middleware that writes.
+fn nested(place: &Place, inner: SessionLayer, outer: SessionLayer) -> Router {
+    async fn write(session: Session, request: Request, next: Next) -> Response {
+        let count = |count: Option<u32>| count.unwrap_or(0) + 1;
+        session.update("outside", count).unwrap();
+        let response = next.run(request).await;
+        session.update("afterwards", count).unwrap();
+        response
+    }
+    let part = application(place.stage.clone()).layer(inner);
+    let site = Router::new().nest("/part", part);
+    site.layer(from_fn(write)).layer(outer)
+}
+
+async fn s44_a_layer_applied_twice_is_one_session(place: Place) {
+    let layer = place.builder().build().unwrap();
+    let site = nested(&place, layer.clone(), layer);
+    let browser = place.browse(site).await;
+    let reply = browser.get("/part/insert:a:1/login:ann").await.ok();
+    assert_eq!(reply.lines("set-cookie").len(), 1);
+    assert_eq!(reply.lines("vary"), ["Cookie"]);
+    assert_eq!((place.records(), place.faults.all_calls()), (1, 1));
+    let reply = browser.get("/part/user/get:a/get:outside/option").await;
+    reply.ok().sets_nothing().says("ann 1 2 some");
+    assert_eq!(place.faults.all_calls(), 3, "one load and one write");
+    browser.get("/part/get:afterwards").await.ok().says("2");
+    // A login replaces the token once, and what was written outside stays.
+    let old = browser.token();
+    browser.post("/part/login:ann").await.ok().new_cookie();
+    assert_ne!(browser.token(), old);
+    let reply = browser.get("/part/user/get:outside").await;
+    reply.ok().says("ann 5");
+    assert!(place.log.events("conflicting_layers").is_empty());
+    assert_eq!(place.records(), 1);
+}
+
+/// Asks for what nobody may get, and returns the line in the log.
+async fn refused(place: &Place, browser: &Browser, path: &str) -> BTreeMap<String, String> {
+    let (lines, calls) = (
+        place.log.count("conflicting_layers"),
+        place.faults.all_calls(),
+    );
+    browser.get(path).await.is(500).sets_nothing().says("");
+    assert_eq!(place.faults.all_calls(), calls);
+    let mut events = place.log.events("conflicting_layers");
+    assert_eq!(events.len(), lines + 1);
+    let line = events.remove(lines);
+    assert_eq!(line["level"], "ERROR");
+    line
+}
+
+async fn s44_two_layers_with_one_marker_are_refused(place: Place) {
+    let outer = || place.builder().build().unwrap();
+    let other_cookie = config().cookie_name("other").namespace("other");
+    for inner in [
+        SessionLayer::new(MemoryStore::new()),
+        place.builder().config(other_cookie).build().unwrap(),
+        // The same store and configuration, and yet another layer.
+        outer(),
+    ] {
+        let browser = place.browse(nested(&place, inner, outer())).await;
+        let line = refused(&place, &browser, "/part/untouched").await;
+        assert!(line["outer"].contains("cookie __Host-id, namespace __Host-id,"));
+        assert!(line["inner"].contains("store prefix"), "{line:?}");
+        assert!(line["message"].contains("the same marker"), "{line:?}");
+    }
+}
+
+async fn s44_two_layers_that_read_one_cookie_are_refused(place: Place) {
+    let [shop, admin] = shop_and_admin(&place);
+    let shop_layer = place.builder().config(config().cookie_name("id-admin"));
+    let admin_layer = place.builder().marked::<Admin>("admin");
+    let application = shop
+        .merge(admin)
+        .layer(shop_layer.build().unwrap())
+        .layer(admin_layer.build().unwrap());
+    let browser = place.browse(application).await;
+    for path in ["/shop/read", "/admin/login:root"] {
+        let line = refused(&place, &browser, path).await;
+        assert!(line["outer"].contains("namespace __Host-id/admin,"));
+        assert!(line["inner"].contains("namespace __Host-id-admin,"));
+        assert!(line["message"].contains("the same cookie"), "{line:?}");
+    }
 }
 
 const CROSS_SITE: &[(&str, &str)] = &[("sec-fetch-site", "cross-site")];

@@ -10,9 +10,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_keycard::middleware::Required;
 use tower_keycard::store::StoreCall;
 use tower_keycard::store::testing::fault::{Fault, FaultStore};
-use tower_keycard::{
-    MemoryStore, RequireFreshLayer, RequireLoginLayer, SessionConfig, SessionLayer,
-};
+use tower_keycard::{MemoryStore, RequireFreshLayer, RequireLoginLayer, SessionLayer};
 
 use super::site::{FIVE_MINUTES, Site};
 
@@ -120,8 +118,7 @@ async fn a_store_that_fails_is_503() {
 #[tokio::test]
 async fn a_marked_layers_login_is_not_that_of_another() {
     enum Admin {}
-    let admin = SessionLayer::builder(MemoryStore::new()).marked::<Admin>();
-    let admin = admin.config(SessionConfig::new().cookie_name("admin"));
+    let admin = SessionLayer::builder(MemoryStore::new()).marked::<Admin>("admin");
     let admin = admin.build().unwrap();
     let routes = Router::new()
         .route("/admin", get(page))

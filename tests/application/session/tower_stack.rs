@@ -88,8 +88,7 @@ async fn an_error_of_the_inner_service_is_passed_on_and_stores_nothing() {
 async fn sessions_of_two_layers_are_distinguished_by_their_markers() {
     let store = MemoryStore::new();
     let admin = SessionLayer::builder(store.clone())
-        .config(SessionConfig::new().cookie_name("admin"))
-        .marked::<Admin>()
+        .marked::<Admin>("admin")
         .build()
         .unwrap();
     let service = ServiceBuilder::new()
@@ -113,7 +112,7 @@ async fn sessions_of_two_layers_are_distinguished_by_their_markers() {
         .map(|cookie| cookie.to_str().unwrap().split('=').next().unwrap())
         .collect();
     names.sort_unstable();
-    assert_eq!(names, ["__Host-admin", "__Host-id"]);
+    assert_eq!(names, ["__Host-id", "__Host-id-admin"]);
     assert_eq!(response.headers().get_all(VARY).iter().count(), 1);
 }
 
@@ -267,21 +266,61 @@ async fn under_save_every_request_one_that_asks_for_nothing_counts_as_activity_u
 }
 
 #[test]
-fn a_marked_layer_without_a_cookie_name_of_its_own_is_refused() {
-    let builder = || SessionLayer::builder(MemoryStore::new());
-    let refused = builder().marked::<Admin>().build().unwrap_err();
-    assert_eq!(refused.option(), "cookie.name");
-    assert!(
-        builder()
-            .marked::<Admin>()
-            .config(SessionConfig::new().cookie_name("admin"))
-            .build()
-            .is_ok()
+fn a_label_that_fits_into_no_cookie_name_or_key_is_refused() {
+    let build = |label: &str| {
+        let builder = SessionLayer::builder(MemoryStore::new());
+        builder.marked::<Admin>(label).build()
+    };
+    let long = "a".repeat(33);
+    for label in ["", "a b", "a/b", "a:b", "{a}", "a;b", "é", &long] {
+        assert_eq!(build(label).unwrap_err().option(), "marked", "{label:?}");
+    }
+    for label in ["a", "Admin-2_b", &long[1..]] {
+        assert!(build(label).is_ok(), "{label:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_layer_applied_twice_without_axum_is_one_session_with_one_commit() {
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let layer = SessionLayer::new(store);
+    let outside = tower::layer::layer_fn(|inner| {
+        service_fn(move |request: Request<()>| {
+            let inner: tower::util::BoxCloneService<_, Response<String>, Infallible> =
+                Clone::clone(&inner);
+            async move {
+                let session = Session::load(request.extensions()).await.unwrap();
+                session.insert("outside", 1).unwrap();
+                let response = inner.oneshot(request).await?;
+                assert_eq!(session.user().as_deref(), Some("ann"));
+                session.insert("afterwards", 2).unwrap();
+                Ok::<_, Infallible>(response)
+            }
+        })
+    });
+    let handler = service_fn(async |request: Request<()>| {
+        let session = Session::load(request.extensions()).await.unwrap();
+        session.login("ann").unwrap();
+        let keys = session.keys().join(" ");
+        Ok::<_, Infallible>(Response::new(keys))
+    });
+    let service = ServiceBuilder::new()
+        .layer(layer.clone())
+        .layer(outside)
+        .layer(tower::util::BoxCloneService::layer())
+        .layer(layer.clone())
+        .service(handler);
+    let first = service.clone().oneshot(Request::new(())).await.unwrap();
+    assert_eq!(first.headers().get_all(SET_COOKIE).iter().count(), 1);
+    assert_eq!(
+        (faults.calls(StoreCall::Create), faults.all_calls()),
+        (1, 1)
     );
-    assert!(
-        builder()
-            .marked::<tower_keycard::session::Main>()
-            .build()
-            .is_ok()
+    let second = service.oneshot(with_cookie(&cookie_of(&first))).await;
+    assert_eq!(second.unwrap().body(), "afterwards outside");
+    assert_eq!(
+        (faults.calls(StoreCall::Replace), faults.all_calls()),
+        (1, 3)
     );
 }

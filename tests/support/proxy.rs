@@ -94,6 +94,11 @@ impl Proxy {
         }
     }
 
+    /// How many connections were made through it.
+    pub(crate) fn connections(&self) -> u32 {
+        self.shared.state.lock().unwrap().connections
+    }
+
     /// How often the client has sent something and been answered since the last time this was asked.
     pub(crate) fn round_trips(&self) -> u32 {
         self.shared.round_trips.swap(0, Ordering::SeqCst)

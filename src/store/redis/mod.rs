@@ -23,6 +23,9 @@
 //!   `redis+sentinel://host1,host2,host3/service`. The store asks them for each new connection, and the server that they name
 //!   must be a primary.
 //!
+//! The URL says which of these it is. The store refuses a server of another kind than the URL is for, and the error has the URL
+//! for it: with the URL of one server, most keys would be on nodes of the cluster that it does not know.
+//!
 //! Everything below applies to all of these. The last two work over TLS as `rediss+cluster://` and `rediss+sentinel://`.
 //!
 //! Set [`maxmemory-policy`](https://redis.io/docs/latest/develop/reference/eviction/) to `noeviction` or to `volatile-ttl`.
@@ -89,6 +92,9 @@
 //!   said that it did not know the script. It sends a load once more, on a new connection;
 //! - the server answers with an error: nothing was changed, and the error's [kind](super::StoreErrorKind) says whether the
 //!   problem passes by itself.
+//!
+//! A connection that may be half open is replaced: a call got no answer in time, or was given up after 100 ms, and no other call
+//! was answered since it began. A caller that is less patient than the others does not make them reconnect.
 //!
 //! While there is no server, calls start a new attempt every 50 to 100 ms, at random; the first call after the server's
 //! return finds it. In a cluster the slot map is refreshed at the same pace. More concurrent calls than
@@ -164,8 +170,8 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// The configuration cannot be used, or the server does not answer, refuses the password or is too old. The text of the
-    /// error is for the operator. It does not contain the password.
+    /// The configuration cannot be used, or the server does not answer, refuses the password, is too old, or is of another kind
+    /// than the URL is for. The text of the error is for the operator. It does not contain the password.
     ///
     /// # Panics
     ///

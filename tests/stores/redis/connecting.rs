@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::fake_server::FakeServer;
-use crate::support::redis_server::RedisServer;
+use crate::support::redis_sentinel::Sentinel;
+use crate::support::redis_server::{RedisServer, free_port};
 use tower_keycard::store::{RedisConfig, RedisStoreError};
 
 async fn refused(config: impl Into<RedisConfig>) -> RedisStoreError {
@@ -111,6 +112,104 @@ async fn a_redis_that_is_too_old_is_refused_with_its_version_and_what_is_needed(
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_server_of_another_kind_than_the_url_is_refused_with_the_url_for_it() {
+    let server = RedisServer::with_password("s3cret");
+    let bus = free_port().to_string();
+    let node = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+    let node = RedisServer::with(&[&node[..], &["--requirepass", "s3cret"]].concat());
+    let sentinel = Sentinel::watching(server.port(), |port| {
+        let watched = server.port();
+        format!("port {port}\nrequirepass s3cret\nsentinel monitor shop 127.0.0.1 {watched} 1\n")
+    });
+    let (server, node, sentinel) = (server.port(), node.port(), sentinel.port());
+    for (scheme, port, path, is, url) in [
+        (
+            "redis",
+            node,
+            "",
+            "a node of a cluster",
+            format!("redis+cluster://127.0.0.1:{node}"),
+        ),
+        (
+            "redis",
+            sentinel,
+            "",
+            "a sentinel",
+            format!("redis+sentinel://127.0.0.1:{sentinel}/"),
+        ),
+        (
+            "redis+cluster",
+            server,
+            "",
+            "not part of",
+            format!("redis://127.0.0.1:{server}"),
+        ),
+        (
+            "redis+cluster",
+            sentinel,
+            "",
+            "a sentinel",
+            format!("redis+sentinel://127.0.0.1:{sentinel}/"),
+        ),
+        (
+            "redis+sentinel",
+            server,
+            "/shop",
+            "no sentinel",
+            format!("redis://127.0.0.1:{server}"),
+        ),
+        (
+            "redis+sentinel",
+            node,
+            "/shop",
+            "no sentinel",
+            format!("redis://127.0.0.1:{node}"),
+        ),
+    ] {
+        let config = RedisConfig::new(format!("{scheme}://127.0.0.1:{port}{path}"));
+        let config = match scheme {
+            "redis+sentinel" => config.sentinel_password("s3cret"),
+            _ => config.password("s3cret"),
+        };
+        let shown = refused(config.clone()).await.to_string();
+        let wanted = format!("127.0.0.1:{port} is {is}");
+        assert!(
+            shown.contains(&wanted) && shown.contains(&url),
+            "{scheme}: {shown}"
+        );
+        assert!(!shown.contains("s3cret"), "{shown}");
+        let lazy = RedisStore::lazy(config).unwrap();
+        let error = lazy.load(&key(1)).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_without_a_password_is_logged_in() {
+    let server = RedisServer::start();
+    server.cli(&[
+        "ACL",
+        "SETUSER",
+        "guest",
+        "on",
+        "nopass",
+        "~keycard:*",
+        "+@all",
+    ]);
+    server.cli(&["ACL", "SETUSER", "default", "off"]);
+    let url = |user| format!("redis://{user}127.0.0.1:{}", server.port());
+    let option = RedisConfig::new(url("")).username("guest");
+    let urls = ["guest@", "guest:@"].map(|user| RedisConfig::new(url(user)));
+    for (number, config) in (1..).zip(urls.into_iter().chain([option])) {
+        let store = RedisStore::connect(config).await.unwrap();
+        created(&store, &key(number)).await;
+    }
+    // It is that user's right, and no other's.
+    refused(url("")).await;
+    refused(url("nobody@")).await;
 }
 
 #[tokio::test]

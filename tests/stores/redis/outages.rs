@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::*;
 use crate::fake_server::{FakeServer, hello};
 use crate::support::eventually;
-use crate::support::redis_server::RedisServer;
+use crate::support::proxy::{Network, Proxy};
+use crate::support::redis_server::{Monitor, RedisServer};
 use tower_keycard::store::{RedisConfig, StoreError};
 
 /// What a call may take over its deadline, on a busy machine.
@@ -140,6 +141,86 @@ async fn callers_less_patient_than_the_store_do_not_keep_a_dead_connection_in_us
     recovery(&store).await;
     // The store's new one, and those of `redis-cli` to ask.
     assert!(received(&clients()) >= before + 2);
+}
+
+/// The server is a network away that takes a while.
+const DISTANCE: Duration = Duration::from_millis(200);
+
+/// A load that is under way when this returns: the server has carried it out, and the answer is on the network.
+async fn underway(
+    store: &RedisStore,
+    monitor: &mut Monitor,
+) -> tokio::task::JoinHandle<Result<Loaded, StoreError>> {
+    let load = tokio::spawn({
+        let store = store.clone();
+        async move { store.load(&key(1)).await }
+    });
+    let carried_out = async || (!monitor.commands().is_empty()).then_some(());
+    eventually("the server has the load", carried_out).await;
+    load
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_does_not_make_the_others_reconnect_who_are_answered() {
+    let server = RedisServer::start();
+    let mut monitor = server.monitor();
+    let proxy = Proxy::to(server.port()).await;
+    // The store would wait for a minute; one of those who call it does not.
+    let patience = Duration::from_secs(60);
+    let config = RedisConfig::new(proxy.url()).response_timeout(patience);
+    let store = RedisStore::connect(config.connect_timeout(patience))
+        .await
+        .unwrap();
+    created(&store, &key(1)).await;
+    let before = proxy.connections();
+    proxy.set(Network::Slow(DISTANCE));
+    let one_gives_up = async || {
+        monitor.commands();
+        let mut other = underway(&store, &mut monitor).await;
+        let begun = Instant::now();
+        let key = key(2);
+        let mut hasty = Box::pin(store.load(&key));
+        let answered_together = tokio::select! {
+            _ = &mut hasty => true,
+            answer = &mut other => {
+                answer.unwrap().unwrap();
+                false
+            }
+        };
+        // Its answer comes after the other's. A caller that waits for less than this is not even suspicious.
+        let left = Duration::from_millis(110).saturating_sub(begun.elapsed());
+        let answered = answered_together || tokio::time::timeout(left, hasty).await.is_ok();
+        (!answered).then_some(())
+    };
+    eventually("a caller gives up", one_gives_up).await;
+    proxy.set(Network::Fine);
+    loaded(&store, &key(1)).await;
+    assert_eq!(proxy.connections(), before);
+}
+
+#[tokio::test]
+async fn a_call_that_times_out_does_not_make_the_others_reconnect_who_are_answered() {
+    let server = RedisServer::start();
+    let mut monitor = server.monitor();
+    let proxy = Proxy::to(server.port()).await;
+    let config = RedisConfig::new(proxy.url()).response_timeout(DISTANCE * 3 / 2);
+    let store = RedisStore::connect(config).await.unwrap();
+    created(&store, &key(1)).await;
+    let one_times_out = async || {
+        proxy.set(Network::Fine);
+        recovery(&store).await;
+        let before = proxy.connections();
+        monitor.commands();
+        proxy.set(Network::Slow(DISTANCE));
+        let other = underway(&store, &mut monitor).await;
+        let late = store.load(&key(2)).await.is_err();
+        let other = other.await.unwrap().is_ok();
+        proxy.set(Network::Fine);
+        recovery(&store).await;
+        (late && other).then(|| proxy.connections() - before)
+    };
+    let (more, _) = eventually("one of two calls times out", one_times_out).await;
+    assert_eq!(more, 0);
 }
 
 fn received(info: &str) -> u64 {

@@ -45,15 +45,19 @@ pub(crate) use self::wait_replicas::WaitReplicas;
 ///
 /// | | |
 /// |---|---|
-/// | `redis://[[user]:password@]host[:port][/database]` | TCP |
-/// | `rediss://…` | TLS (feature `redis-tls`) |
+/// | `redis://[[user][:password]@]host[:port][/database]` | one server, over TCP |
+/// | `rediss://…` | over TLS (feature `redis-tls`) |
 /// | `redis+unix:///path[?db=1&user=u&pass=p]`, `unix:///path` | a Unix socket |
-/// | `redis+cluster://[[user]:password@]host[:port],host[:port],…` | some nodes of a cluster; the store learns the others from them |
-/// | `redis+sentinel://[[user]:password@]host[:port],host[:port],…/service[/database]` | sentinels, and the name of the service they monitor |
+/// | `redis+cluster://[[user][:password]@]host[:port],host[:port],…` | some nodes of a cluster; the store learns the others from them |
+/// | `redis+sentinel://[[user][:password]@]host[:port],host[:port],…/service[/database]` | sentinels, and the name of the service they monitor |
 /// | `rediss+cluster://…`, `rediss+sentinel://…` | the same over TLS, also to the sentinels |
 ///
 /// `valkey` in place of `redis` means the same. User and password are percent-encoded in a URL. In the URL of sentinels they
-/// are for the servers; set the sentinels' own [separately](RedisConfig::sentinel_username).
+/// are for the servers; set the sentinels' own [separately](RedisConfig::sentinel_username). A user without a password is one
+/// whom the server lets in without (`nopass`).
+///
+/// Every part of a URL is checked, and there is no other part: a query is only in the URL of a socket. An error names the part,
+/// and repeats nothing of the URL, because what is in the wrong place may be a password.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -155,7 +159,8 @@ impl RedisConfig {
         self
     }
 
-    /// The password, in place of the URL's. It is used as it is, without percent-decoding.
+    /// The password, in place of the URL's. It is used as it is, without percent-decoding. A user whom the server lets in
+    /// without one (`nopass`) needs none.
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());

@@ -88,10 +88,8 @@ impl RedisConfig {
                     "read_from_replicas needs a cluster or sentinels, which know the replicas",
                 ));
             }
-            Url::Server(info) => Url::Server(login(info)?),
-            Url::Cluster(nodes) => {
-                Url::Cluster(nodes.into_iter().map(login).collect::<Result<_, _>>()?)
-            }
+            Url::Server(info) => Url::Server(login(info)),
+            Url::Cluster(nodes) => Url::Cluster(nodes.into_iter().map(login).collect()),
             Url::Sentinels {
                 sentinels,
                 service,
@@ -99,16 +97,15 @@ impl RedisConfig {
             } => {
                 let sentinel_login = |info| {
                     // Sentinels speak both protocols. The older one needs no HELLO.
-                    let info: ConnectionInfo = sentinel_credentials.apply(info)?;
+                    let info = sentinel_credentials.apply(info);
                     let settings = info.redis_settings().clone();
                     let settings = settings.set_protocol(ProtocolVersion::RESP2);
-                    Ok(info.set_redis_settings(settings))
+                    info.set_redis_settings(settings)
                 };
-                let sentinels = sentinels.into_iter().map(sentinel_login);
                 Url::Sentinels {
-                    sentinels: sentinels.collect::<Result<_, _>>()?,
+                    sentinels: sentinels.into_iter().map(sentinel_login).collect(),
                     service,
-                    primary: login(primary)?,
+                    primary: login(primary),
                 }
             }
         };
@@ -139,7 +136,7 @@ impl Credentials {
     }
 
     /// How to connect as this user to the server of a URL.
-    fn apply(&self, info: ConnectionInfo) -> Result<ConnectionInfo, RedisStoreError> {
+    fn apply(&self, info: ConnectionInfo) -> ConnectionInfo {
         let mut settings = info
             .redis_settings()
             .clone()
@@ -154,12 +151,11 @@ impl Credentials {
             settings = settings.set_password(password);
         }
         if settings.username().is_some() && settings.password().is_none() {
-            return Err(RedisStoreError::config(
-                "a Redis user without a password: the user would be ignored",
-            ));
+            // The client logs in only with a password. A server accepts any for a user who has none (`nopass`).
+            settings = settings.set_password("");
         }
         let info = info.set_redis_settings(settings);
-        Ok(info.set_tcp_settings(tcp_settings(self.response_timeout)))
+        info.set_tcp_settings(tcp_settings(self.response_timeout))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Makes a connection to an endpoint, including the server's first answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::client::without_timeouts;
 use super::endpoint::Endpoint;
-use super::error::ConnectError;
+use super::error::{ConnectError, is_unknown_command};
 use super::handshake;
 
 /// How many commands may queue for the connection's task before a call waits for a place. Places are allocated as needed.
@@ -26,17 +26,35 @@ const WRITE_BUFFER: usize = 64 * 1024;
 pub(super) struct Connected {
     pub(super) connection: MultiplexedConnection,
     pub(super) since: Instant,
-    /// Whether the connection was closed. Its address also identifies the connection.
-    closed: Arc<AtomicBool>,
+    /// Its address also identifies the connection.
+    life: Arc<Life>,
+}
+
+/// What is known of a connection's life, by all who share it.
+#[derive(Default)]
+struct Life {
+    closed: AtomicBool,
+    /// How many calls were answered.
+    answers: AtomicU64,
 }
 
 impl Connected {
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.life.closed.load(Ordering::Acquire)
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.closed, &other.closed)
+        Arc::ptr_eq(&self.life, &other.life)
+    }
+
+    /// A call was answered.
+    pub(super) fn answered(&self) {
+        self.life.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many calls were answered so far.
+    pub(super) fn answers(&self) -> u64 {
+        self.life.answers.load(Ordering::Relaxed)
     }
 }
 
@@ -46,14 +64,14 @@ pub(super) async fn connect(
     address: &str,
 ) -> Result<Connected, ConnectError> {
     let failed = |error| ConnectError::new(address, error);
-    let closed = Arc::new(AtomicBool::new(false));
-    let notice = Arc::clone(&closed);
+    let life = Arc::new(Life::default());
+    let notice = Arc::clone(&life);
     let config = without_timeouts()
         .set_pipeline_buffer_size(QUEUE)
         .set_write_backpressure_boundary(WRITE_BUFFER)
         .set_push_sender(move |push: PushInfo| {
             if push.kind == PushKind::Disconnection {
-                notice.store(true, Ordering::Release);
+                notice.closed.store(true, Ordering::Release);
             }
             Ok::<(), redis::aio::SendError>(())
         });
@@ -77,7 +95,7 @@ pub(super) async fn connect(
     Ok(Connected {
         connection,
         since: Instant::now(),
-        closed,
+        life,
     })
 }
 
@@ -111,6 +129,5 @@ async fn too_old(client: &Client, address: &str, error: RedisError) -> ConnectEr
 }
 
 fn lacks_hello(error: &RedisError) -> bool {
-    let unknown = |detail: &str| detail.starts_with("unknown command");
-    error.kind() == ErrorKind::RESP3NotSupported || error.detail().is_some_and(unknown)
+    error.kind() == ErrorKind::RESP3NotSupported || is_unknown_command(error)
 }

@@ -5,6 +5,7 @@ use redis::{Client, Cmd, Value};
 
 use super::client::address_of;
 use super::error::ConnectError;
+use super::handshake::{self, Mode};
 
 /// The other end of a connection. It is located again for each connection.
 pub(crate) trait Endpoint: Send + Sync {
@@ -33,5 +34,42 @@ impl Endpoint for Client {
 
     fn locate(&self) -> BoxFuture<'_, Result<Client, ConnectError>> {
         ready(Ok(self.clone())).boxed()
+    }
+}
+
+/// This server, if it is of this kind.
+pub(crate) struct OfKind {
+    pub(crate) client: Client,
+    pub(crate) kind: Mode,
+    /// A command that prepares each connection, if one is needed.
+    pub(crate) setup: Option<Cmd>,
+}
+
+impl Endpoint for OfKind {
+    fn address(&self) -> String {
+        self.client.address()
+    }
+
+    fn locate(&self) -> BoxFuture<'_, Result<Client, ConnectError>> {
+        self.client.locate()
+    }
+
+    fn verify(&self, hello: &Value) -> Result<(), ConnectError> {
+        match handshake::mode(hello) {
+            Some(found) if found != self.kind => {
+                let parts = self.client.get_connection_info().addr();
+                Err(ConnectError::other_kind(
+                    &self.address(),
+                    Some(parts),
+                    Some(found),
+                ))
+            }
+            // Perhaps it is a proxy.
+            _ => Ok(()),
+        }
+    }
+
+    fn setup(&self) -> Option<Cmd> {
+        self.setup.clone()
     }
 }

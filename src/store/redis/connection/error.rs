@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use redis::{ErrorKind, RedisError};
+use redis::{ConnectionAddr, ErrorKind, RedisError};
 
+use super::handshake::Mode;
 use crate::store::redis::protocol::{kind_of, without_arguments};
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -22,6 +23,14 @@ pub(crate) enum ConnectError {
     TimedOut { address: String },
     /// The server is too old.
     TooOld { address: String, version: String },
+    /// The server is of another kind than the URL is for.
+    OtherKind {
+        address: String,
+        /// What it is.
+        is: &'static str,
+        /// The URL to use, without user and password.
+        url: String,
+    },
     /// The sentinels named this server as the primary, but it is a replica.
     NotPrimary { address: String },
     /// The sentinels know no service of this name, or no primary of it.
@@ -41,20 +50,44 @@ impl ConnectError {
         }
     }
 
+    /// The server at an address is of this kind, and the URL is for another. The address of a client is known in its parts.
+    pub(crate) fn other_kind(
+        address: &str,
+        parts: Option<&ConnectionAddr>,
+        found: Option<Mode>,
+    ) -> Self {
+        let (scheme, host) = match parts {
+            Some(ConnectionAddr::Tcp(host, port)) => ("redis", in_url(host, *port)),
+            Some(ConnectionAddr::TcpTls { host, port, .. }) => ("rediss", in_url(host, *port)),
+            _ => ("redis", "host:port".to_owned()),
+        };
+        let (is, url) = match found {
+            None => ("no sentinel", format!("{scheme}://{host}")),
+            Some(Mode::Standalone) => ("not part of a cluster", format!("{scheme}://{host}")),
+            Some(Mode::Cluster) => ("a node of a cluster", format!("{scheme}+cluster://{host}")),
+            Some(Mode::Sentinel) => ("a sentinel", format!("{scheme}+sentinel://{host}/service")),
+        };
+        let address = address.to_owned();
+        Self::OtherKind { address, is, url }
+    }
+
     /// Whether another attempt in a moment may succeed.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::NotPrimary { .. } | Self::UnknownPrimary { .. } | Self::Unreachable { .. } => {
                 true
             }
-            Self::Refused { .. } | Self::TimedOut { .. } | Self::TooOld { .. } => false,
+            Self::Refused { .. }
+            | Self::TimedOut { .. }
+            | Self::TooOld { .. }
+            | Self::OtherKind { .. } => false,
         }
     }
 
     pub(crate) fn into_store_error(self) -> StoreError {
         let kind = match &self {
             Self::NotPrimary { .. } | Self::UnknownPrimary { .. } => StoreErrorKind::Unavailable,
-            Self::TooOld { .. } => StoreErrorKind::Refused,
+            Self::TooOld { .. } | Self::OtherKind { .. } => StoreErrorKind::Refused,
             Self::TimedOut { .. } => StoreErrorKind::Unavailable,
             Self::Refused { code, detail, .. }
                 if code == "ERR" && detail.starts_with("max number") =>
@@ -70,6 +103,20 @@ impl ConnectError {
             },
         };
         StoreError::caused_by(kind, self)
+    }
+}
+
+/// Whether a server answered that it does not know the command.
+pub(crate) fn is_unknown_command(error: &RedisError) -> bool {
+    let unknown = |detail: &str| detail.starts_with("unknown command");
+    error.detail().is_some_and(unknown)
+}
+
+/// A host and a port as they stand in a URL.
+fn in_url(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
     }
 }
 
@@ -89,6 +136,9 @@ impl fmt::Display for ConnectError {
             ),
             Self::TimedOut { address } => write!(f, "Redis at {address} does not answer"),
             Self::NotPrimary { address } => write!(f, "Redis at {address} is a replica"),
+            Self::OtherKind { address, is, url } => {
+                write!(f, "Redis at {address} is {is}; the URL for it is {url}")
+            }
             Self::UnknownPrimary { address } => write!(f, "no sentinel knows {address}"),
             Self::TooOld { address, version } => write!(
                 f,

@@ -31,23 +31,37 @@ pub(crate) fn check_version(reply: &Value) -> Result<(), String> {
 
 /// Whether the server that answered [`hello`] is a replica.
 pub(crate) fn is_replica(reply: &Value) -> bool {
-    let role = reply.as_map_iter().and_then(|mut reply| {
-        let role = reply.find(|(name, _)| text(name) == Some("role"));
-        role.and_then(|(_, role)| text(role))
-    });
-    matches!(role, Some("replica" | "slave"))
+    matches!(field(reply, "role"), Some("replica" | "slave"))
+}
+
+/// What kind of server answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One server, or a replica of one.
+    Standalone,
+    /// A node of a cluster.
+    Cluster,
+    Sentinel,
+}
+
+/// The kind of the server that answered [`hello`]. A proxy may not say.
+pub(crate) fn mode(reply: &Value) -> Option<Mode> {
+    match field(reply, "mode")? {
+        "standalone" => Some(Mode::Standalone),
+        "cluster" => Some(Mode::Cluster),
+        "sentinel" => Some(Mode::Sentinel),
+        _ => None,
+    }
 }
 
 fn identity(reply: &Value) -> Option<(&str, &str)> {
-    let (mut server, mut version) = (None, None);
-    for (name, value) in reply.as_map_iter()? {
-        match (text(name)?, text(value)) {
-            ("server", value) => server = value,
-            ("version", value) => version = value,
-            _ => {}
-        }
-    }
-    Some((server?, version?))
+    Some((field(reply, "server")?, field(reply, "version")?))
+}
+
+fn field<'a>(reply: &'a Value, wanted: &str) -> Option<&'a str> {
+    let mut fields = reply.as_map_iter()?;
+    let (_, value) = fields.find(|(name, _)| text(name) == Some(wanted))?;
+    text(value)
 }
 
 fn text(value: &Value) -> Option<&str> {
@@ -119,6 +133,25 @@ mod tests {
     fn a_server_that_does_not_say_who_it_is_gets_the_benefit_of_the_doubt() {
         assert_eq!(check_version(&Value::Okay), Ok(()));
         assert_eq!(says("redis", "unstable"), Ok(()));
+    }
+
+    #[test]
+    fn a_server_says_what_kind_it_is_or_nothing() {
+        let says = |mode| mode_of(&[("server", "redis"), ("mode", mode), ("role", "replica")]);
+        assert_eq!(says("standalone"), Some(Mode::Standalone));
+        assert_eq!(says("cluster"), Some(Mode::Cluster));
+        assert_eq!(says("sentinel"), Some(Mode::Sentinel));
+        assert_eq!(says("active-active"), None);
+        assert_eq!(mode_of(&[("server", "redis")]), None);
+        assert_eq!(mode(&Value::Okay), None);
+    }
+
+    fn mode_of(fields: &[(&str, &str)]) -> Option<Mode> {
+        let words = fields
+            .iter()
+            .flat_map(|(name, value)| [bulk(name), bulk(value)]);
+        // As the older protocol has it.
+        mode(&Value::Array(words.collect()))
     }
 
     #[test]

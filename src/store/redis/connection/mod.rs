@@ -8,6 +8,6 @@ pub(crate) mod handshake;
 mod reconnect;
 
 pub(crate) use self::client::{ClientTemplate, address_of, without_timeouts};
-pub(crate) use self::endpoint::Endpoint;
-pub(crate) use self::error::ConnectError;
+pub(crate) use self::endpoint::{Endpoint, OfKind};
+pub(crate) use self::error::{ConnectError, is_unknown_command};
 pub(crate) use self::reconnect::{Lease, Reconnect};

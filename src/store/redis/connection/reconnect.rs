@@ -7,8 +7,9 @@
 //! A connection is discarded, and the next call makes a new one, if
 //!
 //! - it is closed or broken: this is noticed when it happens, not by the next call;
-//! - a call got no answer in time, or was given up after a while: the connection may be half open. Calls that still wait on
-//!   it may yet be answered;
+//! - a call got no answer in time, or was given up after a while, and no call has been answered since it began: the
+//!   connection may be half open. Calls that still wait on it may yet be answered. An impatient caller alone proves nothing:
+//!   if others are answered meanwhile, the connection stays;
 //! - the server is read-only: after a fail-over the same name leads to another server.
 //!
 //! The next attempt locates the [endpoint](Endpoint) again.
@@ -106,16 +107,20 @@ pub(crate) struct Lease<'a> {
     from: &'a Reconnect,
     connected: Connected,
     taken: Instant,
-    answered: bool,
+    /// How many calls had been answered on the connection when this one began.
+    answers: u64,
+    /// Whether the call has reported what it learnt.
+    done: bool,
 }
 
 impl<'a> Lease<'a> {
     fn new(from: &'a Reconnect, connected: Connected) -> Self {
         Self {
             from,
-            connected,
             taken: Instant::now(),
-            answered: false,
+            answers: connected.answers(),
+            connected,
+            done: false,
         }
     }
 
@@ -125,29 +130,38 @@ impl<'a> Lease<'a> {
 
     /// The server answered.
     pub(crate) fn answered(&mut self) {
-        self.answered = true;
+        self.done = true;
+        self.connected.answered();
     }
 
     /// The server answered that it is read-only. Discards the connection, but not sooner than a name may have changed.
     pub(crate) fn read_only(&mut self) {
-        self.answered = true;
+        self.answered();
         if self.connected.since.elapsed() >= PAUSE {
             self.from.0.discard(&self.connected);
         }
     }
 
-    /// There was no answer, or the connection broke. Discards it.
-    pub(crate) fn failed(&mut self) {
+    /// There was no answer in time. Discards the connection, unless another call was answered on it meanwhile.
+    pub(crate) fn unanswered(&mut self) {
+        self.done = true;
+        if self.connected.answers() == self.answers {
+            self.from.0.discard(&self.connected);
+        }
+    }
+
+    /// The connection broke. Discards it.
+    pub(crate) fn broke(&mut self) {
+        self.done = true;
         self.from.0.discard(&self.connected);
-        self.answered = true;
     }
 }
 
 impl Drop for Lease<'_> {
-    /// A caller with a shorter deadline drops the call. If it has waited for long, the connection is suspect.
+    /// A caller with a shorter deadline drops the call. If it has waited for long, it is a call without an answer.
     fn drop(&mut self) {
-        if !self.answered && self.taken.elapsed() >= SUSPICIOUS {
-            self.from.0.discard(&self.connected);
+        if !self.done && self.taken.elapsed() >= SUSPICIOUS {
+            self.unanswered();
         }
     }
 }

@@ -9,7 +9,8 @@ use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
 
 use super::server::within;
-use crate::store::redis::connection::{ConnectError, handshake};
+use crate::store::redis::connection::ConnectError;
+use crate::store::redis::connection::handshake::{self, Mode};
 use crate::store::redis::protocol::CallError;
 
 /// Where that is, for people to read.
@@ -125,6 +126,14 @@ impl External {
             return Err(too_old(version.to_owned()));
         }
         handshake::check_version(&reply).map_err(too_old)?;
+        let wanted = match self.connection {
+            ExternalConnection::Manager(_) => Mode::Standalone,
+            ExternalConnection::Cluster(_) => Mode::Cluster,
+        };
+        if let Some(found) = handshake::mode(&reply).filter(|found| *found != wanted) {
+            let cause = ConnectError::other_kind(ADDRESS, None, Some(found));
+            return Err(CallError::NotSent(cause.into_store_error()));
+        }
         self.verified.store(true, Ordering::Relaxed);
         Ok(())
     }

@@ -25,7 +25,8 @@ use self::server::Server;
 #[cfg(feature = "redis-1")]
 use crate::store::redis::config::RedisConfig;
 use crate::store::redis::config::{RedisStoreError, Url, ValidConfig};
-use crate::store::redis::connection::{ClientTemplate, Endpoint};
+use crate::store::redis::connection::handshake::Mode;
+use crate::store::redis::connection::{ClientTemplate, Endpoint, OfKind};
 use crate::store::redis::protocol::CallError;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -54,7 +55,11 @@ impl Topology {
         let template = |info| ClientTemplate::new(info, config.certificates.as_ref());
         let servers = match config.url {
             Url::Server(info) => {
-                let endpoint: Arc<dyn Endpoint> = Arc::new(template(info)?.client()?);
+                let endpoint: Arc<dyn Endpoint> = Arc::new(OfKind {
+                    client: template(info)?.client()?,
+                    kind: Mode::Standalone,
+                    setup: None,
+                });
                 Servers::Standalone(Server::new(&endpoint, connections, connect_timeout))
             }
             Url::Cluster(nodes) => {

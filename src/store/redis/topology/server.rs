@@ -155,7 +155,8 @@ pub(super) async fn within<T>(
 /// Keeps the connection or discards it, depending on the result of the call.
 fn release(lease: &mut Lease<'_>, answer: Result<Option<&Value>, &CallError>) {
     match answer {
-        Err(_) => lease.failed(),
+        Err(CallError::TimedOut) => lease.unanswered(),
+        Err(_) => lease.broke(),
         Ok(Some(Value::ServerError(error))) if error.code() == "READONLY" => lease.read_only(),
         Ok(_) => lease.answered(),
     }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use redis::{Client, Cmd, RedisError};
+use redis::RedisError;
 
 use super::slots::Address;
-use crate::store::redis::connection::{ClientTemplate, ConnectError, Endpoint};
+use crate::store::redis::connection::handshake::Mode;
+use crate::store::redis::connection::{ClientTemplate, Endpoint, OfKind};
 use crate::store::redis::sync::unpoisoned;
 use crate::store::redis::topology::replica::ReplicaHealth;
 use crate::store::redis::topology::server::Server;
@@ -23,23 +23,6 @@ pub(super) struct Node {
     /// The connections on which it serves reads while it is a replica.
     pub(super) as_replica: Server,
     pub(super) health: ReplicaHealth,
-}
-
-/// A node that serves reads on this connection although it is a replica.
-struct ReadOnly(Client);
-
-impl Endpoint for ReadOnly {
-    fn address(&self) -> String {
-        self.0.address()
-    }
-
-    fn locate(&self) -> BoxFuture<'_, Result<Client, ConnectError>> {
-        self.0.locate()
-    }
-
-    fn setup(&self) -> Option<Cmd> {
-        Some(redis::cmd("READONLY"))
-    }
 }
 
 /// The known nodes, and how to reach others.
@@ -79,11 +62,20 @@ impl Nodes {
         }
         // All nodes of a cluster have the same user and password.
         let client = self.seeds[0].client_at(&address.host, address.port)?;
-        let server = |endpoint| Server::new(&endpoint, self.connections, self.connect_timeout);
+        let server = |setup| {
+            let (client, kind) = (client.clone(), Mode::Cluster);
+            let endpoint: Arc<dyn Endpoint> = Arc::new(OfKind {
+                client,
+                kind,
+                setup,
+            });
+            Server::new(&endpoint, self.connections, self.connect_timeout)
+        };
         let node = Arc::new(Node {
             address: address.clone(),
-            server: server(Arc::new(client.clone()) as Arc<dyn Endpoint>),
-            as_replica: server(Arc::new(ReadOnly(client))),
+            server: server(None),
+            // A replica serves reads only on a connection that says so.
+            as_replica: server(Some(redis::cmd("READONLY"))),
             health: ReplicaHealth::default(),
         });
         known.insert(address.clone(), Arc::clone(&node));

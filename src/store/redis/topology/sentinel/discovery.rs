@@ -16,7 +16,8 @@ use tokio::time::timeout;
 
 use crate::store::redis::config::RedisStoreError;
 use crate::store::redis::connection::{
-    ClientTemplate, ConnectError, Endpoint, address_of, handshake, without_timeouts,
+    ClientTemplate, ConnectError, Endpoint, address_of, handshake, is_unknown_command,
+    without_timeouts,
 };
 
 /// How long one sentinel may take to answer before another one is asked too.
@@ -177,7 +178,11 @@ impl Configured {
                 }
                 Ok(Some(Ok((number, Err(error))))) => {
                     let address = address_of(&clients[number]);
-                    failure = Some(ConnectError::new(&address, error));
+                    let parts = clients[number].get_connection_info().addr();
+                    failure = Some(match is_unknown_command(&error) {
+                        true => ConnectError::other_kind(&address, Some(parts), None),
+                        false => ConnectError::new(&address, error),
+                    });
                 }
                 _ => {}
             }

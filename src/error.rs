@@ -46,8 +46,7 @@ pub enum SessionError {
         /// The key.
         key: String,
     },
-    /// A user's id is empty or longer than 255 bytes, or it does not have the type that
-    /// [`user_as`](crate::Session::user_as) requests.
+    /// The user's id in a login is empty or longer than 255 bytes.
     InvalidUser,
     /// The response has begun. Call [`reload`](crate::Session::reload) before you write, and [`save`](crate::Session::save)
     /// at the end.
@@ -103,9 +102,7 @@ impl fmt::Display for SessionError {
                 )
             }
             Self::ReservedKey { key } => write!(f, "the session key {key:?} is reserved"),
-            Self::InvalidUser => {
-                f.write_str("a user's id must have 1 to 255 bytes and the requested type")
-            }
+            Self::InvalidUser => f.write_str("a user's id must have 1 to 255 bytes"),
             Self::Sealed => f.write_str("the response has begun: reload the session to write"),
             Self::HeadSent => f.write_str("the response has begun: no new cookie can be set"),
             Self::Saving => f.write_str("a save of the session is in progress"),

@@ -19,7 +19,7 @@ pub(crate) async fn page(member: Member) -> Result<Response, SessionError> {
         current: session.current,
         remembered: session.remembered,
         last_seen: ago(session.last_seen),
-        logged_in: ago(session.authenticated_at.unwrap_or(session.created)),
+        logged_in: ago(session.logged_in_at.unwrap_or(session.created)),
     });
     Ok(render(&DevicesPage {
         frame: Frame::of(&member.session)?,

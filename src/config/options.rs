@@ -23,7 +23,8 @@ impl SessionConfig {
     /// The server enforces it, from the record. Only a login moves it. If you shorten it, the new limit applies at once, also
     /// to existing sessions. ASVS 5.0, 7.3.2; NIST SP 800-63B-4 requires at most 30 days (2.1.3).
     ///
-    /// The store drops the record a little later, by a hundredth of the idle limit at most. So a
+    /// The store drops the record a little later, by a hundredth of the idle limit at most, or of the
+    /// session's age if an [instant](crate::session::Expiry::At) ends it. So a
     /// [list of sessions](crate::session::UserSession::last_seen) can show when each session was last used, up to its end.
     /// Nobody can use the session in that time.
     #[must_use]

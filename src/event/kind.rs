@@ -45,6 +45,8 @@ pub enum EventKind {
     Discarded,
     /// The session's own expiry is later than the absolute limit, which applies.
     ExpiryCapped,
+    /// What the session holds does not have the type that the application asked for, and was read as absent.
+    TypeMismatch(Mismatch),
     /// A store call failed.
     StoreFailed {
         /// Which call.
@@ -162,6 +164,14 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// What did not have the type that the application asked for.
+    Mismatch {
+        /// The id of the session's user: [`user_as`](crate::Session::user_as).
+        User = "user",
+    }
+}
+
 impl EventKind {
     /// Every kind with every reason. Use it for a page or a test that lists them.
     #[must_use]
@@ -198,6 +208,7 @@ impl EventKind {
             Self::Interrupted => [Self::Interrupted],
             Self::Discarded => [Self::Discarded],
             Self::ExpiryCapped => [Self::ExpiryCapped],
+            Self::TypeMismatch(_) => each(Mismatch::ALL, Self::TypeMismatch),
             Self::StoreFailed { .. } => StoreCall::ALL.iter().flat_map(|&call| {
                 StoreErrorKind::ALL.iter().map(move |&kind| Self::StoreFailed { call, kind })
             }),
@@ -229,6 +240,7 @@ impl EventKind {
             Self::Interrupted => "interrupted",
             Self::Discarded => "discarded",
             Self::ExpiryCapped => "expiry_capped",
+            Self::TypeMismatch(_) => "type_mismatch",
             Self::StoreFailed { .. } => "store_failed",
             Self::Abandoned => "abandoned",
             Self::Suspected { .. } => "suspected",
@@ -248,6 +260,7 @@ impl EventKind {
             Self::Expired(limit) => limit.name(),
             Self::Unknown(reason) => reason.name(),
             Self::Stale(reason) => reason.name(),
+            Self::TypeMismatch(mismatch) => mismatch.name(),
             Self::StoreFailed { kind, .. } => kind.name(),
             Self::Suspected { signal, .. } => signal.name(),
             Self::Resumed
@@ -278,6 +291,7 @@ impl EventKind {
             | Self::Interrupted
             | Self::Discarded
             | Self::Created(Creation::Write)
+            | Self::TypeMismatch(_)
             | Self::StoreFailed { .. } => true,
             Self::Created(Creation::Login)
             | Self::LoginRefused(_)

@@ -48,7 +48,8 @@ mod tracing_log;
 pub use self::audit_log::AuditLog;
 pub(crate) use self::borrowed::Event;
 pub use self::kind::{
-    Creation, Ending, EventKind, Refusal, Revocation, Rotation, StaleReason, UnknownReason,
+    Creation, Ending, EventKind, Mismatch, Refusal, Revocation, Rotation, StaleReason,
+    UnknownReason,
 };
 pub(crate) use self::metrics::{Measurement, Metrics};
 pub use self::observer::SessionObserver;

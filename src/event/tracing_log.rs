@@ -30,6 +30,7 @@ const fn level(kind: EventKind) -> Level {
         EventKind::Ambiguous
         | EventKind::Suspected { .. }
         | EventKind::ExpiryCapped
+        | EventKind::TypeMismatch(_)
         | EventKind::Lost { .. } => Level::WARN,
         EventKind::Unreadable | EventKind::StoreFailed { .. } | EventKind::Abandoned => {
             Level::ERROR

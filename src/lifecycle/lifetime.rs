@@ -41,7 +41,7 @@ impl<'a> Lifetime<'a> {
         // The smaller of the configured and the stored limit, so that a shorter limit in the configuration applies at once.
         // Never more than the limit itself, so that a record that a wrong clock dated in the future does not live for ever.
         let limits = config.limits(header.login.remember);
-        let start = header.authenticated.unwrap_or(header.created);
+        let start = header.last_login();
         let configured = limits.absolute.map_or(FOREVER, |limit| {
             between(now, start.plus(limit)).min(micros(limit))
         });
@@ -80,12 +80,14 @@ impl<'a> Lifetime<'a> {
         }
     }
 
-    /// The idle limit in force: the session's own one, the one of a remembered login, or the layer's.
+    /// The idle limit in force: the session's own one, the one of a remembered login, or the layer's. An instant takes its
+    /// place.
     fn idle(&self) -> u64 {
-        micros(match self.expiry {
-            Expiry::Idle(idle) => idle,
-            _ => self.limits.idle,
-        })
+        match self.expiry {
+            Expiry::At(_) => FOREVER,
+            Expiry::Idle(idle) => micros(idle),
+            Expiry::Default | Expiry::BrowserClose => micros(self.limits.idle),
+        }
     }
 
     /// The time until the session ends, whatever its activity.
@@ -171,8 +173,7 @@ impl<'a> Lifetime<'a> {
                 FOREVER => self.idle(),
                 left => left,
             },
-            Expiry::Default | Expiry::Idle(_) => self.idle().min(self.left()),
-            Expiry::At(_) => self.left(),
+            Expiry::Default | Expiry::Idle(_) | Expiry::At(_) => self.idle().min(self.left()),
         };
         Some(Duration::from_micros(age))
     }
@@ -210,6 +211,8 @@ fn between(from: Timestamp, to: Timestamp) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+
     use super::*;
     use crate::config::{Persistence, RememberMe};
     use crate::record::{Revision, VerifierHash};
@@ -379,18 +382,27 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_is_fixed_and_the_idle_limit_applies_before_it() {
+    fn an_instant_takes_the_place_of_the_idle_limit_up_to_the_absolute_one() {
         let config = SessionConfig::default();
         let at = Expiry::At(START.plus(2 * DAY));
         assert_eq!(
             with(&config, at, Duration::ZERO, |life| life.time_to_live()),
-            DAY
+            2 * DAY
         );
         assert_eq!(
             with(&config, at, DAY + HOUR, |life| life.time_to_live()),
-            23 * HOUR + HOUR / 100
+            23 * HOUR + 25 * HOUR / 100
         );
         assert_eq!(with(&config, at, DAY, |life| life.max_age()), Some(DAY));
+        assert_eq!(with(&config, at, DAY, |life| life.ends_in()), DAY);
+        let late = Expiry::At(START.plus(60 * DAY));
+        for ask in [
+            |life: Lifetime<'_>| life.max_age().unwrap(),
+            |life: Lifetime<'_>| life.ends_in(),
+        ] {
+            assert_eq!(with(&config, late, DAY, ask), 13 * DAY);
+        }
+        assert!(with(&config, late, DAY, |life| life.expiry_is_capped()));
         assert!(!with(&config, at, DAY, |life| life.cookie_slides()));
         assert!(with(&config, at, 2 * DAY, |life| life.is_over()));
         assert!(!with(&config, at, 2 * DAY - MINUTE, |life| life.is_over()));
@@ -479,6 +491,96 @@ mod tests {
                     assert!(life.is_over() && !life.touch_is_due(remaining));
                 });
             }
+        }
+    }
+
+    fn expiries() -> impl Strategy<Value = Expiry> {
+        let time = || (1..60 * 86_400_000_u64).prop_map(Duration::from_millis);
+        prop_oneof![
+            Just(Expiry::Default),
+            Just(Expiry::BrowserClose),
+            time().prop_map(Expiry::Idle),
+            time().prop_map(|time| Expiry::At(START.plus(time))),
+        ]
+    }
+
+    fn configs() -> impl Strategy<Value = SessionConfig> {
+        let days = |range: std::ops::Range<u32>| range.prop_map(|days| days * DAY);
+        (
+            days(1..40),
+            proptest::option::of(days(1..40)),
+            any::<(bool, bool)>(),
+            proptest::option::of((days(1..40), days(1..40))),
+        )
+            .prop_map(|(idle, absolute, (browser, every), remember)| {
+                let remember = remember.map(|(idle, absolute)| RememberMe::new(idle, absolute));
+                let config = SessionConfig::default().idle(idle).absolute(absolute);
+                let config = config.remember_me(remember).save_every_request(every);
+                match browser {
+                    true => config.persistence(Persistence::BrowserSession),
+                    false => config,
+                }
+            })
+    }
+
+    fn sessions() -> impl Strategy<Value = (SessionConfig, Header)> {
+        (configs(), expiries(), any::<Option<bool>>()).prop_map(|(config, expiry, remember)| {
+            let mut header = header(expiry);
+            header.login.change(|details| details.remember = remember);
+            let limit = config.limits(remember).absolute;
+            header.deadline = limit.map(|limit| START.plus(limit));
+            (config, header)
+        })
+    }
+
+    proptest! {
+        /// A cookie that activity extends ends with the session, if nobody uses it. Any other cookie ends when the session
+        /// ends at the latest, however much it is used.
+        #[test]
+        fn the_cookie_ends_when_the_server_ends_the_session(
+            (config, header) in sessions(),
+            after in 0..50 * 86_400_000_u64,
+        ) {
+            let life = Lifetime::new(&config, &header, START.plus(Duration::from_millis(after)));
+            let granted = match life.cookie_slides() {
+                true => life.idle().min(life.left()),
+                false => life.left(),
+            };
+            let persistent = match header.expiry {
+                Expiry::BrowserClose => false,
+                Expiry::Default => config.limits(header.login.remember).persistent,
+                Expiry::Idle(_) | Expiry::At(_) => true,
+            };
+            let expected = persistent.then(|| Duration::from_micros(granted));
+            assert_eq!(life.max_age(), expected);
+            if life.cookie_slides() && persistent {
+                assert_eq!(life.max_age(), Some(life.ends_in()));
+            }
+        }
+
+        /// A session that is used in time lives until its absolute limit or its instant, and an unused one for exactly as long
+        /// as it was granted: the store keeps it that long, and it is over when a limit has passed.
+        #[test]
+        fn the_server_keeps_a_session_for_as_long_as_it_grants(
+            (config, header) in sessions(),
+            after in 0..50 * 86_400_000_u64,
+        ) {
+            let now = START.plus(Duration::from_millis(after));
+            let life = Lifetime::new(&config, &header, now);
+            if life.is_over() {
+                return Ok(());
+            }
+            assert!(life.time_to_live() >= life.ends_in());
+            let ends = now.plus(life.ends_in());
+            let end = Lifetime::new(&config, &header, ends);
+            // Either a limit ends it then, or it was unused for its idle limit, and the store has dropped it.
+            assert!(end.is_over() || life.time_to_live() == life.ends_in());
+            if let Expiry::At(instant) = header.expiry {
+                let absolute = header.deadline.unwrap_or(Timestamp::MAX);
+                assert_eq!(ends, instant.min(absolute));
+            }
+            let unused = life.unused_for(life.time_to_live());
+            assert!(unused < Duration::from_millis(1), "{unused:?}");
         }
     }
 }

@@ -74,12 +74,21 @@ impl Pending {
         self.stamp.as_deref().copied().or(details?.stamp)
     }
 
+    /// When the user logged in.
+    pub(crate) fn logged_in(&self, lookup: &Lookup) -> Option<Timestamp> {
+        match &self.login {
+            Some(login) => Some(login.at),
+            None => self.header(lookup)?.logged_in,
+        }
+    }
+
+    /// When the user last authenticated: at the login, or again since.
     pub(crate) fn authenticated(&self, lookup: &Lookup) -> Option<Timestamp> {
         self.login
             .as_ref()
             .map(|login| login.at)
             .or(self.reauthenticated)
-            .or_else(|| self.header(lookup)?.authenticated)
+            .or_else(|| self.header(lookup)?.authenticated())
     }
 
     /// Whether the session is suspected of being hijacked and its user has not authenticated again since.
@@ -151,16 +160,16 @@ impl Pending {
 
     fn write_header(&self, header: &mut Header, config: &SessionConfig) {
         if let Some(at) = self.reauthenticated {
-            header.authenticated = Some(at);
-            header
-                .login
-                .change(|details| details.suspected_since = None);
+            header.login.change(|details| {
+                details.reauthenticated = Some(at);
+                details.suspected_since = None;
+            });
         }
         if let Some(login) = &self.login {
-            // Only a login moves the absolute deadline.
+            // Only a login moves the absolute limit.
             let limits = config.limits(login.details.remember);
             header.deadline = limits.absolute.map(|limit| login.at.plus(limit));
-            header.authenticated = Some(login.at);
+            header.logged_in = Some(login.at);
             header.user = Some(login.user.clone());
             header.login = login.details.clone().into();
         }
@@ -209,7 +218,7 @@ mod tests {
     fn header() -> Header {
         let mut header = Header::new(Revision(*b"revision"), OLD, THEN);
         header.user = Some("alice".into());
-        header.authenticated = Some(THEN);
+        header.logged_in = Some(THEN);
         header.deadline = Some(THEN.plus(Duration::from_secs(60)));
         header.expiry = Expiry::BrowserClose;
         header
@@ -332,7 +341,8 @@ mod tests {
         };
         let fresh = next(reauthentication(), Some(NEW));
         assert_eq!(fresh.deadline, header().deadline);
-        assert_eq!(fresh.authenticated, Some(NOW));
+        assert_eq!(fresh.logged_in, Some(THEN));
+        assert_eq!(fresh.authenticated(), Some(NOW));
         assert!(fresh.verifier.same_as(&NEW) && fresh.retired[0].verifier.same_as(&OLD));
         assert_eq!(fresh.before[0], Revision(*b"revision").trace());
 
@@ -340,15 +350,20 @@ mod tests {
         let deadline = NOW.plus(Duration::from_secs(14 * 86_400));
         assert_eq!(logged_in.deadline, Some(deadline));
         assert_eq!(logged_in.user.as_deref(), Some("bob"));
+        assert_eq!(logged_in.logged_in, Some(NOW));
         assert_eq!(logged_in.expiry, Expiry::BrowserClose);
+
+        // A login forgets a new authentication that came before it.
+        let again = login("alice").next_header(&fresh, &config, Revision(*b"revised!"), None, NOW);
+        assert_eq!(again.login.reauthenticated, None);
 
         let moved = next(expiry(Expiry::Default), None);
         assert_eq!(moved.expiry, Expiry::Default);
-        assert_eq!(moved.authenticated, Some(THEN));
+        assert_eq!(moved.authenticated(), Some(THEN));
         assert!(moved.verifier.same_as(&OLD) && moved.retired.is_empty());
 
         let new = Pending::default().new_header(&config, Revision(*b"revised!"), NEW, NOW);
         assert_eq!((new.created, new.deadline), (NOW, Some(deadline)));
-        assert!(new.user.is_none() && new.authenticated.is_none());
+        assert!(new.user.is_none() && new.authenticated().is_none());
     }
 }

@@ -56,7 +56,7 @@ where
 /// use tower_keycard::RequireLogin;
 ///
 /// async fn account(RequireLogin { user, session, .. }: RequireLogin) -> String {
-///     format!("{user}, since {:?}", session.authenticated_at())
+///     format!("{user}, since {:?}", session.logged_in_at())
 /// }
 /// ```
 ///

@@ -8,9 +8,9 @@
 //! | 19 | 6 | zeros: a store may use these bytes for a note of its own |
 //! | 25 | 32 | hash of the verifier |
 //! | 57 | 6 | time of creation: milliseconds since the Unix epoch, big-endian, as all times here |
-//! | 63 | 1 | what follows: bit 0 deadline, 1 authenticated, 2 user, 3–4 expiry kind, 5–7 number of retired verifiers |
+//! | 63 | 1 | what follows: bit 0 deadline, 1 logged in, 2 user, 3–4 expiry kind, 5–7 number of retired verifiers |
 //! | 64 | 6 | absolute deadline, if there is one |
-//! | … | 6 | last authentication, if there was one |
+//! | … | 6 | last login, if there was one |
 //! | … | 1 + n | the user's id, if the session belongs to a user: its length, then UTF-8 |
 //! | … | 6 | the expiry's milliseconds, if its kind has any |
 //! | … | 38 each | retired verifiers: hash and time |
@@ -52,7 +52,7 @@ impl Header {
             header.deadline = Some(from.time()?);
         }
         if flags & 2 != 0 {
-            header.authenticated = Some(from.time()?);
+            header.logged_in = Some(from.time()?);
         }
         if flags & 4 != 0 {
             header.user = Some(from.text()?.into());
@@ -118,15 +118,12 @@ impl Record {
         time(&mut out, header.created);
         out.push(
             u8::from(header.deadline.is_some())
-                | u8::from(header.authenticated.is_some()) << 1
+                | u8::from(header.logged_in.is_some()) << 1
                 | u8::from(header.user.is_some()) << 2
                 | kind << 3
                 | u8::try_from(retired.len()).unwrap_or_default() << 5,
         );
-        for at in [header.deadline, header.authenticated]
-            .into_iter()
-            .flatten()
-        {
+        for at in [header.deadline, header.logged_in].into_iter().flatten() {
             time(&mut out, at);
         }
         if header.user.is_some() {

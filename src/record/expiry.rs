@@ -16,7 +16,8 @@ pub enum Expiry {
     Default,
     /// After this time without a request, in whole milliseconds. It replaces the layer's idle limit.
     Idle(Duration),
-    /// At this instant, or earlier if the layer's idle limit passes before it. Activity does not move the instant.
+    /// At this instant, which replaces the layer's idle limit. Activity does not move it, and a session that nobody uses lives
+    /// until then.
     At(Timestamp),
     /// The cookie ends with the browser. On the server, the limits of the layer apply.
     BrowserClose,

@@ -25,7 +25,8 @@ pub(crate) struct Header {
     pub(crate) verifier: VerifierHash,
     pub(crate) created: Timestamp,
     pub(crate) deadline: Option<Timestamp>,
-    pub(crate) authenticated: Option<Timestamp>,
+    /// When the user logged in. A new authentication does not move it: the absolute limit runs from here.
+    pub(crate) logged_in: Option<Timestamp>,
     pub(crate) user: Option<Arc<str>>,
     pub(crate) expiry: Expiry,
     pub(crate) login: StoredLoginDetails,
@@ -46,7 +47,7 @@ impl Header {
             verifier,
             created,
             deadline: None,
-            authenticated: None,
+            logged_in: None,
             user: None,
             expiry: Expiry::Default,
             login: StoredLoginDetails::default(),
@@ -54,9 +55,14 @@ impl Header {
         }
     }
 
-    /// When the user last logged in or authenticated again. Without a login, when the session was created.
+    /// When the user last logged in. Without a login, when the session was created.
     pub(crate) fn last_login(&self) -> Timestamp {
-        self.authenticated.unwrap_or(self.created)
+        self.logged_in.unwrap_or(self.created)
+    }
+
+    /// When the user last authenticated: at the login, or again since.
+    pub(crate) fn authenticated(&self) -> Option<Timestamp> {
+        self.login.reauthenticated.or(self.logged_in)
     }
 
     /// Sets a new revision, and remembers the one it replaces.

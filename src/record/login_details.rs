@@ -2,11 +2,13 @@
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 1 | flags: bit 0 a stamp, 1 remembered, 2 not to be remembered, 3 a client, 4 a fingerprint, 5 a suspicion |
+//! | 1 | flags: bit 0 a stamp, 1 remembered, 2 not to be remembered, 3 a client, 4 a fingerprint, 5 a suspicion, 6 a new
+//! | | authentication |
 //! | 16 | the security stamp |
 //! | 1 + n | the client's description: its length, then UTF-8 |
 //! | 16 | the hash of the client's fingerprint |
 //! | 6 | since when the session has been suspected of being hijacked |
+//! | 6 | when the user last authenticated again, after the login |
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -16,7 +18,8 @@ use super::reader::{DecodeError, Reader};
 use super::security_stamp::SecurityStamp;
 use crate::clock::Timestamp;
 
-/// The details of a login. `remember` and `client` change only with the next login, `stamp` also with the credential.
+/// The details of a login. `remember` and `client` change only with the next login, `stamp` also with the credential. A login
+/// replaces them all.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LoginDetails {
     /// The user's credential at the login, if the application gave one.
@@ -30,6 +33,8 @@ pub(crate) struct LoginDetails {
     /// Since when the session is suspected. The user must then authenticate again before anything that requires a recent
     /// authentication.
     pub(crate) suspected_since: Option<Timestamp>,
+    /// When the user last authenticated again, after the login.
+    pub(crate) reauthenticated: Option<Timestamp>,
 }
 
 /// The login details of a record. Empty details take only the space of a pointer.
@@ -64,7 +69,9 @@ const NOT_REMEMBERED: u8 = 4;
 const CLIENT: u8 = 8;
 const FINGERPRINT: u8 = 16;
 const SUSPICION: u8 = 32;
-const KNOWN: u8 = STAMP | REMEMBERED | NOT_REMEMBERED | CLIENT | FINGERPRINT | SUSPICION;
+const REAUTHENTICATED: u8 = 64;
+const KNOWN: u8 =
+    STAMP | REMEMBERED | NOT_REMEMBERED | CLIENT | FINGERPRINT | SUSPICION | REAUTHENTICATED;
 
 const TIME_LEN: usize = 6;
 
@@ -75,6 +82,7 @@ impl LoginDetails {
         client: None,
         fingerprint: None,
         suspected_since: None,
+        reauthenticated: None,
     };
 
     /// The length of the encoded details in bytes: 0 if they are empty.
@@ -85,8 +93,9 @@ impl LoginDetails {
             _ => {
                 let stamp = self.stamp.map_or(0, |_| SecurityStamp::LEN);
                 let fingerprint = self.fingerprint.map_or(0, |_| FingerprintHash::LEN);
-                let suspected = self.suspected_since.map_or(0, |_| TIME_LEN);
-                1 + stamp + client + fingerprint + suspected
+                let times = [self.suspected_since, self.reauthenticated];
+                let times = TIME_LEN * times.into_iter().flatten().count();
+                1 + stamp + client + fingerprint + times
             }
         }
     }
@@ -101,7 +110,8 @@ impl LoginDetails {
         let client = self.client.as_ref().map_or(0, |_| CLIENT);
         let fingerprint = self.fingerprint.map_or(0, |_| FINGERPRINT);
         let suspected = self.suspected_since.map_or(0, |_| SUSPICION);
-        stamp | remember | client | fingerprint | suspected
+        let reauthenticated = self.reauthenticated.map_or(0, |_| REAUTHENTICATED);
+        stamp | remember | client | fingerprint | suspected | reauthenticated
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -117,8 +127,11 @@ impl LoginDetails {
         if let Some(fingerprint) = &self.fingerprint {
             out.extend_from_slice(&fingerprint.0);
         }
-        if let Some(suspected) = self.suspected_since {
-            out.extend_from_slice(&suspected.as_millis().to_be_bytes()[8 - TIME_LEN..]);
+        for at in [self.suspected_since, self.reauthenticated]
+            .into_iter()
+            .flatten()
+        {
+            out.extend_from_slice(&at.as_millis().to_be_bytes()[8 - TIME_LEN..]);
         }
     }
 
@@ -149,6 +162,10 @@ impl LoginDetails {
             0 => None,
             _ => Some(from.time()?),
         };
+        let reauthenticated = match flags & REAUTHENTICATED {
+            0 => None,
+            _ => Some(from.time()?),
+        };
         match flags {
             0 => Err(DecodeError::Corrupt),
             _ => Ok(Self {
@@ -157,6 +174,7 @@ impl LoginDetails {
                 client,
                 fingerprint,
                 suspected_since: suspected,
+                reauthenticated,
             }),
         }
     }

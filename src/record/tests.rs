@@ -32,14 +32,18 @@ fn login_details() -> impl Strategy<Value = LoginDetails> {
         proptest::option::of("[^\0]{1,50}"),
         proptest::option::of(any::<[u8; 16]>().prop_map(FingerprintHash)),
         proptest::option::of(times()),
+        proptest::option::of(times()),
     )
         .prop_map(
-            |(stamp, remember, client, fingerprint, suspected_since)| LoginDetails {
-                stamp,
-                remember,
-                client: client.map(Into::into),
-                fingerprint,
-                suspected_since,
+            |(stamp, remember, client, fingerprint, suspected_since, reauthenticated)| {
+                LoginDetails {
+                    stamp,
+                    remember,
+                    client: client.map(Into::into),
+                    fingerprint,
+                    suspected_since,
+                    reauthenticated,
+                }
             },
         )
 }
@@ -65,7 +69,7 @@ fn records() -> impl Strategy<Value = Record> {
                     Revision(revisions[2]).trace(),
                 ];
                 header.deadline = d.then_some(b);
-                header.authenticated = e.then_some(c);
+                header.logged_in = e.then_some(c);
                 header.user = user.map(Into::into);
                 header.expiry = expiry;
                 header.retired = retired.into();
@@ -131,12 +135,14 @@ fn login_details_precede_the_data_and_cost_nothing_if_there_are_none() {
         client: Some("Firefox".into()),
         fingerprint: Some(FingerprintHash([8; 16])),
         suspected_since: Some(Timestamp::from_millis(0x0102_0304_0506)),
+        reauthenticated: Some(Timestamp::from_millis(0x0708_090a_0b0c)),
     };
-    let mut expected = vec![0b11_1011];
+    let mut expected = vec![0b111_1011];
     expected.extend_from_slice(&[9; 16]);
     expected.extend_from_slice(b"\x07Firefox");
     expected.extend_from_slice(&[8; 16]);
     expected.extend_from_slice(&[1, 2, 3, 4, 5, 6]);
+    expected.extend_from_slice(&[7, 8, 9, 10, 11, 12]);
     assert_eq!(with(all), (2, expected));
 }
 
@@ -159,11 +165,12 @@ fn login_details_that_are_never_written_are_refused() {
         &[8, 1, 0xff],
         &[16, 1],
         &[32, 1],
+        &[64, 1],
     ] {
         assert_eq!(refused(corrupt), Err(DecodeError::Corrupt), "{corrupt:?}");
     }
     // Flags of a newer version: this version must neither evaluate nor overwrite the record.
-    for future in [64, 128, 255] {
+    for future in [128, 192, 255] {
         assert_eq!(refused(&[future]), Err(DecodeError::FutureFormat));
     }
 }
@@ -250,7 +257,7 @@ fn a_record_may_be_as_large_as_the_limit_and_no_larger() {
 #[test]
 fn a_full_record_is_one_buffer_of_its_exact_length() {
     let mut header = sample().header().clone();
-    header.authenticated = Some(header.created);
+    header.logged_in = Some(header.created);
     header.expiry = Expiry::At(header.created);
     header.login = LoginDetails {
         stamp: Some(SecurityStamp([1; 16])),
@@ -258,6 +265,7 @@ fn a_full_record_is_one_buffer_of_its_exact_length() {
         client: Some("Firefox".into()),
         fingerprint: Some(FingerprintHash([2; 16])),
         suspected_since: Some(header.created),
+        reauthenticated: Some(header.created),
     }
     .into();
     for step in 1..=4 {
@@ -379,7 +387,7 @@ fn printing_a_record_shows_neither_user_nor_data_nor_hash() {
 fn the_first_bytes_of_a_record_name_its_user_however_long_the_id() {
     for user in ["a", "alice", &"é".repeat(127)] {
         let mut header = sample().header().clone();
-        header.authenticated = Some(header.created);
+        header.logged_in = Some(header.created);
         header.user = Some(user.into());
         let mut bytes = Record::new(header, Data::empty()).encode();
         bytes.resize(Record::USER_PREFIX_LEN, b' ');

@@ -8,7 +8,7 @@ use super::Session;
 use super::login::Login;
 use crate::client::ClientFacts;
 use crate::error::SessionError;
-use crate::event::Ending;
+use crate::event::{Ending, Event, EventKind, Mismatch};
 use crate::lifecycle::changes::{Changes, Displaced, FLASHES, RESERVED};
 use crate::lifecycle::{Pending, PendingLogin};
 use crate::record::{Header, LoginDetails, data};
@@ -116,7 +116,8 @@ impl<M> Session<M> {
         Ok(())
     }
 
-    /// Records that the user has just authenticated again, and rotates the token. The absolute limit stays as it is.
+    /// Records that the user has just authenticated again, and rotates the token. The time of the login and the absolute limit
+    /// stay as they are.
     ///
     /// Call it after you have asked for the password again, because of [`require_fresh`](Session::require_fresh).
     ///
@@ -217,15 +218,23 @@ impl<M> Session<M> {
         state.pending.user(&state.lookup).map(ToString::to_string)
     }
 
-    /// The id of the logged-in user, parsed as the type of your ids: `session.user_as::<u64>()?`. `None` if nobody is logged
-    /// in.
+    /// The id of the logged-in user, parsed as the type of your ids: `session.user_as::<u64>()`. `None` if nobody is logged in.
     ///
-    /// # Errors
-    ///
-    /// [`SessionError::InvalidUser`] if the id cannot be parsed as this type.
-    pub fn user_as<T: FromStr>(&self) -> Result<Option<T>, SessionError> {
-        let user = self.user().map(|user| user.parse());
-        user.transpose().map_err(|_| SessionError::InvalidUser)
+    /// It is also `None` if the id cannot be parsed as this type, as when an older version of the application had ids of
+    /// another type. Then nobody of the present application is logged in, and the user has to log in again. The event
+    /// [`TypeMismatch`](crate::event::EventKind::TypeMismatch) reports it.
+    #[must_use]
+    pub fn user_as<T: FromStr>(&self) -> Option<T> {
+        let state = self.request.state();
+        let user = state.pending.user(&state.lookup)?.clone();
+        drop(state);
+        let parsed = user.parse().ok();
+        if parsed.is_none() {
+            let event = Event::new(EventKind::TypeMismatch(Mismatch::User));
+            let event = event.session(self.id()).user(Some(&user));
+            self.request.context().report(event);
+        }
+        parsed
     }
 
     /// Whether the layer's [monitor](crate::monitor) suspects that the session was hijacked.
@@ -238,8 +247,17 @@ impl<M> Session<M> {
         state.pending.suspected(&state.lookup)
     }
 
+    /// The time when the user logged in. The absolute limit runs from here. `None` if nobody is logged in.
+    #[must_use]
+    pub fn logged_in_at(&self) -> Option<SystemTime> {
+        let state = self.request.state();
+        let logged_in = state.pending.logged_in(&state.lookup);
+        logged_in.map(SystemTime::from)
+    }
+
     /// The time when the user last authenticated, by [`login`](Session::login) or
-    /// [`reauthenticate`](Session::reauthenticate). `None` if nobody is logged in.
+    /// [`reauthenticate`](Session::reauthenticate), for a check like [`require_fresh`](Session::require_fresh). `None` if nobody
+    /// is logged in.
     #[must_use]
     pub fn authenticated_at(&self) -> Option<SystemTime> {
         let state = self.request.state();

@@ -31,7 +31,7 @@ impl<M: 'static> Session<M> {
     /// use tower_keycard::{Session, SessionError};
     ///
     /// async fn current_user(session: &Session) -> Result<db::User, SessionError> {
-    ///     let id = session.user_as()?.ok_or(SessionError::NotLoggedIn)?;
+    ///     let id = session.user_as().ok_or(SessionError::NotLoggedIn)?;
     ///     let user = db::user(id).await.ok_or(SessionError::NotLoggedIn)?;
     ///     session.check_stamp(&user.password_hash)?; // a login with an old password ends here
     ///     Ok(user)

@@ -7,6 +7,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::Session;
+use super::key::KeyText;
 use crate::base64url;
 use crate::error::SessionError;
 use crate::lifecycle::changes::Update;
@@ -189,7 +190,8 @@ impl<M> Session<M> {
         }
         let secret = Secret::generate(manager.random())?;
         let token = CsrfToken::mask(&secret, manager.random())?;
-        self.queue_update(KEY, Arc::new(AddSecret(secret)), |add, present| {
+        let add = Arc::new(AddSecret(secret));
+        self.queue_update(&KeyText::reserved(KEY), add, |add, present| {
             Ok(((), add.run(KEY, present)?))
         })?;
         Ok(token)

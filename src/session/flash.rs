@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Session;
+use super::key::KeyText;
 use crate::error::SessionError;
 use crate::event::diagnostics;
 use crate::lifecycle::changes::{FLASHES, Update};
@@ -96,7 +97,8 @@ impl<M> Session<M> {
     #[doc(alias = "add_message")]
     pub fn flash(&self, level: FlashLevel, content: impl Serialize) -> Result<(), SessionError> {
         let message = encode(&(level, content))?;
-        self.queue_update(FLASHES, Arc::new(AddMessage(message)), |add, present| {
+        let add = Arc::new(AddMessage(message));
+        self.queue_update(&KeyText::reserved(FLASHES), add, |add, present| {
             Ok(((), add.run(FLASHES, present)?))
         })
     }
@@ -161,7 +163,7 @@ impl<M> Session<M> {
         };
         let taken = messages(Some(&stored));
         let remove = Arc::new(RemoveMessages(taken.clone()));
-        self.queue_update(FLASHES, remove, |remove, present| {
+        self.queue_update(&KeyText::reserved(FLASHES), remove, |remove, present| {
             Ok(((), remove.run(FLASHES, present)?))
         })?;
         let flashes = taken.iter().filter_map(|message| {

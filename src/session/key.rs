@@ -4,6 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::error::SessionError;
+use crate::lifecycle::changes::RESERVED;
+use crate::record::data;
+
 /// A typed key: the name of a value together with its type.
 ///
 /// Declare it once as a constant. Then every handler uses the same name and the same type. Plain text works as a key too, if
@@ -98,5 +102,30 @@ impl<T> SessionKey<T> for String {
 impl<T> SessionKey<T> for &String {
     fn name(&self) -> &str {
         self
+    }
+}
+
+/// A name in its JSON form, by which a value is found. Only code of this crate can make one that is reserved: a name of the
+/// application that is reserved finds nothing.
+pub(super) struct KeyText<'a>(Cow<'a, str>);
+
+impl<'a> KeyText<'a> {
+    /// A name that the application gave.
+    pub(super) fn parse(name: &'a str) -> Result<Self, SessionError> {
+        if name.starts_with(RESERVED) {
+            return Err(SessionError::ReservedKey {
+                key: name.to_owned(),
+            });
+        }
+        Ok(Self(data::key_text(name)))
+    }
+
+    /// A name of this crate, which JSON does not escape.
+    pub(super) const fn reserved(name: &'static str) -> KeyText<'static> {
+        KeyText(Cow::Borrowed(name))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
 }

@@ -342,8 +342,8 @@ impl<M> Session<M> {
         Ok(())
     }
 
-    /// Sets when this session ends, in place of the layer's idle limit or persistence: a [`Duration`] without activity, a
-    /// [`SystemTime`], or an [`Expiry`].
+    /// Sets when this session ends, in place of the layer's idle limit or persistence: after a [`Duration`] without activity, at
+    /// a [`SystemTime`] whatever the activity, or as an [`Expiry`] says. The cookie and the record follow.
     ///
     /// ```
     /// use std::time::Duration;

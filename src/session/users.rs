@@ -19,7 +19,9 @@ pub struct UserSession {
     pub id: SessionId,
     /// When the session was created. This may be before the login.
     pub created: SystemTime,
-    /// When the user last authenticated.
+    /// When the user logged in.
+    pub logged_in_at: Option<SystemTime>,
+    /// When the user last authenticated, by the login or by [`reauthenticate`](crate::Session::reauthenticate).
     pub authenticated_at: Option<SystemTime>,
     /// When the session was last used. The real time may be later, by one
     /// [refresh interval](crate::SessionConfig::refresh_interval) at most: a minute by default.
@@ -83,7 +85,8 @@ impl Users {
             UserSession {
                 id: indexed.key.id(),
                 created: header.created.into(),
-                authenticated_at: header.authenticated.map(SystemTime::from),
+                logged_in_at: header.logged_in.map(SystemTime::from),
+                authenticated_at: header.authenticated().map(SystemTime::from),
                 last_seen: last_seen.max(login.min(now)).into(),
                 client: header.login.client.as_deref().map(str::to_owned),
                 remembered: header.login.remember == Some(true),

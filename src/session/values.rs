@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Session;
-use super::key::SessionKey;
+use super::key::{KeyText, SessionKey};
 use crate::error::SessionError;
 use crate::lifecycle::State;
 use crate::lifecycle::changes::{Changes, RESERVED, Update};
@@ -30,7 +30,8 @@ impl Raw {
 }
 
 impl State {
-    fn raw(&self, key: &str) -> Option<Raw> {
+    fn raw(&self, key: &KeyText<'_>) -> Option<Raw> {
+        let key = key.as_str();
         if let Some(written) = self.pending.changes.written(key) {
             return written.map(|value| Raw::Written(value.to_owned()));
         }
@@ -68,13 +69,15 @@ impl<M> Session<M> {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Decode`] if the value is not of type `T`. The value stays.
+    /// [`SessionError::Decode`] if the value is not of type `T`. The value stays. [`SessionError::ReservedKey`] if the key begins
+    /// with `_keycard.`: what this crate keeps for itself, such as the secret of [CSRF tokens](Session::csrf_token), cannot be
+    /// read.
     pub fn get<T: DeserializeOwned>(
         &self,
         key: impl SessionKey<T>,
     ) -> Result<Option<T>, SessionError> {
         let name = key.name();
-        let text = data::key_text(name);
+        let text = KeyText::parse(name)?;
         let raw = self.request.state().raw(&text);
         decode(name, raw.as_ref().map(Raw::as_json))
     }
@@ -105,15 +108,14 @@ impl<M> Session<M> {
         value: T,
     ) -> Result<(), SessionError> {
         let name = key.name();
-        check_key(name)?;
-        let text = data::key_text(name);
+        let text = KeyText::parse(name)?;
         let json = encode(name, &value)?;
         let displaced = {
             let mut state = self.request.state();
             state.writable()?;
-            self.check_size(&mut state, &text, &json)?;
+            self.check_size(&mut state, text.as_str(), &json)?;
             let (changes, base) = state.changes();
-            changes.set(base, &text, json)
+            changes.set(base, text.as_str(), json)
         };
         drop(displaced);
         Ok(())
@@ -153,31 +155,31 @@ impl<M> Session<M> {
         T: Serialize + DeserializeOwned + 'static,
     {
         let name = key.name();
-        check_key(name)?;
+        let text = KeyText::parse(name)?;
         let update = Arc::new(Updater {
             change,
             value: PhantomData,
         });
-        self.queue_update(&data::key_text(name), update, |update, present| {
+        self.queue_update(&text, update, |update, present| {
             let (value, json) = update.compute(name, present)?;
             Ok((value, Some(json)))
         })
     }
 
-    /// Queues an update of the value under a key. `text` is the key in its JSON form. `compute` runs the update, and also
-    /// makes the value to return.
+    /// Queues an update of the value under a key. `compute` runs the update, and also makes the value to return.
     pub(super) fn queue_update<U: Update + 'static, R>(
         &self,
-        text: &str,
+        key: &KeyText<'_>,
         update: Arc<U>,
         compute: impl Fn(&U, Option<&str>) -> Result<(R, Option<String>), SessionError>,
     ) -> Result<R, SessionError> {
+        let text = key.as_str();
         loop {
             // The application's code runs on a copy, without the lock. Afterwards the value must still be the same.
             let seen = {
                 let state = self.request.state();
                 state.writable()?;
-                state.raw(text)
+                state.raw(key)
             };
             let before = seen.as_ref().map(Raw::as_json);
             let (returned, json) = compute(&update, before)?;
@@ -202,8 +204,8 @@ impl<M> Session<M> {
     }
 
     /// The JSON under a reserved key.
-    pub(super) fn reserved_value(&self, key: &str) -> Option<String> {
-        let raw = self.request.state().raw(key)?;
+    pub(super) fn reserved_value(&self, name: &'static str) -> Option<String> {
+        let raw = self.request.state().raw(&KeyText::reserved(name))?;
         Some(raw.as_json().to_owned())
     }
 
@@ -215,14 +217,12 @@ impl<M> Session<M> {
     /// [when a write is refused](Session#when-a-write-is-refused).
     #[doc(alias = "delete")]
     pub fn remove(&self, key: impl AsRef<str>) -> Result<bool, SessionError> {
-        let key = key.as_ref();
-        check_key(key)?;
-        let text = data::key_text(key);
+        let text = KeyText::parse(key.as_ref())?;
         let (was_there, displaced) = {
             let mut state = self.request.state();
             state.writable()?;
             let (changes, base) = state.changes();
-            changes.remove(base, &text)
+            changes.remove(base, text.as_str())
         };
         drop(displaced);
         Ok(was_there)
@@ -247,13 +247,10 @@ impl<M> Session<M> {
         Ok(value)
     }
 
-    /// Whether there is a value under `key`.
+    /// Whether there is a value under `key`. Under a key that begins with `_keycard.` there is none.
     #[must_use]
     pub fn contains_key(&self, key: impl AsRef<str>) -> bool {
-        self.request
-            .state()
-            .raw(&data::key_text(key.as_ref()))
-            .is_some()
+        KeyText::parse(key.as_ref()).is_ok_and(|text| self.request.state().raw(&text).is_some())
     }
 
     /// The keys of all values, sorted by their JSON form. Keys of this crate itself are left out.
@@ -335,15 +332,6 @@ where
         self.compute(&data::key_name(key), present)
             .map(|(_, json)| Some(json))
     }
-}
-
-fn check_key(name: &str) -> Result<(), SessionError> {
-    if name.starts_with(RESERVED) {
-        return Err(SessionError::ReservedKey {
-            key: name.to_owned(),
-        });
-    }
-    Ok(())
 }
 
 fn decode<T: DeserializeOwned>(name: &str, json: Option<&str>) -> Result<Option<T>, SessionError> {

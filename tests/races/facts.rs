@@ -11,7 +11,7 @@ pub(crate) struct Facts {
     pub(crate) revision: Revision,
     pub(crate) verifier: [u8; 32],
     pub(crate) deadline: Option<u64>,
-    pub(crate) authenticated: Option<u64>,
+    pub(crate) logged_in: Option<u64>,
     pub(crate) user: Option<String>,
     /// Every key with its entries: one, or those of the log.
     pub(crate) data: BTreeMap<String, Vec<String>>,
@@ -31,13 +31,13 @@ impl Facts {
             })
         };
         let deadline = time(flags & 1 != 0);
-        let authenticated = time(flags & 2 != 0);
+        let logged_in = time(flags & 2 != 0);
         let data: BTreeMap<String, Value> = serde_json::from_str(record.json()).unwrap();
         Self {
             revision: record.revision(),
             verifier: bytes[25..57].try_into().unwrap(),
             deadline,
-            authenticated,
+            logged_in,
             user: record.user().map(ToOwned::to_owned),
             data: data
                 .into_iter()

@@ -9,6 +9,7 @@ use super::harness::{Browser, DAY, HOUR, MINUTE, Place, SECOND, on_every_store};
 on_every_store![
     s28_an_idle_limit_of_its_own_runs_from_each_activity,
     s28_an_instant_is_not_moved_by_activity,
+    s28_an_instant_takes_the_place_of_the_idle_limit,
     s28_an_instant_already_past_ends_the_session_now,
     s29_a_session_can_end_with_the_browser,
     s29_the_default_takes_back_what_was_set,
@@ -19,6 +20,7 @@ on_every_store![
     s31_the_absolute_limit_holds_whatever_the_store_says,
     s31_a_shorter_limit_holds_at_once,
     s31_only_a_login_moves_the_absolute_limit,
+    s31_a_shorter_limit_runs_from_the_login_whatever_its_user_proved_since,
     s31_no_cookie_outlives_the_absolute_limit,
     s32_no_cookie_is_kept_for_more_than_400_days,
     s32_a_cookies_lifetime_is_rounded_up,
@@ -74,6 +76,23 @@ async fn s28_an_instant_is_not_moved_by_activity(place: Place) {
     place.pass_for_the_layer(10 * SECOND);
     let late = browser.twin().with_token(&cookie.value);
     late.get("/get:a").await.ok().says("-").sets_nothing();
+}
+
+async fn s28_an_instant_takes_the_place_of_the_idle_limit(place: Place) {
+    // Beyond the idle limit, and before it. Beyond the absolute limit, that one applies.
+    for (set, granted) in [(3 * DAY, 3 * DAY), (HOUR, HOUR), (60 * DAY, 14 * DAY)] {
+        let browser = place.open().await;
+        let path = format!("/insert:a:1/expiry:in:{}", set.as_millis());
+        let cookie = browser.get(&path).await.ok().new_cookie();
+        assert_eq!(cookie.max_age(), i64::try_from(granted.as_secs()).ok());
+        place.keeps_for(browser.selector().unwrap(), granted).await;
+        // Nobody uses it until just before.
+        place.pass(granted - SECOND);
+        browser.get("/get:a").await.ok().says("1");
+        place.pass(SECOND);
+        let late = browser.twin().with_token(&cookie.value);
+        assert!(late.get("/get:a").await.ok().says("-").removes_the_cookie());
+    }
 }
 
 async fn s28_an_instant_already_past_ends_the_session_now(place: Place) {
@@ -251,6 +270,26 @@ async fn s31_only_a_login_moves_the_absolute_limit(place: Place) {
     browser.get("/get:a").await.ok().says("1");
 }
 
+async fn s31_a_shorter_limit_runs_from_the_login_whatever_its_user_proved_since(place: Place) {
+    let browser = place.open().await;
+    let login = place.now();
+    browser.get("/login:ann").await.ok();
+    place.pass(HOUR / 2);
+    browser.get("/reauthenticate").await.ok();
+    let since = browser.get("/since/login-time").await.ok();
+    let since = since.text.split_once(' ').unwrap();
+    assert_eq!(since.0, place.now().as_millis().to_string());
+    assert_eq!(since.1, login.as_millis().to_string());
+    let shorter = place.open_with(|config| config.absolute(HOUR)).await;
+    let shorter = shorter.with_token(&browser.token().unwrap());
+    place.pass(HOUR / 4);
+    let cookie = shorter.get("/reauthenticate").await.ok().new_cookie();
+    assert_eq!(cookie.max_age(), Some(15 * 60));
+    place.pass(HOUR / 4);
+    let late = shorter.with_token(&cookie.value);
+    assert!(late.get("/user").await.ok().says("-").removes_the_cookie());
+}
+
 async fn s31_no_cookie_outlives_the_absolute_limit(place: Place) {
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
@@ -261,12 +300,7 @@ async fn s31_no_cookie_outlives_the_absolute_limit(place: Place) {
             .await
             .ok();
         assert_eq!(reply.new_cookie().max_age(), Some(14 * 24 * 60 * 60));
-        place
-            .keeps_for(
-                browser.selector().unwrap(),
-                if command == "in" { DAY } else { 14 * DAY },
-            )
-            .await;
+        place.keeps_for(browser.selector().unwrap(), 14 * DAY).await;
     }
     assert_eq!(place.log.count("expiry_capped"), 2);
 }

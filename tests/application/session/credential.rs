@@ -310,16 +310,31 @@ async fn an_id_is_read_as_the_type_that_it_was_written_as() {
     let device = Client::with(layer.build().unwrap());
     device
         .request(async |session: Session| {
-            assert_eq!(session.user_as::<u64>().unwrap(), None);
+            assert_eq!(session.user_as::<u64>(), None);
             session.login(42_u64)
         })
         .await;
     device
         .request(async |session: Session| {
-            assert_eq!(session.user_as::<u64>().unwrap(), Some(42));
-            assert_eq!(session.user_as::<String>().unwrap().as_deref(), Some("42"));
-            let wrong = session.user_as::<bool>();
-            assert!(matches!(wrong, Err(SessionError::InvalidUser)), "{wrong:?}");
+            assert_eq!(session.user_as::<u64>(), Some(42));
+            assert_eq!(session.user_as::<String>().as_deref(), Some("42"));
         })
+        .await;
+}
+
+/// The ids were names once, and are numbers now.
+#[tokio::test]
+async fn a_user_whose_id_has_another_type_counts_as_not_logged_in_and_can_log_in() {
+    let device = Client::new();
+    device.request(async |session| session.login("ann")).await;
+    device
+        .request(async |session: Session| {
+            assert_eq!(session.user_as::<i64>(), None);
+            assert_eq!(session.user().as_deref(), Some("ann"));
+            session.login(42)
+        })
+        .await;
+    device
+        .request(async |session: Session| assert_eq!(session.user_as::<i64>(), Some(42)))
         .await;
 }

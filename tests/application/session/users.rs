@@ -67,7 +67,9 @@ async fn a_user_sees_where_they_are_logged_in_the_newest_first() {
     let current: Vec<_> = seen.iter().map(|session| session.current).collect();
     assert_eq!(current, [false, true]);
     assert_eq!(seen[1].created, SystemTime::from(START));
-    assert_eq!(seen[1].authenticated_at, Some(SystemTime::from(START)));
+    for at in [seen[1].logged_in_at, seen[1].authenticated_at] {
+        assert_eq!(at, Some(SystemTime::from(START)));
+    }
     assert_eq!(
         seen[0].expires_at,
         SystemTime::from(clock.now().plus(Duration::from_secs(86_400)))
@@ -75,6 +77,19 @@ async fn a_user_sees_where_they_are_logged_in_the_newest_first() {
     let outside = layer.users().sessions_of("bob").await.unwrap();
     assert_eq!(ids(&outside), [id(&stranger).await]);
     assert!(!outside[0].current, "nobody asks");
+
+    // A new authentication is no new login.
+    clock.advance(Duration::from_secs(60));
+    phone
+        .request(async |session| session.reauthenticate())
+        .await;
+    let seen = ask(&phone, async |session| session.sessions().await.unwrap()).await;
+    assert_eq!(ids(&seen), [id(&laptop).await, id(&phone).await]);
+    assert_eq!(seen[1].logged_in_at, Some(SystemTime::from(START)));
+    assert_eq!(
+        seen[1].authenticated_at,
+        Some(SystemTime::from(clock.now()))
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tower_keycard::{Key, MemoryStore, SessionConfig, SessionError, SessionLayer};
+use serde_json::Value;
+use tower_keycard::{FlashLevel, Key, MemoryStore, SessionConfig, SessionError, SessionLayer};
 
 use crate::support::client::Client;
 
@@ -174,7 +175,7 @@ async fn what_nests_too_deeply_is_refused_at_once() {
         .request(async |session| {
             let nested = |depth: usize| {
                 let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-                serde_json::from_str::<serde_json::Value>(&text).unwrap()
+                serde_json::from_str::<Value>(&text).unwrap()
             };
             session.insert("deep", nested(63)).unwrap();
             let error = session.insert("deeper", nested(64)).unwrap_err();
@@ -223,6 +224,43 @@ async fn keys_may_be_any_text_but_those_of_the_crate_itself() {
                     .iter()
                     .all(|name| session.keys().iter().any(|key| key == name))
             );
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_the_crate_keeps_for_itself_can_be_neither_read_nor_written() {
+    let client = Client::new();
+    client
+        .request(async |session| {
+            let token = session.csrf_token()?;
+            session.flash(FlashLevel::Info, "for the next page")?;
+            for name in ["_keycard.csrf", "_keycard.flashes", "_keycard.none"] {
+                let typed = Key::<Value>::new(name);
+                let refused = [
+                    session.get(&typed).map(drop),
+                    session.get::<Vec<String>>(name).map(drop),
+                    session.take(&typed).map(drop),
+                    session.insert(&typed, Value::Null),
+                    session.insert(name, "mine"),
+                    session.update(name, |_: Option<u8>| 1).map(drop),
+                    session.remove(&typed).map(drop),
+                ];
+                for refused in refused {
+                    assert!(
+                        matches!(&refused, Err(SessionError::ReservedKey { key }) if key == name),
+                        "{refused:?}"
+                    );
+                }
+                assert!(!session.contains_key(name) && !session.contains_key(&typed));
+            }
+            assert!(session.keys().is_empty() && session.is_empty());
+            session.clear()?;
+            session.verify_csrf(token.as_str())?;
+            session.login_keeping("alice", &["_keycard.csrf"])?;
+            assert!(session.verify_csrf(token.as_str()).is_err());
+            assert_eq!(session.take_flashes()?.len(), 1);
+            Ok(())
         })
         .await;
 }

@@ -364,6 +364,20 @@ async fn an_expiry_that_is_capped_is_reported() {
 }
 
 #[tokio::test]
+async fn an_id_of_another_type_than_the_application_asks_for_is_reported() {
+    let site = site();
+    let device = site.logged_in("alice").await;
+    site.events().await;
+    device
+        .request(async |session: Session| assert_eq!(session.user_as::<u64>(), None))
+        .await;
+    let events = site.events().await;
+    assert_eq!(super::witness::words(&events[1]), "type_mismatch user");
+    assert_eq!(events[1].user.as_deref(), Some("alice"));
+    assert!(events[1].session.is_some());
+}
+
+#[tokio::test]
 async fn a_store_that_fails_is_reported_with_the_call_and_what_it_means() {
     let site = site();
     let phone = site.logged_in("alice").await;

@@ -28,7 +28,7 @@ pub(super) async fn every_byte_is_kept<H: Harness>(cx: &Context<'_, H>) -> CaseR
         );
         header.user = Some("ålîçé\r\n\0".into());
         header.deadline = Some(Timestamp::MAX);
-        header.authenticated = Some(Timestamp::from_millis(0));
+        header.logged_in = Some(Timestamp::from_millis(0));
         header.expiry = [
             Expiry::Idle(Duration::from_millis(10)),
             Expiry::At(Timestamp::MAX),

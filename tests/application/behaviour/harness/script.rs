@@ -189,6 +189,10 @@ pub(crate) async fn command<M>(
             let at = session.authenticated_at().map(millis);
             words.push(at.map_or("-".to_owned(), |at| at.to_string()));
         }
+        "login-time" => {
+            let at = session.logged_in_at().map(millis);
+            words.push(at.map_or("-".to_owned(), |at| at.to_string()));
+        }
         "login" => session.login(rest)?,
         "login-remembered" => session.login(Login::new(rest).remember(true))?,
         "login-unremembered" => session.login(Login::new(rest).remember(false))?,

@@ -1,10 +1,12 @@
 //! The audit log: every event as a line of JSON, in a file that is only appended to.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -32,6 +34,9 @@ use crate::sync;
 ///
 /// A new file is for its owner alone (mode 0600). An existing file keeps its mode. Several processes may write to one file.
 /// Each line goes to the operating system at once. The file is not synced, so a power failure may lose the last lines.
+///
+/// A process that is killed may leave a line without its end. The next line, of whichever process, begins a line of its own. If
+/// the log may not read the file, it cannot see how the file ends, and an empty line may precede the lines of this process.
 ///
 /// To rotate the log, rename the file. At the next event the log sees that the path leads to another file or to none, and
 /// opens the path again. It cannot see that outside of Unix: call [`reopen`](Self::reopen) there.
@@ -106,6 +111,7 @@ impl AuditLog {
             Some(lines) if is_still_at(&lines.to, &self.path) => lines,
             _ => state.lines.insert(Lines::new(append_to(&self.path)?)),
         };
+        lines.look_at_end(&self.path);
         if state.missing > 0 {
             let kind = EventKind::Lost {
                 events: state.missing,
@@ -174,11 +180,46 @@ fn is_still_at(_: &File, _: &Path) -> bool {
 struct Lines<W> {
     to: W,
     torn: bool,
+    /// The length of the file, unless another process has written to it.
+    length: u64,
+}
+
+/// For how long a line without an end may be one that another process is still writing.
+const WRITING: Duration = Duration::from_millis(100);
+
+impl Lines<File> {
+    /// If the file has grown otherwise than by these lines, finds out whether its last line was cut short.
+    fn look_at_end(&mut self, path: &Path) {
+        let regular = self.to.metadata().ok().filter(Metadata::is_file);
+        let length = regular.map_or(0, |file| file.len());
+        if length != self.length {
+            self.torn = length > 0 && !ends_with_newline(path).unwrap_or(false);
+            self.length = length;
+        }
+    }
+}
+
+/// Whether the last line of a file has its end, or gets it in a moment.
+fn ends_with_newline(path: &Path) -> io::Result<bool> {
+    let (mut file, mut last) = (File::open(path)?, [0]);
+    let since = Instant::now();
+    loop {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last == *b"\n" || since.elapsed() > WRITING {
+            return Ok(last == *b"\n");
+        }
+        thread::sleep(WRITING / 100);
+    }
 }
 
 impl<W: Write> Lines<W> {
     fn new(to: W) -> Self {
-        Self { to, torn: false }
+        Self {
+            to,
+            torn: false,
+            length: 0,
+        }
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
@@ -195,6 +236,7 @@ impl<W: Write> Lines<W> {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.torn = bytes[written - 1] != b'\n';
+                    self.length += written as u64;
                     bytes = &bytes[written..];
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

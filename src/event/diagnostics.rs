@@ -7,6 +7,8 @@
 
 use std::fmt::Display;
 
+use super::hook::Hook;
+
 /// Logs a `tracing` event with this crate's target. Does nothing without the feature `tracing`.
 macro_rules! log {
     ($level:ident, $($event:tt)+) => {
@@ -49,13 +51,13 @@ pub(crate) fn unreported(events: usize) {
     }
 }
 
-/// Events came faster than the observers handled them.
-pub(crate) fn lost(events: u64) {
+/// Events came faster than an observer handled them.
+pub(super) fn lost(events: u64) {
     log!(
         warn,
         event = "lost",
         events,
-        "session observers are too slow: events were lost"
+        "a session observer is too slow: events were lost"
     );
 }
 
@@ -69,11 +71,11 @@ pub(crate) fn undecodable_flash() {
 }
 
 /// A function that the application gave to the layer panicked.
-pub(crate) fn hook_panicked(hook: &str) {
+pub(super) fn hook_panicked(hook: Hook) {
     log!(
         error,
         event = "hook_panicked",
-        hook,
+        hook = hook.name(),
         "a function given to the session layer panicked"
     );
 }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs code that may be the application's, and stops its panic.
-pub(super) fn guarded(run: impl FnOnce()) {
-    let _panicked = catch_unwind(AssertUnwindSafe(run));
+/// Runs code that may be the application's, and stops its panic. Returns whether there was none.
+pub(super) fn guarded(run: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(run)).is_ok()
 }

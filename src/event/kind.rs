@@ -276,15 +276,19 @@ impl EventKind {
         })
     }
 
-    /// Whether any client can cause it at will, and so displace more important events in the queue. With a session that has no
-    /// user, a client can cause more.
+    /// Whether any client can cause it at will, and so many of them. With a session that has no user, a client can cause more.
     pub(super) const fn any_client_can_cause(&self, has_user: bool) -> bool {
         match self {
-            Self::Destroyed(_) | Self::Rotated(_) | Self::Suspected { .. } => !has_user,
+            Self::Destroyed(_)
+            | Self::Rotated(_)
+            | Self::Suspected { .. }
+            | Self::ExpiryCapped
+            | Self::Revoked(Revocation::Monitor) => !has_user,
             Self::Resumed
             | Self::Malformed
             | Self::Ambiguous
             | Self::Unknown(_)
+            | Self::Unreadable
             | Self::Stale(_)
             | Self::Expired(_)
             | Self::Conflict
@@ -296,8 +300,6 @@ impl EventKind {
             Self::Created(Creation::Login)
             | Self::LoginRefused(_)
             | Self::Revoked(_)
-            | Self::Unreadable
-            | Self::ExpiryCapped
             | Self::Abandoned
             | Self::Lost { .. } => false,
         }

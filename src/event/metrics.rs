@@ -16,11 +16,13 @@ mod on {
     use metrics::{Key, Label, Level, Metadata, Unit, with_recorder};
 
     use super::super::guarded::guarded;
+    use super::super::hook::Hook;
     use super::super::kind::EventKind;
     use crate::store::{StoreCall, StoreError, StoreErrorKind};
 
     const EVENTS: &str = "keycard_events_total";
     const LOST: &str = "keycard_events_lost_total";
+    const PANICS: &str = "keycard_hook_panics_total";
     const CALLS: &str = "keycard_store_call_duration_seconds";
 
     static METADATA: Metadata<'static> =
@@ -33,6 +35,7 @@ mod on {
     struct Keys {
         events: HashMap<(&'static str, Option<&'static str>), Key>,
         lost: Key,
+        panics: HashMap<Hook, Key>,
         calls: HashMap<(StoreCall, &'static str), Key>,
     }
 
@@ -46,6 +49,11 @@ mod on {
                         LOST.into(),
                         count,
                         "Events lost because observers were too slow.".into(),
+                    );
+                    recorder.describe_counter(
+                        PANICS.into(),
+                        count,
+                        "Panics of the application's code that the session layer called.".into(),
                     );
                     let seconds = Some(Unit::Seconds);
                     recorder.describe_histogram(
@@ -76,9 +84,11 @@ mod on {
                     .chain(["ok", "cancelled"])
                     .map(move |outcome| call(*each, outcome))
             });
+            let panics = Hook::ALL.map(|hook| (hook, key(PANICS, &[("hook", hook.name())])));
             Self(Arc::new(Keys {
                 events: EventKind::all().into_iter().map(event).collect(),
                 lost: key(LOST, &[]),
+                panics: panics.into(),
                 calls: calls.collect(),
             }))
         }
@@ -94,6 +104,15 @@ mod on {
 
         pub(crate) fn count_lost(&self) {
             guarded(|| increment(&self.0.lost));
+        }
+
+        pub(crate) fn count_panic(&self, hook: Hook) {
+            let key = self.0.panics.get(&hook);
+            guarded(|| {
+                if let Some(key) = key {
+                    increment(key);
+                }
+            });
         }
 
         pub(crate) fn measure(&self, call: StoreCall) -> Measurement<'_> {
@@ -145,6 +164,7 @@ mod off {
     use std::marker::PhantomData;
     use std::sync::Arc;
 
+    use super::super::hook::Hook;
     use super::super::kind::EventKind;
     use crate::store::{StoreCall, StoreError};
 
@@ -159,6 +179,8 @@ mod off {
         pub(crate) fn count(&self, _: EventKind) {}
 
         pub(crate) fn count_lost(&self) {}
+
+        pub(crate) fn count_panic(&self, _: Hook) {}
 
         pub(crate) fn measure(&self, _: StoreCall) -> Measurement<'_> {
             Measurement(PhantomData)

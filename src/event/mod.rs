@@ -25,21 +25,26 @@
 //!
 //! # If there are too many events
 //!
-//! The observers run on a thread of their own. The layer starts it when it is built with an observer, and it ends when the
-//! last clone of the layer is dropped. A slow observer never delays a request: events wait in a queue, by default of
-//! [1,024](crate::middleware::SessionLayerBuilder::observer_queue) events. While the queue is full, further events are only
-//! counted. As soon as the observers are done with an event, [`EventKind::Lost`] reports how many were lost. Events that any
-//! client can cause at will, such as made-up tokens, get at most half of the queue, so that they displace no login and no
-//! revocation. [`SessionLayer::drain`](crate::SessionLayer::drain) waits until earlier events were reported, for five seconds
-//! at most.
+//! Each observer has a queue and a thread of its own. The layer starts the thread when it is built, and it ends when the last
+//! clone of the layer is dropped. So a slow observer delays neither a request nor another observer: events wait in its queue,
+//! by default [1,024](crate::middleware::SessionLayerBuilder::observer_queue) of them. While the queue is full, further events
+//! are only counted. The log says so at once, and then again whenever as many were lost again; the metrics count each. As soon
+//! as the observer is done with an event, [`EventKind::Lost`] tells it how many were lost.
+//!
+//! Events that any client can cause at will, such as those of made-up tokens, have room of their own, half as much again. So
+//! they never take the place of a login, a logout or a revocation of a user.
+//! [`SessionLayer::drain`](crate::SessionLayer::drain) waits until earlier events were reported, for five seconds at most.
 
 mod audit_log;
 mod borrowed;
 pub(crate) mod diagnostics;
 mod guarded;
+mod hook;
 mod kind;
+mod loss_log;
 mod metrics;
 mod observer;
+mod queue;
 mod reporter;
 mod session_event;
 #[cfg(feature = "tracing")]
@@ -47,6 +52,7 @@ mod tracing_log;
 
 pub use self::audit_log::AuditLog;
 pub(crate) use self::borrowed::Event;
+pub(crate) use self::hook::Hook;
 pub use self::kind::{
     Creation, Ending, EventKind, Mismatch, Refusal, Revocation, Rotation, StaleReason,
     UnknownReason,

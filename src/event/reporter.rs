@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::borrowed::Event;
+use super::diagnostics;
 use super::guarded::guarded;
+use super::hook::Hook;
 use super::metrics::Metrics;
 use super::observer::Observers;
 use super::session_event::SessionEvent;
@@ -25,15 +27,21 @@ impl Reporter {
     #[inline]
     pub(crate) fn report(&self, event: Event<'_>, client: Option<&Arc<ClientFacts>>) {
         #[cfg(feature = "tracing")]
-        if tracing_log::is_on(event.kind) {
-            guarded(|| tracing_log::log(&event, client));
+        if tracing_log::is_on(event.kind) && !guarded(|| tracing_log::log(&event, client)) {
+            self.metrics.count_panic(Hook::Log);
         }
         self.metrics.count(event.kind);
         if let Some(observers) = &self.observers
             && observers.listen_to(event.kind)
         {
-            guarded(|| observers.enqueue(self.session_event(event, client)));
+            guarded(|| observers.enqueue(&self.session_event(event, client)));
         }
+    }
+
+    /// Reports that code of the application panicked.
+    pub(crate) fn report_panic(&self, hook: Hook) {
+        guarded(|| diagnostics::hook_panicked(hook));
+        self.metrics.count_panic(hook);
     }
 
     fn session_event(&self, event: Event<'_>, client: Option<&Arc<ClientFacts>>) -> SessionEvent {

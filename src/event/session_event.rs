@@ -1,7 +1,7 @@
 //! An event, as observers receive it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -79,14 +79,17 @@ impl Serialize for SessionEvent {
     }
 }
 
-/// Serializes as RFC 3339, in UTC, with milliseconds.
+/// Serializes as RFC 3339, in UTC, with milliseconds. A year there has four digits, so a time before 1970 or after 9999, from a
+/// clock that is wrong, is written as the nearest time in between.
 struct Time(SystemTime);
+
+/// The last millisecond of the year 9999, since the Unix epoch.
+const LATEST: Duration = Duration::from_millis(253_402_300_799_999);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!(
-            "{}",
-            humantime::format_rfc3339_millis(self.0)
-        ))
+        let since_epoch = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time = UNIX_EPOCH + since_epoch.min(LATEST);
+        serializer.collect_str(&humantime::format_rfc3339_millis(time))
     }
 }

@@ -152,8 +152,8 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
     /// Adds an observer, which gets an event for everything that happens to sessions: see [`event`](crate::event). You can add
     /// several.
     ///
-    /// A slow observer never delays a request: the layer starts a thread that calls the observers. The thread ends with the
-    /// layer's last clone, after it has reported the events in the queue. Call [`SessionLayer::drain`] before the program
+    /// A slow observer delays neither a request nor another observer: the layer starts a thread for each. The thread ends with
+    /// the layer's last clone, after it has reported the events in the queue. Call [`SessionLayer::drain`] before the program
     /// ends.
     #[must_use]
     pub fn observer(mut self, observer: impl SessionObserver) -> Self {
@@ -161,8 +161,9 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
         self
     }
 
-    /// Sets how many events can wait for the [observers](Self::observer): 1,024 by default. Events beyond that are counted, and
-    /// reported as [`EventKind::Lost`](crate::event::EventKind::Lost).
+    /// Sets how many events can wait for each of the [observers](Self::observer): 1,024 by default. Beside them wait half as
+    /// many that any client can cause at will, such as those of made-up tokens. Events beyond that are counted, and reported
+    /// as [`EventKind::Lost`](crate::event::EventKind::Lost).
     #[must_use]
     pub fn observer_queue(mut self, events: usize) -> Self {
         self.parts.observers.queue = events;

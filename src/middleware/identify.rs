@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use crate::client::{ClientFacts, ClientFingerprint};
-use crate::event::diagnostics;
+use crate::event::{Hook, Reporter};
 use crate::monitor::Browser;
 
 /// The application's function that describes the client of a request.
@@ -32,10 +32,10 @@ impl Identify {
 
     /// The client's facts, as the application describes them. If its function panics, there are none: the request is not at
     /// fault.
-    pub(crate) fn facts(&self, request: &Parts) -> Option<Arc<ClientFacts>> {
+    pub(crate) fn facts(&self, request: &Parts, reporter: &Reporter) -> Option<Arc<ClientFacts>> {
         let facts = catch_unwind(AssertUnwindSafe(|| Arc::new((self.0)(request)))).ok();
         if facts.is_none() {
-            diagnostics::hook_panicked("client");
+            reporter.report_panic(Hook::Client);
         }
         facts
     }

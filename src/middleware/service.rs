@@ -90,7 +90,7 @@ where
         let mut client = None;
         if let Some(identify) = &self.identify {
             let (head, body) = request.into_parts();
-            client = identify.facts(&head);
+            client = identify.facts(&head, &manager.reporter);
             request = Request::from_parts(head, body);
         }
         let session = RequestSession::new(manager.clone(), presented, withheld, client, outer);

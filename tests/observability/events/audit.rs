@@ -1,8 +1,10 @@
 //! The audit log: a line for every event, and none for anything else.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::time::SystemTime;
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -168,4 +170,109 @@ fn several_processes_may_write_to_one_file() {
     let lines = lines(&path);
     let of = |user: &str| lines.iter().filter(|line| line["user"] == user).count();
     assert_eq!((of("alice"), of("bob")), (500, 500));
+}
+
+/// The variable by which a test says to its own program that it is the process to be killed.
+const VICTIM: &str = "KEYCARD_KILLED_WHILE_IT_WRITES";
+
+#[test]
+fn what_a_process_left_that_was_killed_in_the_middle_of_a_line_damages_no_other_line() {
+    const NAME: &str = "events::audit::what_a_process_left_that_was_killed_in_the_middle_of_a_line_damages_no_other_line";
+    if let Some(path) = std::env::var_os(VICTIM) {
+        let log = AuditLog::open(Path::new(&path)).unwrap();
+        loop {
+            log.observe(&login("victim"));
+        }
+    }
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("audit.jsonl");
+    let beside = AuditLog::open(&path).unwrap();
+    beside.observe(&login("alice"));
+    for round in 1..=2 {
+        // The system takes of a line what fits into the largest file that it allows, and kills the process that goes on.
+        let limited = format!("ulimit -c 0; ulimit -f {}; exec \"$0\" \"$@\"", 10 * round);
+        let killed = Command::new("sh")
+            .args(["-c", &limited])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", NAME])
+            .env(VICTIM, &path)
+            .output()
+            .unwrap();
+        assert!(killed.status.signal().is_some(), "{killed:?}");
+        assert!(!std::fs::read(&path).unwrap().ends_with(b"\n"));
+        if round == 1 {
+            beside.observe(&login("beside"));
+        } else {
+            AuditLog::open(&path).unwrap().observe(&login("after"));
+            beside.observe(&login("beside"));
+        }
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    let users: Vec<Option<Value>> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).ok())
+        .map(|line: Option<Value>| line.map(|line| line["user"].clone()))
+        .filter(|user| user.as_ref().is_none_or(|user| user != "victim"))
+        .collect();
+    let user = |name: &str| Some(Value::from(name));
+    let expected = [
+        user("alice"),
+        None,
+        user("beside"),
+        None,
+        user("after"),
+        user("beside"),
+    ];
+    assert_eq!(users, expected, "{text}");
+}
+
+#[test]
+fn a_torn_line_is_ended_before_the_first_event_and_an_empty_file_gets_no_empty_line() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("audit.jsonl");
+    for (before, lines) in [("", 1), ("{}\n", 2), ("{\"event\":\"cre", 2), ("\n", 2)] {
+        std::fs::write(&path, before).unwrap();
+        AuditLog::open(&path).unwrap().observe(&login("alice"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), lines, "{text}");
+        assert!(text.starts_with(before) && text.ends_with("}\n"), "{text}");
+        let last = text.lines().last().unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(last).unwrap()["user"],
+            "alice"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_thousands_of_years_off_costs_no_line() {
+    for (clock, written) in [
+        (Duration::ZERO, "1970-01-01T00:00:00.000Z"),
+        (
+            Duration::from_secs(253_402_300_799),
+            "9999-12-31T23:59:59.000Z",
+        ),
+        (
+            Duration::from_secs(253_402_300_800),
+            "9999-12-31T23:59:59.999Z",
+        ),
+        (
+            Duration::from_secs(400_000_000_000),
+            "9999-12-31T23:59:59.999Z",
+        ),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        let log = AuditLog::open(&path).unwrap();
+        let site = site_with(|layer| layer.observer(log));
+        site.clock.set(UNIX_EPOCH + clock);
+        site.logged_in("alice").await;
+        site.layer.drain().await;
+        assert_eq!(names(&path), ["created"], "{clock:?}");
+        assert_eq!(lines(&path)[0]["time"], written);
+    }
+    let before = UNIX_EPOCH - Duration::from_secs(1);
+    let event = SessionEvent::new(EventKind::Malformed, before, "shop");
+    let line = serde_json::to_value(&event).unwrap();
+    assert_eq!(line["time"], "1970-01-01T00:00:00.000Z");
 }

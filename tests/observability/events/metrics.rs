@@ -119,6 +119,38 @@ fn what_observers_were_too_slow_for_is_counted() {
     assert_eq!(seen.get(&event("created", "login")), Some(&5.0));
 }
 
+/// Observers run on threads of their own, which only a recorder of the whole process hears. The namespace is this test's.
+#[test]
+fn panics_of_the_applications_code_are_counted() {
+    let recorder = DebuggingRecorder::new();
+    let seen = recorder.snapshotter();
+    metrics::set_global_recorder(recorder).expect("the only recorder of the process");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let layer = SessionLayer::builder(MemoryStore::new())
+            .config(SessionConfig::new().namespace("panics"))
+            .observer(|_: &SessionEvent| panic!("as an application's observer might"))
+            .client(|_| panic!("as an application's function might"))
+            .build()
+            .unwrap();
+        let device = crate::support::client::Client::with(layer.clone());
+        device.request(async |session| session.login("alice")).await;
+        device.request(async |session| session.logout()).await;
+        layer.drain().await;
+    });
+    let mut counted = BTreeMap::new();
+    for (key, _, _, value) in seen.snapshot().into_vec() {
+        let labels: Vec<_> = key.key().labels().map(metrics::Label::value).collect();
+        if let ("keycard_hook_panics_total", ["panics", hook]) = (key.key().name(), &labels[..]) {
+            counted.insert((*hook).to_owned(), value);
+        }
+    }
+    let twice = |hook: &str| (hook.to_owned(), DebugValue::Counter(2));
+    assert_eq!(counted, [twice("observer"), twice("client")].into());
+}
+
 #[test]
 fn the_page_names_every_metric() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/events.md");
@@ -132,7 +164,7 @@ fn the_page_names_every_metric() {
         .keys()
         .map(|name| name.split(' ').next().unwrap())
         .collect();
-    names.push("keycard_events_lost_total");
+    names.extend(["keycard_events_lost_total", "keycard_hook_panics_total"]);
     for name in names {
         assert!(page.contains(&format!("\n| `{name}` |")), "{name}");
     }

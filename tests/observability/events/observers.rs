@@ -11,6 +11,7 @@ use tower_keycard::{MemoryStore, Session, SessionLayer};
 use super::witness::{Witness, look, words};
 use crate::support::client::Client;
 use crate::support::eventually;
+use crate::support::log::Log;
 
 /// An observer that waits before each event until it is let on.
 #[derive(Clone, Default)]
@@ -114,6 +115,86 @@ async fn what_strangers_send_crowds_out_no_login() {
         [login, "lost", "malformed", "malformed", login, login]
     );
     assert_eq!(events[1].kind, EventKind::Lost { events: 98 });
+}
+
+/// How many lost events the log knows of, from how many lines.
+fn logged_lost(log: &Log) -> (u64, usize) {
+    let lines = log.events("lost");
+    let events = lines
+        .iter()
+        .map(|line| line["events"].parse::<u64>().unwrap());
+    (events.sum(), lines.len())
+}
+
+#[tokio::test]
+async fn the_log_says_what_an_observer_loses_that_never_answers_while_it_does_not() {
+    let log = Log::start();
+    let (layer, slow) = stuck().await;
+    // Two of them fit.
+    send_malformed(&layer, 5_002).await;
+    let (events, lines) = logged_lost(&log);
+    assert!((2_500..=5_000).contains(&events), "{events} of 5000");
+    assert!(lines < 20, "{lines} lines");
+    assert_eq!(log.events("lost")[0]["level"], "WARN");
+    slow.open();
+    layer.drain().await;
+    assert_eq!(logged_lost(&log).0, 5_000);
+    let lost = slow.seen.take().into_iter().map(|event| event.kind);
+    let lost: Vec<_> = lost
+        .filter(|kind| matches!(kind, EventKind::Lost { .. }))
+        .collect();
+    assert_eq!(lost, [EventKind::Lost { events: 5_000 }]);
+}
+
+#[tokio::test]
+async fn an_observer_that_never_answers_costs_the_others_no_event() {
+    let (slow, witness) = (Slow::default(), Witness::default());
+    let layer = SessionLayer::builder(MemoryStore::new())
+        .observer(slow.clone())
+        .observer(witness.clone())
+        .observer_queue(4)
+        .build()
+        .unwrap();
+    log_in(&layer).await;
+    slow.is_stuck().await;
+    for seen in 2..=10 {
+        log_in(&layer).await;
+        let reported = async || (witness.len() == seen).then_some(());
+        eventually("the other observer has it", reported).await;
+    }
+    assert_eq!(slow.waiting.load(Ordering::SeqCst), 1);
+    slow.open();
+}
+
+#[tokio::test]
+async fn an_expiry_of_strangers_beyond_the_limit_crowds_out_no_login() {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
+    let slow = Slow::default();
+    let layer = SessionLayer::builder(MemoryStore::new())
+        .observer(slow.clone())
+        .observer_queue(4);
+    let layer = layer.build().unwrap();
+    log_in(&layer).await;
+    slow.is_stuck().await;
+    let stranger = Client::with(layer.clone());
+    for _ in 0..50 {
+        stranger
+            .request(async |session| {
+                session.insert("n", 1)?;
+                session.set_expiry(YEAR)
+            })
+            .await;
+        stranger.set_cookie(None);
+    }
+    for _ in 0..4 {
+        log_in(&layer).await;
+    }
+    slow.open();
+    layer.drain().await;
+    let (login, reported) = ("created login", slow.words());
+    assert_eq!(reported[..2], [login, "lost"]);
+    assert_eq!(reported[2..4], ["created write", "expiry_capped"]);
+    assert_eq!(reported[4..], [login; 4]);
 }
 
 #[tokio::test]

@@ -28,6 +28,10 @@ impl SessionObserver for Witness {
 }
 
 impl Witness {
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
     pub(crate) fn take(&self) -> Vec<SessionEvent> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use crate::random::RandomError;
 use crate::store::StoreError;
 
-/// An operation on a session failed.
+/// An operation on a session failed, or a request has no session.
+///
+/// It is the one error of [`Session`](crate::Session), of its loading and of the extractors, so that `?` passes it on from
+/// everywhere.
 ///
 /// `Display` is safe to log: it names keys that the application chose, but neither the store, nor a token, nor a value. The
 /// cause is in [`source`](std::error::Error::source).
@@ -71,6 +74,11 @@ pub enum SessionError {
     /// The browser withheld the session cookie from this cross-site request, so that what it writes is dropped: see
     /// [`is_withheld`](crate::Session::is_withheld).
     Withheld,
+    /// There is no [`SessionLayer`](crate::SessionLayer) with this marker around the service.
+    MissingLayer {
+        /// The name of the marker's type, such as `shop::Admin`. `None` if the missing layer has no marker.
+        marker: Option<&'static str>,
+    },
     /// The store failed, or did not answer in time.
     Store(StoreError),
     /// The operating system gave no random bytes for a token.
@@ -115,6 +123,17 @@ impl fmt::Display for SessionError {
             Self::Withheld => {
                 f.write_str("the browser withheld the session cookie from a cross-site request")
             }
+            Self::MissingLayer { marker: None } => f.write_str(
+                "there is no session layer around this service: add `.layer(SessionLayer::new(store))`, in axum after the \
+                 routes",
+            ),
+            Self::MissingLayer {
+                marker: Some(marker),
+            } => write!(
+                f,
+                "there is no session layer marked `{marker}` around this service: \
+                 add one that is built with `.marked`, in axum after the routes"
+            ),
             Self::Store(error) => error.fmt(f),
             Self::NoRandomness => f.write_str("the system's random number generator failed"),
         }
@@ -143,63 +162,13 @@ impl From<RandomError> for SessionError {
     }
 }
 
-/// The session of a request is not available.
-///
-/// [`Session::load`](crate::Session::load) returns it, and so does the extractor [`Session`](crate::Session) (feature `axum`).
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum SessionRejection {
-    /// There is no [`SessionLayer`](crate::SessionLayer) with this marker around the service. The response is 500, and the
-    /// error is logged.
-    MissingLayer {
-        /// The name of the marker's type, such as `shop::Admin`. `None` if the missing layer has no marker.
-        marker: Option<&'static str>,
-    },
-    /// The store failed, or did not answer in time. The response is 503, and the client may try again.
-    Store(StoreError),
-}
-
-impl fmt::Display for SessionRejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MissingLayer { marker: None } => f.write_str(
-                "there is no session layer around this service: add `.layer(SessionLayer::new(store))`, in axum after the \
-                 routes",
-            ),
-            Self::MissingLayer {
-                marker: Some(marker),
-            } => write!(
-                f,
-                "there is no session layer marked `{marker}` around this service: \
-                 add one that is built with `.marked`, in axum after the routes"
-            ),
-            Self::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for SessionRejection {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::MissingLayer { .. } => None,
-            Self::Store(error) => Some(error),
-        }
-    }
-}
-
-impl From<StoreError> for SessionRejection {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_error_for_a_missing_layer_names_the_builder_that_makes_it() {
-        let text = |marker| SessionRejection::MissingLayer { marker }.to_string();
+        let text = |marker| SessionError::MissingLayer { marker }.to_string();
         let main = text(None);
         assert!(main.contains("SessionLayer::new(store)"), "{main}");
         let marked = text(Some("shop::Admin"));

@@ -197,9 +197,7 @@ pub use self::middleware::{Flashes, RequireFresh, RequireLogin};
 pub use self::middleware::{
     LoginRedirectLayer, RequireFreshLayer, RequireLoginLayer, SafeNext, SessionLayer,
 };
-pub use self::session::{
-    FlashLevel, Key, Login, Session, SessionError, SessionId, SessionRejection,
-};
+pub use self::session::{FlashLevel, Key, Login, Session, SessionError, SessionId};
 #[cfg(feature = "redis")]
 pub use self::store::RedisStore;
 pub use self::store::{AnyStore, MemoryStore};

@@ -3,7 +3,6 @@
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 
-use tower_keycard::middleware::ExtractRejection;
 use tower_keycard::{RequireLogin, Session, SessionError};
 
 use crate::accounts::Accounts;
@@ -21,7 +20,7 @@ where
     S: Send + Sync,
     Accounts: FromRef<S>,
 {
-    type Rejection = ExtractRejection;
+    type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let RequireLogin { user, session, .. } =

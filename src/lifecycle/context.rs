@@ -76,6 +76,11 @@ impl<'a> ClientContext<'a> {
         Ok(self.reported(evaluated, token))
     }
 
+    /// What a token opens if this is what the store has under it.
+    pub(crate) fn look_up_in(self, loaded: Loaded, token: &Token) -> Result<Lookup, StoreError> {
+        Ok(self.reported(self.evaluate(token, Ok(loaded))?, token))
+    }
+
     /// Evaluates a loaded record as [`Lookup::evaluate`] does. A failed load is reported.
     fn evaluate(
         self,

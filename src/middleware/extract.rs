@@ -5,25 +5,62 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::time::Duration;
 
-use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
-use axum_core::response::{IntoResponse, Response};
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
 use super::require::Required;
-use crate::error::{SessionError, SessionRejection};
+use crate::error::SessionError;
 use crate::event::diagnostics;
 use crate::session::Flash;
 use crate::session::{Main, Session};
+
+/// Gives an extractor its function without the trait. Of a type that is also extracted as an `Option`, `from_request_parts`
+/// would be ambiguous; and the marker of the type is known here.
+macro_rules! inherent {
+    ($(#[$doc:meta])* $extractor:ty $(, $($parameters:tt)+)?) => {
+        impl$(<$($parameters)+>)? $extractor {
+            $(#[$doc])*
+            ///
+            /// # Errors
+            ///
+            /// Those of the extractor: a [`SessionError`].
+            pub async fn from_request_parts<S: Send + Sync>(
+                parts: &mut Parts,
+                state: &S,
+            ) -> Result<Self, SessionError> {
+                <Self as FromRequestParts<S>>::from_request_parts(parts, state).await
+            }
+        }
+    };
+}
+
+inherent! {
+    /// Loads the session in an extractor [of your own](Session#in-an-extractor-of-your-own).
+    Session
+}
+inherent! {
+    /// Extracts the logged-in user in an extractor [of your own](Session#in-an-extractor-of-your-own).
+    RequireLogin
+}
+inherent! {
+    /// Extracts the user who authenticated recently in an extractor [of your own](Session#in-an-extractor-of-your-own).
+    RequireFresh<SECONDS>, const SECONDS: u64
+}
+inherent! {
+    /// Takes the messages in an extractor [of your own](Session#in-an-extractor-of-your-own).
+    Flashes<T>, T: DeserializeOwned
+}
 
 impl<S, M> FromRequestParts<S> for Session<M>
 where
     S: Send + Sync,
     M: 'static,
 {
-    type Rejection = SessionRejection;
+    type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
         Self::load_as(&parts.extensions).await
@@ -36,7 +73,7 @@ where
     S: Send + Sync,
     M: 'static,
 {
-    type Rejection = SessionRejection;
+    type Rejection = SessionError;
 
     async fn from_request_parts(
         parts: &mut Parts,
@@ -50,7 +87,7 @@ where
 /// The extractor for handlers that need a logged-in user. It holds the user's id and the session.
 ///
 /// If nobody is logged in, the handler does not run. The response is a 401, or a redirect to the login page if there is a
-/// [`LoginRedirectLayer`](crate::LoginRedirectLayer).
+/// [`LoginRedirectLayer`](crate::LoginRedirectLayer). As `Option<RequireLogin>` it is `None` instead.
 ///
 /// ```
 /// use tower_keycard::RequireLogin;
@@ -117,32 +154,34 @@ pub struct Flashes<T = String, M = Main> {
     marker: PhantomData<fn() -> M>,
 }
 
-/// The reason for which an extractor refused a request. Its response is that of the error that it holds.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum ExtractRejection {
-    /// The session could not be loaded.
-    Session(SessionRejection),
-    /// The session does not meet the requirement of the extractor.
-    Error(SessionError),
-}
-
-async fn load<M: 'static>(parts: &Parts) -> Result<Session<M>, ExtractRejection> {
-    let session = Session::load_as(&parts.extensions).await;
-    session.map_err(ExtractRejection::Session)
-}
-
 impl<S, M> FromRequestParts<S> for RequireLogin<M>
 where
     S: Send + Sync,
     M: 'static,
 {
-    type Rejection = ExtractRejection;
+    type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        let session = load(parts).await?;
+        let session = Session::load_as(&parts.extensions).await?;
         let user = session.require_user()?;
         Ok(Self { user, session })
+    }
+}
+
+/// `None` if nobody is logged in. A store that fails is a rejection, never `None`.
+impl<S, M> OptionalFromRequestParts<S> for RequireLogin<M>
+where
+    S: Send + Sync,
+    M: 'static,
+{
+    type Rejection = SessionError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _state: &S,
+    ) -> Result<Option<Self>, Self::Rejection> {
+        let session = Session::load_as(&parts.extensions).await?;
+        Ok(session.user().map(|user| Self { user, session }))
     }
 }
 
@@ -151,11 +190,11 @@ where
     S: Send + Sync,
     M: 'static,
 {
-    type Rejection = ExtractRejection;
+    type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
         const { assert!(SECONDS > 0, "`RequireFresh` needs at least one second") };
-        let session = load(parts).await?;
+        let session = Session::load_as(&parts.extensions).await?;
         session.require_fresh(Duration::from_secs(SECONDS))?;
         let user = session.require_user()?;
         Ok(Self { user, session })
@@ -168,10 +207,11 @@ where
     T: DeserializeOwned,
     M: 'static,
 {
-    type Rejection = ExtractRejection;
+    type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        let flashes = load::<M>(parts).await?.take_flashes_as()?;
+        let session = Session::<M>::load_as(&parts.extensions).await?;
+        let flashes = session.take_flashes_as()?;
         Ok(Self {
             flashes,
             marker: PhantomData,
@@ -202,39 +242,6 @@ impl<T: fmt::Debug, M> fmt::Debug for Flashes<T, M> {
     }
 }
 
-impl From<SessionError> for ExtractRejection {
-    fn from(error: SessionError) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl fmt::Display for ExtractRejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Session(rejection) => rejection.fmt(f),
-            Self::Error(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ExtractRejection {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Session(rejection) => rejection.source(),
-            Self::Error(error) => error.source(),
-        }
-    }
-}
-
-impl IntoResponse for ExtractRejection {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Session(rejection) => rejection.into_response(),
-            Self::Error(error) => error.into_response(),
-        }
-    }
-}
-
 /// A status and an empty body.
 fn bare(status: StatusCode) -> Response {
     let mut response = Response::default();
@@ -248,21 +255,14 @@ fn unavailable() -> Response {
     response
 }
 
-impl IntoResponse for SessionRejection {
-    fn into_response(self) -> Response {
-        match self {
-            Self::MissingLayer { .. } => bare(StatusCode::INTERNAL_SERVER_ERROR),
-            Self::Store(_) => unavailable(),
-        }
-    }
-}
-
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
         if let Some(required) = Required::of(&self) {
             return required.response();
         }
         match self {
+            // Logged already.
+            Self::MissingLayer { .. } => bare(StatusCode::INTERNAL_SERVER_ERROR),
             Self::Interrupted => bare(StatusCode::CONFLICT),
             Self::Ambiguous => bare(StatusCode::BAD_REQUEST),
             Self::TooManySessions | Self::InvalidCsrfToken | Self::Withheld => {

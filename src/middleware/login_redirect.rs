@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -14,6 +15,8 @@ use tower_service::Service;
 use super::require::Required;
 use super::safe_next::SafeNext;
 use crate::config::ConfigError;
+
+const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 
 /// The layer that redirects to the login page if a request [requires a login](Required::Login).
 ///
@@ -38,11 +41,21 @@ use crate::config::ConfigError;
 /// `/login?next=/account`. The login page puts `next` into a hidden field, and reads what comes back as a [`SafeNext`]. Other
 /// requests cannot be repeated by following a link, so there is no `next` for them.
 ///
-/// Only navigations are redirected. The browser marks them by `Sec-Fetch-Mode`; a request without this header counts as one. A
-/// script gets the 401 or the 403, because it can use the status better than a login page.
+/// # Which requests are redirected
 ///
-/// Put the layer outside of everything that strips a prefix from the path (axum's `nest`), so that it sees the path that the
-/// browser asked for.
+/// Only navigations. The browser marks them by `Sec-Fetch-Mode`. Without this header, a request counts as one if its `Accept`
+/// names HTML, or if it names nothing but wildcards or is missing. A script gets the 401 or the 403, because it can use the
+/// status better than a login page.
+///
+/// A request of [htmx](https://htmx.org/reference/#headers) (`HX-Request: true`) gets the status, too, and the header
+/// `HX-Redirect`, with which htmx opens the login page in place of the present one. `next` is then the page that the user is
+/// on (`HX-Current-URL`), or the path of a boosted link.
+///
+/// # In a nested router
+///
+/// `next` is the path that the browser asked for. With axum it does not matter whether the layer is inside or outside of
+/// `nest`: the layer takes axum's `OriginalUri` (feature `axum`). Outside of everything else that strips a prefix from the path,
+/// put the layer yourself.
 #[doc(alias = "LOGIN_URL")]
 #[doc(alias = "redirect_to_login")]
 #[derive(Clone, Debug)]
@@ -122,29 +135,70 @@ pub struct LoginRedirect<S> {
     pages: Arc<Pages>,
 }
 
-/// What the request is for.
+/// What the request is for, with the path to come back to.
 enum Requested {
     /// Something that a script wants, or a part of a page.
     NotAPage,
     /// A page. The path is there if a link can repeat the request.
-    Page(Option<http::uri::PathAndQuery>),
+    Page(Option<PathAndQuery>),
+    /// Something that htmx wants.
+    Htmx(Option<PathAndQuery>),
 }
 
 impl Requested {
     fn of<A>(request: &Request<A>) -> Self {
-        let mode = request.headers().get("sec-fetch-mode");
-        if mode.is_some_and(|mode| mode != "navigate") {
-            return Self::NotAPage;
-        }
+        let headers = request.headers();
+        let is = |name, value| headers.get(name).is_some_and(|header| header == value);
         let repeatable = matches!(*request.method(), Method::GET | Method::HEAD);
-        Self::Page(
-            request
-                .uri()
-                .path_and_query()
-                .filter(|_| repeatable)
-                .cloned(),
-        )
+        let path = || original_uri(request).path_and_query().cloned();
+        if is("hx-request", "true") {
+            return Self::Htmx(match repeatable && is("hx-boosted", "true") {
+                true => path(),
+                false => present_page(headers),
+            });
+        }
+        let is_page = match headers.get("sec-fetch-mode") {
+            Some(mode) => mode == "navigate",
+            None => accepts_a_page(headers),
+        };
+        match is_page {
+            true => Self::Page(path().filter(|_| repeatable)),
+            false => Self::NotAPage,
+        }
     }
+}
+
+/// The URI that the browser asked for, before a router stripped a prefix from it.
+fn original_uri<A>(request: &Request<A>) -> &Uri {
+    #[cfg(feature = "axum")]
+    if let Some(original) = request.extensions().get::<axum::extract::OriginalUri>() {
+        return &original.0;
+    }
+    request.uri()
+}
+
+/// The page from which htmx sent the request.
+fn present_page(headers: &HeaderMap) -> Option<PathAndQuery> {
+    let url = headers.get("hx-current-url")?;
+    let url = Uri::try_from(url.as_bytes()).ok()?;
+    url.path_and_query().cloned()
+}
+
+/// Whether a client that says no more than its `Accept` wants a page: it names HTML, or accepts everything alike.
+fn accepts_a_page(headers: &HeaderMap) -> bool {
+    let mut only_wildcards = true;
+    for line in headers.get_all(ACCEPT) {
+        for range in line.as_bytes().split(|byte| *byte == b',') {
+            let media_type = range.split(|byte| *byte == b';').next();
+            let media_type = media_type.unwrap_or_default().trim_ascii();
+            let is = |name: &[u8]| media_type.eq_ignore_ascii_case(name);
+            if is(b"text/html") || is(b"application/xhtml+xml") {
+                return true;
+            }
+            only_wildcards &= is(b"*/*") || is(b"text/*");
+        }
+    }
+    only_wildcards
 }
 
 impl<S, A, B> Service<Request<A>> for LoginRedirect<S>
@@ -201,14 +255,15 @@ where
     }
 }
 
-/// Makes the response a redirect, if the request requires a login or a new authentication.
+/// Sends the client to the page that lets it in, if the request requires a login or a new authentication.
 fn redirected<B: Default>(
     response: Response<B>,
     requested: &Requested,
     pages: &Pages,
 ) -> Response<B> {
     let required = response.extensions().get::<Required>();
-    let (Some(required), Requested::Page(path)) = (required, requested) else {
+    let (Some(required), Requested::Page(path) | Requested::Htmx(path)) = (required, requested)
+    else {
         return response;
     };
     let next = path.as_ref().and_then(SafeNext::from_path);
@@ -217,7 +272,11 @@ fn redirected<B: Default>(
     let Some(location) = target.and_then(|target| HeaderValue::try_from(target).ok()) else {
         return response;
     };
-    let (mut head, _) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    if matches!(requested, Requested::Htmx(_)) {
+        head.headers.insert(HX_REDIRECT, location);
+        return Response::from_parts(head, body);
+    }
     head.status = StatusCode::SEE_OTHER;
     head.headers.remove(CONTENT_TYPE);
     head.headers.remove(CONTENT_LENGTH);

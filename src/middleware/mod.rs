@@ -30,7 +30,7 @@ mod withheld;
 
 pub use self::builder::SessionLayerBuilder;
 #[cfg(feature = "axum")]
-pub use self::extract::{ExtractRejection, Flashes, RequireFresh, RequireLogin};
+pub use self::extract::{Flashes, RequireFresh, RequireLogin};
 pub use self::failure::{DefaultFailureResponse, Failure, FailureResponse};
 pub use self::future::ResponseFuture;
 pub use self::layer::SessionLayer;

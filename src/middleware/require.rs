@@ -13,7 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::failure::Failure;
-use crate::error::{SessionError, SessionRejection};
+use crate::error::SessionError;
 use crate::session::{Main, Session};
 
 /// What the user must do before the request is allowed.
@@ -255,7 +255,7 @@ where
         Box::pin(async move {
             match check::<M>(&parts.extensions, within).await {
                 Ok(()) => inner.call(Request::from_parts(parts, body)).await,
-                Err(refusal) => Ok(refusal.response()),
+                Err(error) => Ok(refusal(&error)),
             }
         })
     }
@@ -265,36 +265,24 @@ where
 async fn check<M: 'static>(
     extensions: &http::Extensions,
     within: Option<Duration>,
-) -> Result<(), Refusal> {
-    let session = Session::<M>::load_as(extensions).await;
-    let session = session.map_err(Refusal::NoSession)?;
-    let checked = match within {
+) -> Result<(), SessionError> {
+    let session = Session::<M>::load_as(extensions).await?;
+    match within {
         Some(within) => session.require_fresh(within),
         None => session.require_user().map(drop),
-    };
-    // The two calls return no other errors.
-    checked.map_err(|error| Refusal::Required(Required::of(&error).unwrap_or(Required::Login)))
-}
-
-enum Refusal {
-    NoSession(SessionRejection),
-    Required(Required),
-}
-
-impl Refusal {
-    fn response<B: From<&'static str>>(self) -> Response<B> {
-        match self {
-            Self::Required(required) => required.response(),
-            Self::NoSession(rejection) => {
-                let mut response = Response::new(B::from(""));
-                match rejection {
-                    SessionRejection::MissingLayer { .. } => {
-                        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                    }
-                    SessionRejection::Store(_) => Failure::Unavailable.mark(&mut response),
-                }
-                response
-            }
-        }
     }
+}
+
+fn refusal<B: From<&'static str>>(error: &SessionError) -> Response<B> {
+    if let Some(required) = Required::of(error) {
+        return required.response();
+    }
+    let mut response = Response::new(B::from(""));
+    match error {
+        SessionError::MissingLayer { .. } => {
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        }
+        _ => Failure::Unavailable.mark(&mut response),
+    }
+    response
 }

@@ -43,7 +43,8 @@ impl<M: 'static> Session<M> {
     ///
     /// There is one exception: at the same time, another request of this very session changed the password and
     /// [reported](Session::credential_changed) it. Then the session goes on, and what this request writes after the mismatch
-    /// is [interrupted](SessionError::Interrupted).
+    /// is [interrupted](SessionError::Interrupted). A request that only rotated the token at that time saves nothing: the
+    /// session ends under its new token.
     ///
     /// # Errors
     ///

@@ -31,7 +31,7 @@ pub(crate) use self::slot::{Entry, Slot};
 pub use self::users::{UserSession, Users};
 use crate::client::ClientFacts;
 pub use crate::clock::Timestamp;
-pub use crate::error::{SessionError, SessionRejection};
+pub use crate::error::SessionError;
 use crate::event::{Ending, diagnostics};
 use crate::lifecycle::{
     Lifetime, Lookup, Outcome, Pending, Phase, RequestSession, Requester, Saving, SessionManager,
@@ -77,6 +77,41 @@ use crate::sync::DetachOnDrop;
 /// call. Changes of parallel requests are merged, and [`update`](Session::update) never loses an increment. A response with a
 /// 5xx status stores nothing; only a [`logout`](Session::logout) is carried out all the same. So do 408 and 499, with which a
 /// layer cuts a handler off: a time limit with another status stores what the handler has done so far.
+///
+/// # In an extractor of your own
+///
+/// `Session::from_request_parts` (feature `axum`) works in an extractor of your own, and its error passes on with `?`. A
+/// [marked](#several-sessions-in-one-application) session is loaded by [`load_as`](Session::load_as).
+///
+#[cfg_attr(feature = "axum", doc = "```")]
+#[cfg_attr(not(feature = "axum"), doc = "```text")]
+/// use axum::extract::FromRequestParts;
+/// use axum::http::request::Parts;
+/// use tower_keycard::{Session, SessionError};
+///
+/// struct Member {
+///     id: u64,
+///     session: Session,
+/// }
+///
+/// impl<S: Send + Sync> FromRequestParts<S> for Member {
+///     type Rejection = SessionError;
+///
+///     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, SessionError> {
+///         let session = Session::from_request_parts(parts, state).await?;
+///         let id = session.user_as().ok_or(SessionError::NotLoggedIn)?;
+///         Ok(Self { id, session })
+///     }
+/// }
+///
+/// async fn page(member: Member) -> String {
+///     format!("number {}", member.id)
+/// }
+/// # fn router() -> axum::Router { axum::Router::new().route("/", axum::routing::get(page)) }
+/// ```
+///
+/// A `Session` is never in the extensions of a request: `extensions().get::<Session>()` compiles, and is always `None`. The
+/// session is loaded from the store when you ask for it, with one of these functions.
 ///
 /// # When a write is refused
 ///
@@ -130,13 +165,14 @@ impl<M> fmt::Debug for Session<M> {
 impl Session {
     /// Loads the session of the request with these extensions. It costs one store call, or none if it is loaded already.
     ///
-    /// Use it in services without axum. With axum, take `Session` as an argument of the handler.
+    /// Use it in services without axum. With axum, take `Session` as an argument of the handler. The extensions themselves hold
+    /// no `Session`: `extensions.get::<Session>()` is always `None`.
     ///
     /// ```
     /// use http::Request;
-    /// use tower_keycard::{Session, SessionRejection};
+    /// use tower_keycard::{Session, SessionError};
     ///
-    /// async fn greeting<B>(request: Request<B>) -> Result<String, SessionRejection> {
+    /// async fn greeting<B>(request: Request<B>) -> Result<String, SessionError> {
     ///     let session = Session::load(request.extensions()).await?;
     ///     Ok(format!("Hello, {}!", session.user().unwrap_or_default()))
     /// }
@@ -144,9 +180,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`SessionRejection::MissingLayer`] if there is no layer around the service. [`SessionRejection::Store`] if the store
-    /// fails.
-    pub async fn load(extensions: &Extensions) -> Result<Self, SessionRejection> {
+    /// [`SessionError::MissingLayer`] if there is no layer around the service. [`SessionError::Store`] if the store fails.
+    pub async fn load(extensions: &Extensions) -> Result<Self, SessionError> {
         Self::load_as(extensions).await
     }
 
@@ -167,14 +202,13 @@ impl<M: 'static> Session<M> {
     ///
     /// # Errors
     ///
-    /// [`SessionRejection::MissingLayer`] if there is no such layer around the service. [`SessionRejection::Store`] if the
-    /// store fails.
-    pub async fn load_as(extensions: &Extensions) -> Result<Self, SessionRejection> {
+    /// [`SessionError::MissingLayer`] if there is no such layer around the service. [`SessionError::Store`] if the store fails.
+    pub async fn load_as(extensions: &Extensions) -> Result<Self, SessionError> {
         let Some(request) = Slot::find::<M>(extensions).cloned() else {
             let marker = marker_name::<M>();
-            let rejection = SessionRejection::MissingLayer { marker };
-            diagnostics::missing_layer(marker.unwrap_or("none"), &rejection);
-            return Err(rejection);
+            let error = SessionError::MissingLayer { marker };
+            diagnostics::missing_layer(marker.unwrap_or("none"), &error);
+            return Err(error);
         };
         request.load().await?;
         Ok(Self {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
-use tower_keycard::{Session, SessionError, SessionRejection};
+use tower_keycard::{Session, SessionError};
 
 /// The author of what was written while nobody was logged in.
 pub(crate) const ANYBODY: &str = "anybody";
@@ -243,7 +243,7 @@ async fn carry_out(
 ) -> Result<StatusCode, SessionError> {
     let session = match Session::load(request.extensions()).await {
         Ok(session) => session,
-        Err(SessionRejection::Store(_)) => return Ok(StatusCode::SERVICE_UNAVAILABLE),
+        Err(SessionError::Store(_)) => return Ok(StatusCode::SERVICE_UNAVAILABLE),
         Err(other) => panic!("{other}"),
     };
     let mut status = StatusCode::OK;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use http::header::COOKIE;
 use http::{Method, Request, Response, StatusCode};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_keycard::{MemoryStore, Session, SessionError, SessionLayer, SessionRejection};
+use tower_keycard::{MemoryStore, Session, SessionError, SessionLayer};
 
 use super::cookie;
 
@@ -78,7 +78,7 @@ pub(crate) async fn ask<T>(device: &Client, question: impl AsyncFnOnce(Session) 
 pub(crate) async fn respond<B, T: Default>(
     layer: &SessionLayer,
     request: Request<B>,
-    handler: impl AsyncFnOnce(Result<Session, SessionRejection>) -> Response<T>,
+    handler: impl AsyncFnOnce(Result<Session, SessionError>) -> Response<T>,
 ) -> Response<T> {
     let mut handler = Some(handler);
     let service = service_fn(|request: Request<B>| {

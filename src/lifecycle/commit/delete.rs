@@ -7,10 +7,10 @@ use crate::error::SessionError;
 use crate::event::{Ending, Event, EventKind};
 use crate::lifecycle::context::ClientContext;
 use crate::lifecycle::decision::StoreAction;
-use crate::lifecycle::lookup::{Lookup, Superseded};
+use crate::lifecycle::lookup::{Lookup, OpenSession, Superseded};
 use crate::lifecycle::pending::Pending;
-use crate::record::SecurityStamp;
-use crate::store::StoreCall;
+use crate::record::Header;
+use crate::store::{Loaded, StoreCall};
 
 pub(super) async fn end(
     context: ClientContext<'_>,
@@ -18,32 +18,23 @@ pub(super) async fn end(
     pending: &Pending,
     action: StoreAction,
 ) -> Result<Committed, SessionError> {
-    let mut latest = None;
     if let Lookup::Open(open) = lookup
         && pending.ending == Some(Ending::Credential)
+        && let Some(spared) = spared(context, open).await?
     {
-        let stamp = open.header().login.stamp;
-        let found = context.look_up_latest(&open.token).await?;
-        // If the stamp has changed since the look-up, a request of this same session has changed the credential.
-        latest = Some((!has_stamp(&found, stamp), found));
-    }
-    let (spared, lookup) = latest
-        .as_ref()
-        .map_or((false, lookup), |(spared, found)| (*spared, found));
-    match (action, spared) {
-        (StoreAction::DeleteThenCreate, true) if pending.login.is_none() => {
+        return match (action, &pending.login) {
+            (StoreAction::DeleteThenCreate, Some(_)) => {
+                create(context, pending, &pending.changes).await
+            }
             // The token of a new session would replace the token of the session that continues.
-            return Err(SessionError::Interrupted);
-        }
-        (StoreAction::DeleteThenCreate, true) => {}
-        (_, true) => {
-            return Ok(Committed {
-                lookup: lookup.clone(),
+            (StoreAction::DeleteThenCreate, None) => Err(SessionError::Interrupted),
+            _ => Ok(Committed {
+                lookup: spared,
                 cookie: CookieUpdate::Keep,
-            });
-        }
-        (_, false) => delete(context, lookup, pending).await?,
+            }),
+        };
     }
+    delete(context, lookup, pending).await?;
     if action == StoreAction::DeleteThenCreate {
         return create(context, pending, &pending.changes).await;
     }
@@ -53,12 +44,22 @@ pub(super) async fn end(
     })
 }
 
-/// Whether a look-up found an open session with this stamp of its user's credential.
-fn has_stamp(lookup: &Lookup, stamp: Option<SecurityStamp>) -> bool {
-    let Some(open) = lookup.open() else {
-        return false;
-    };
-    match (open.header().login.stamp, stamp) {
+/// What the token opens now, if the session is not to be ended for its old credential: a request of this same session has
+/// changed the credential, or the session has ended already. The record decides, whatever token it has by now.
+async fn spared(
+    context: ClientContext<'_>,
+    open: &OpenSession,
+) -> Result<Option<Lookup>, SessionError> {
+    let loaded = Retry::new(context).load(&context.key(open.id())).await?;
+    match &loaded {
+        Loaded::Record { record, .. } if same_stamp(record.header(), open.header()) => Ok(None),
+        _ => Ok(Some(context.look_up_in(loaded, &open.token)?)),
+    }
+}
+
+/// Whether both have the same stamp of their user's credential, or both have none.
+fn same_stamp(one: &Header, other: &Header) -> bool {
+    match (one.login.stamp, other.login.stamp) {
         (Some(one), Some(other)) => one.same_as(&other),
         (one, other) => one.is_none() && other.is_none(),
     }

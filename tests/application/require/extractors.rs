@@ -2,8 +2,10 @@
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{Request, StatusCode, header};
-use axum::response::Redirect;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use tower::ServiceExt;
 use tower_keycard::store::StoreCall;
@@ -107,7 +109,9 @@ async fn nothing_fails_open() {
     let store = FaultStore::new(MemoryStore::new());
     store.faults().always(StoreCall::Load, Fault::Unavailable);
     let sessions = SessionLayer::new(store);
-    for path in ["/account", "/email", "/messages"] {
+    let optional = get(async |_: Option<RequireLogin>| "fails open");
+    let routes = || routes().route("/optional", optional.clone());
+    for path in ["/account", "/email", "/messages", "/optional"] {
         let request = || {
             let cookie = format!("__Host-id={}", "A".repeat(44));
             let request = Request::get(path).header(header::COOKIE, cookie);
@@ -126,6 +130,76 @@ async fn nothing_fails_open() {
             .unwrap();
         assert_eq!(down.status(), StatusCode::SERVICE_UNAVAILABLE);
     }
+}
+
+/// What an application takes out of a request, with an error of its own.
+struct Own {
+    user: Option<String>,
+    fresh: bool,
+    flashes: usize,
+}
+
+#[derive(Debug)]
+struct OwnError(SessionError);
+
+impl From<SessionError> for OwnError {
+    fn from(error: SessionError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for OwnError {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Own {
+    type Rejection = OwnError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, OwnError> {
+        let session = Session::from_request_parts(parts, state).await?;
+        assert!(parts.extensions.get::<Session>().is_none());
+        let login = RequireLogin::from_request_parts(parts, state).await;
+        let fresh = RequireFresh::<300>::from_request_parts(parts, state).await;
+        let flashes: Flashes = Flashes::from_request_parts(parts, state).await?;
+        let again = Session::load(&parts.extensions).await?;
+        assert_eq!(again.user(), session.user());
+        Ok(Self {
+            user: login.ok().map(|login| login.user),
+            fresh: fresh.is_ok(),
+            flashes: flashes.len(),
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_extractor_of_the_applications_own_takes_any_of_them() {
+    async fn own(own: Own) -> String {
+        format!("{:?} {} {}", own.user, own.fresh, own.flashes)
+    }
+    let mut site = Site::new(routes().route("/own", get(own)), |routes| routes);
+    assert_eq!(site.get("/own").await.body, "None false 0");
+    site.post("/save").await;
+    site.log_in().await;
+    assert_eq!(site.get("/own").await.body, "Some(\"alice\") true 1");
+    site.clock.advance(FIVE_MINUTES);
+    assert_eq!(site.get("/own").await.body, "Some(\"alice\") false 0");
+    // Without a layer, the error of the session is that of the extractor.
+    let request = Request::get("/").body(Body::empty()).unwrap();
+    let answer = Router::new().route("/", get(own)).oneshot(request).await;
+    assert_eq!(answer.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn a_login_that_is_optional_is_none_if_nobody_is_logged_in() {
+    async fn greet(login: Option<RequireLogin>) -> String {
+        login.map_or("nobody".to_owned(), |login| login.user)
+    }
+    let mut site = Site::new(Router::new().route("/greet", get(greet)), |routes| routes);
+    assert_eq!(site.get("/greet").await.body, "nobody");
+    site.log_in().await;
+    assert_eq!(site.get("/greet").await.body, "alice");
 }
 
 #[tokio::test]

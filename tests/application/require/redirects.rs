@@ -1,13 +1,19 @@
 //! `LoginRedirectLayer`.
 
 use axum::Router;
-use axum::http::{Request, StatusCode, header};
+use axum::body::Body;
+use axum::http::{HeaderName, Request, StatusCode, header};
 use axum::routing::{any, get};
+use tower::ServiceExt;
 use tower_keycard::{
-    LoginRedirectLayer, RequireFreshLayer, RequireLoginLayer, Session, SessionError,
+    LoginRedirectLayer, MemoryStore, RequireFreshLayer, RequireLoginLayer, Session, SessionError,
+    SessionLayer,
 };
 
 use super::site::{FIVE_MINUTES, Site};
+use crate::support::reply::Reply;
+
+const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 
 async fn page() -> &'static str {
     "within"
@@ -133,6 +139,119 @@ async fn a_script_gets_the_status_and_is_not_redirected() {
     }
     let request = Request::get("/handler").header("sec-fetch-mode", "navigate");
     assert_eq!(site.send(request).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn within_a_nested_router_the_way_back_has_its_prefix() {
+    let pages = LoginRedirectLayer::new("/login").unwrap();
+    let inner = Router::new().route("/handler", get(handler)).layer(pages);
+    let nested = || Router::new().nest("/shop", Router::new().nest("/in", inner.clone()));
+    let sessions = SessionLayer::new(MemoryStore::new());
+    // The session layer is outside of the nest, or inside of it.
+    let outside = nested().layer(sessions.clone());
+    let inside = Router::new().nest("/shop", Router::new().nest("/in", inner.layer(sessions)));
+    for site in [outside, inside] {
+        let request = Request::get("/shop/in/handler?a=b").body(Body::empty());
+        let answer = Reply::of(site.oneshot(request.unwrap()).await.unwrap()).await;
+        assert_eq!(
+            answer.location(),
+            Some("/login?next=/shop/in/handler%3Fa%3Db")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_wants_no_page_gets_the_status() {
+    let mut site = site();
+    for (accept, redirected) in [
+        ("application/json", false),
+        ("application/json, text/plain, */*", false),
+        ("image/avif,image/webp,*/*;q=0.8", false),
+        ("text/event-stream", false),
+        ("*/*", true),
+        ("text/*;q=0.5, */*", true),
+        ("text/html", true),
+        ("application/json, TEXT/HTML;q=0.1", true),
+        ("application/xhtml+xml", true),
+        (
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            true,
+        ),
+    ] {
+        let answer = site
+            .send(Request::get("/handler").header("accept", accept))
+            .await;
+        let status = match redirected {
+            true => StatusCode::SEE_OTHER,
+            false => StatusCode::UNAUTHORIZED,
+        };
+        assert_eq!(answer.status, status, "{accept}");
+    }
+    // What the browser says of the navigation counts for more.
+    let request = Request::get("/handler").header("accept", "application/json");
+    let request = request.header("sec-fetch-mode", "navigate");
+    assert_eq!(site.send(request).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn htmx_gets_the_status_and_the_page_to_open() {
+    let mut site = site();
+    let hx = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("hx-request", "true");
+        let request = request.header("sec-fetch-mode", "cors");
+        let mut request = request.header("accept", "*/*");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request
+    };
+    let on = |url: &'static str| [("hx-current-url", url)];
+    let boosted = [
+        ("hx-current-url", "https://shop.example/"),
+        ("hx-boosted", "true"),
+    ];
+    for (request, target) in [
+        (
+            hx(
+                "GET",
+                "/handler",
+                &on("https://shop.example/list?page=2#top"),
+            ),
+            "/login?lang=en&next=/list%3Fpage%3D2",
+        ),
+        (
+            hx("DELETE", "/in/account", &on("https://shop.example/list")),
+            "/login?lang=en&next=/list",
+        ),
+        (
+            hx("GET", "/in/account?a=b", &boosted),
+            "/login?lang=en&next=/in/account%3Fa%3Db",
+        ),
+        (hx("POST", "/in/account", &boosted), "/login?lang=en&next=/"),
+        (
+            hx("GET", "/handler", &on("https://shop.example//evil.example")),
+            "/login?lang=en",
+        ),
+        (hx("GET", "/handler", &on("about:blank")), "/login?lang=en"),
+        (hx("GET", "/handler", &[]), "/login?lang=en"),
+    ] {
+        let answer = site.send(request).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(answer.body, r#"{"error":"login_required"}"#);
+        assert_eq!(answer.location(), None);
+        assert_eq!(answer.header(HX_REDIRECT), Some(target));
+    }
+    site.log_in().await;
+    site.clock.advance(FIVE_MINUTES);
+    let answer = site
+        .send(hx("GET", "/email", &on("https://shop.example/list")))
+        .await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert_eq!(answer.header(HX_REDIRECT), Some("/confirm?next=/list"));
+    // Only htmx says `true`.
+    let request = Request::get("/handler").header("hx-request", "false");
+    assert_eq!(site.send(request).await.header(HX_REDIRECT), None);
 }
 
 #[tokio::test]

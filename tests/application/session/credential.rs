@@ -195,25 +195,37 @@ async fn nor_does_it_if_the_request_goes_on_to_write() {
     }
 }
 
+/// A session that goes on under another token is the same session.
 #[tokio::test]
-async fn a_check_ends_a_session_that_was_written_or_ended_meanwhile() {
-    let layer = SessionLayer::new(MemoryStore::new());
-    for end in [false, true] {
-        let tab = logged_in(&layer).await;
-        let other_tab = Client::with(layer.clone());
-        other_tab.set_cookie(tab.cookie());
-        other_tab
-            .request(async |session: Session| {
-                assert!(is_out(&session.check_stamp(NEW)));
-                let meanwhile = async |session: Session| match end {
-                    false => session.insert("n", 1),
-                    true => session.logout(),
-                };
-                tab.request(meanwhile).await;
-                StatusCode::UNAUTHORIZED
-            })
-            .await;
-        assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
+async fn a_check_ends_a_session_whatever_another_request_did_to_it_meanwhile() {
+    type Meanwhile = fn(&Session) -> Result<(), SessionError>;
+    let meanwhile: [Meanwhile; 5] = [
+        |session| session.insert("n", 1),
+        Session::logout,
+        Session::rotate_token,
+        Session::reauthenticate,
+        |session| session.login(Login::new("alice").stamp(OLD)),
+    ];
+    for action in [StatusCode::UNAUTHORIZED, StatusCode::OK] {
+        for meanwhile in meanwhile {
+            let layer = SessionLayer::new(MemoryStore::new());
+            let tab = logged_in(&layer).await;
+            let other_tab = Client::with(layer.clone());
+            other_tab.set_cookie(tab.cookie());
+            other_tab
+                .request(async |session: Session| {
+                    assert!(is_out(&session.check_stamp(NEW)));
+                    tab.request(async |session| meanwhile(&session)).await;
+                    if action == StatusCode::OK {
+                        session.login(Login::new("bob").stamp(NEW)).unwrap();
+                    }
+                    action
+                })
+                .await;
+            assert!(layer.users().sessions_of("alice").await.unwrap().is_empty());
+            tab.request(async |session: Session| assert_eq!(session.user(), None))
+                .await;
+        }
     }
 }
 

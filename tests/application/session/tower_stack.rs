@@ -11,7 +11,7 @@ use tower_keycard::config::OnInterrupted;
 use tower_keycard::middleware::Failure;
 use tower_keycard::store::StoreCall;
 use tower_keycard::store::testing::fault::{Fault, FaultStore};
-use tower_keycard::{MemoryStore, Session, SessionConfig, SessionLayer, SessionRejection};
+use tower_keycard::{MemoryStore, Session, SessionConfig, SessionError, SessionLayer};
 
 use crate::support::client::{Body, Client};
 
@@ -122,7 +122,7 @@ async fn without_its_layer_a_session_is_refused_by_the_name_of_the_marker() {
     let refused = Session::<Admin>::load_as(request.extensions())
         .await
         .unwrap_err();
-    let SessionRejection::MissingLayer {
+    let SessionError::MissingLayer {
         marker: Some(marker),
     } = &refused
     else {

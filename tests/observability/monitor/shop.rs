@@ -11,9 +11,7 @@ use tower_keycard::monitor::{Browser, ClientFingerprint, Monitor, network_of};
 use tower_keycard::session::Timestamp;
 use tower_keycard::store::testing::fault::{FaultStore, Faults};
 use tower_keycard::store::{AnyStore, SessionStore};
-use tower_keycard::{
-    ClientFacts, Clock, MemoryStore, Session, SessionError, SessionLayer, SessionRejection,
-};
+use tower_keycard::{ClientFacts, Clock, MemoryStore, Session, SessionError, SessionLayer};
 
 use crate::support::client::respond;
 use crate::support::cookie;
@@ -121,7 +119,7 @@ impl Shop {
         &self,
         device: &mut Device,
         handler: impl AsyncFnOnce(Session) -> T,
-    ) -> Result<T, SessionRejection> {
+    ) -> Result<T, SessionError> {
         let mut request = Request::new(());
         request.extensions_mut().insert(device.address);
         let headers = request.headers_mut();

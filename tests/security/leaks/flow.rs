@@ -355,8 +355,7 @@ async fn trouble(
     let mut note = |failure: Option<tower_keycard::store::StoreError>| {
         if let Some(error) = failure {
             seen.error(&error);
-            seen.error(&tower_keycard::SessionError::from(error.clone()));
-            seen.error(&tower_keycard::SessionRejection::from(error));
+            seen.error(&tower_keycard::SessionError::from(error));
             failures += 1;
         }
     };

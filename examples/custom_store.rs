@@ -22,7 +22,7 @@ fn find(map: &Map, key: &RecordKey) -> Loaded {
     match map.get(key) {
         Some((bytes, until)) if *until > Instant::now() => match Record::decode(bytes.clone()) {
             _ if bytes == Record::TOMBSTONE => Loaded::Tombstone,
-            Ok(record) => Loaded::Record { record, remaining: until.duration_since(Instant::now()), stale: false },
+            Ok(record) => Loaded::Record { record, remaining: until.duration_since(Instant::now()), stale: false, unconfirmed: false },
             Err(error) => Loaded::Unreadable(error),
         },
         _ => Loaded::Absent,

@@ -198,6 +198,7 @@ fn check_lookup(record: &Record) {
                 record: record.clone(),
                 remaining: left,
                 stale: false,
+                unconfirmed: false,
             };
             let (lookup, _) = Lookup::evaluate(&token, verifier_hash, loaded, &config, now);
             let opens = header.verifier.same_as(&verifier_hash) && !lifetime.is_over();

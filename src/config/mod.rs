@@ -14,6 +14,7 @@
 //! # use tower_keycard::SessionConfig;
 //! let config: SessionConfig = toml::from_str(r#"
 //!     idle = "30m"
+//!     unconfirmed_idle = "10m"         # until the cookie comes back for the first time
 //!     absolute = "8h"                  # or "off"
 //!     refresh_interval = "1m"
 //!     save_every_request = false
@@ -45,6 +46,7 @@
 //!     config,
 //!     SessionConfig::new()
 //!         .idle(Duration::from_secs(30 * 60))
+//!         .unconfirmed_idle(Duration::from_secs(10 * 60))
 //!         .absolute(Duration::from_secs(8 * 60 * 60))
 //!         .refresh_interval(Duration::from_secs(60))
 //!         .persistence(Persistence::BrowserSession)

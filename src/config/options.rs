@@ -17,6 +17,19 @@ impl SessionConfig {
         self
     }
 
+    /// The idle limit of an unconfirmed session: one without a login, whose token no request has brought back yet. One hour by
+    /// default, one minute at least, and never more than the session's [idle limit](Self::idle).
+    ///
+    /// The first request that sends the cookie, and whose handler asks for the session, confirms it: from then on the idle limit
+    /// applies. A login needs no confirmation. Most of the sessions that end unconfirmed are those of bots, which drop cookies.
+    /// A [full store](crate::store#a-full-store) evicts unconfirmed sessions first, so that a flood of them keeps nobody else
+    /// out. ASVS 5.0, 15.2.2.
+    #[must_use]
+    pub fn unconfirmed_idle(mut self, limit: Duration) -> Self {
+        self.unconfirmed_idle = limit;
+        self
+    }
+
     /// The absolute limit: how long a session lives after its login, or after its creation, whatever its activity. 14 days by
     /// default. `None` means no such limit.
     ///

@@ -29,6 +29,8 @@ use super::remember::{self, RememberMe};
 pub struct SessionConfig {
     #[serde(with = "durations::plain")]
     pub(crate) idle: Duration,
+    #[serde(with = "durations::plain")]
+    pub(crate) unconfirmed_idle: Duration,
     #[serde(with = "durations::or_off")]
     pub(crate) absolute: Option<Duration>,
     #[serde(with = "durations::or_unset", skip_serializing_if = "Option::is_none")]
@@ -83,6 +85,7 @@ impl Default for SessionConfig {
     fn default() -> Self {
         Self {
             idle: Duration::from_secs(24 * 60 * 60),
+            unconfirmed_idle: Duration::from_secs(60 * 60),
             absolute: Some(Duration::from_secs(14 * 24 * 60 * 60)),
             refresh_interval: None,
             save_every_request: false,

@@ -9,6 +9,7 @@ use super::settings::SessionConfig;
 use crate::record::{Record, Token};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+const MINUTE: Duration = Duration::from_secs(60);
 /// A longer duration is a typing error, or has the wrong unit.
 const TEN_YEARS: Duration = Duration::from_secs(3_650 * 24 * 60 * 60);
 /// Space for the parts of a record other than the data, in bytes.
@@ -37,6 +38,8 @@ impl SessionConfig {
 
     fn validate_limits(&self) -> Result<(), ConfigError> {
         check_range("idle", self.idle, MILLISECOND)?;
+        // The time in which a person fills a form in, or a browser loads what a page refers to.
+        check_range("unconfirmed_idle", self.unconfirmed_idle, MINUTE)?;
         if let Some(absolute) = self.absolute {
             check_range("absolute", absolute, MILLISECOND)?;
         }

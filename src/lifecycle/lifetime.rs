@@ -119,6 +119,11 @@ impl<'a> Lifetime<'a> {
         Duration::from_micros(self.idle().min(self.left()))
     }
 
+    /// The same while the session is unconfirmed.
+    pub(crate) fn ends_unconfirmed_in(&self) -> Duration {
+        self.ends_in().min(self.config.unconfirmed_idle)
+    }
+
     /// How long the store must keep the record from now on.
     pub(crate) fn time_to_live(&self) -> Duration {
         Duration::from_micros(self.micros_to_live()).max(Duration::from_millis(1))

@@ -59,6 +59,8 @@ pub(crate) struct OpenSession {
     pub(crate) record: Record,
     /// Whether a touch was due when the record was loaded or written.
     pub(crate) touch_due: bool,
+    /// Whether this request has created the session and no user is logged in on it. The client may never send its token.
+    pub(crate) unconfirmed: bool,
 }
 
 impl OpenSession {
@@ -82,10 +84,13 @@ impl Lookup {
         config: &SessionConfig,
         now: Timestamp,
     ) -> (Self, Option<Arc<str>>) {
-        let (record, remaining) = match loaded {
+        let (record, remaining, unconfirmed) = match loaded {
             Loaded::Record {
-                record, remaining, ..
-            } => (record, remaining),
+                record,
+                remaining,
+                unconfirmed,
+                ..
+            } => (record, remaining, unconfirmed),
             Loaded::Absent => return (Self::Unusable(Unusable::NoRecord), None),
             Loaded::Tombstone => return (Self::Superseded(Superseded::Deleted), None),
             Loaded::Unreadable(DecodeError::FutureFormat) => {
@@ -108,7 +113,9 @@ impl Lookup {
                     let open = OpenSession {
                         token: token.clone(),
                         verifier_hash,
-                        touch_due: lifetime.touch_is_due(remaining),
+                        // The client has brought the token: a touch confirms the session, however young it is.
+                        touch_due: unconfirmed || lifetime.touch_is_due(remaining),
+                        unconfirmed: false,
                         record,
                     };
                     (Self::Open(open), None)
@@ -194,6 +201,7 @@ mod tests {
             record,
             remaining: MINUTE,
             stale: false,
+            unconfirmed: false,
         };
         let config = SessionConfig::default();
         Lookup::evaluate(&sample.token, sample.verifier_hash, loaded, &config, now).0

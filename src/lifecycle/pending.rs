@@ -231,6 +231,7 @@ mod tests {
             verifier_hash: OLD,
             record: Record::new(header(), data),
             touch_due: false,
+            unconfirmed: false,
         })
     }
 

@@ -251,7 +251,8 @@ impl RequestSession {
         if state.phase == Phase::Sealing {
             return Err(SessionError::Saving);
         }
-        if let Some(lookup) = lookup {
+        if let Some(mut lookup) = lookup {
+            state.stays_unconfirmed(&mut lookup);
             if lookup.open().is_none() {
                 // The token of an earlier save opens nothing any more.
                 state.cookie = None;
@@ -420,6 +421,16 @@ impl RequestSession {
 impl State {
     fn is_loaded(&self) -> bool {
         !matches!(self.lookup, Lookup::NotLoaded)
+    }
+
+    /// This request's own token confirms nothing while the client has not received it. After the head it may have, and another
+    /// request may have confirmed the session, so from then on a write must not shorten its life.
+    fn stays_unconfirmed(&self, reloaded: &mut Lookup) {
+        let unconfirmed = self.lookup.open().is_some_and(|open| open.unconfirmed);
+        if let (true, Phase::Open, Lookup::Open(open)) = (unconfirmed, self.phase, reloaded) {
+            open.unconfirmed = open.record.user().is_none();
+            open.touch_due &= !open.unconfirmed;
+        }
     }
 
     /// Begins a commit.

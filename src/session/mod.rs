@@ -412,6 +412,9 @@ impl<M> Session<M> {
     }
 
     /// When the session ends if nobody uses it until then. `None` while there is no session.
+    ///
+    /// In the request that creates a session without a login, this is when it ends unless the client sends its cookie again:
+    /// after [`unconfirmed_idle`](crate::SessionConfig::unconfirmed_idle) at the latest.
     #[doc(alias = "get_expiry_date")]
     #[doc(alias = "get_expiry_age")]
     #[must_use]
@@ -421,8 +424,14 @@ impl<M> Session<M> {
         let state = self.request.state();
         let mut header = state.header()?.clone();
         header.expiry = state.pending.expiry.unwrap_or(header.expiry);
+        let unconfirmed = state.lookup.open().is_some_and(|open| open.unconfirmed);
+        let unconfirmed = unconfirmed && state.pending.login.is_none();
         drop(state);
-        let left = Lifetime::new(&manager.config, &header, now).ends_in();
+        let lifetime = Lifetime::new(&manager.config, &header, now);
+        let left = match unconfirmed {
+            true => lifetime.ends_unconfirmed_in(),
+            false => lifetime.ends_in(),
+        };
         Some(SystemTime::from(now.plus(left)))
     }
 

@@ -38,6 +38,7 @@ trait BoxedStore: Send + Sync + 'static {
     ) -> BoxedResult<'a, bool>;
     fn delete<'a>(&'a self, key: &'a RecordKey, user: Option<&'a str>) -> BoxedResult<'a, ()>;
     fn user_index(&self) -> Option<UserIndexRef<'_>>;
+    fn evicted(&self) -> u64;
 }
 
 impl<S: SessionStore> BoxedStore for S {
@@ -82,6 +83,10 @@ impl<S: SessionStore> BoxedStore for S {
 
     fn user_index(&self) -> Option<UserIndexRef<'_>> {
         SessionStore::user_index(self)
+    }
+
+    fn evicted(&self) -> u64 {
+        SessionStore::evicted(self)
     }
 }
 
@@ -194,6 +199,13 @@ impl SessionStore for AnyStore {
         match &self.0 {
             Kind::Memory(store) => SessionStore::user_index(store),
             Kind::Other(store) => store.user_index(),
+        }
+    }
+
+    fn evicted(&self) -> u64 {
+        match &self.0 {
+            Kind::Memory(store) => SessionStore::evicted(store),
+            Kind::Other(store) => store.evicted(),
         }
     }
 }

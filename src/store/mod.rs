@@ -21,6 +21,21 @@
 //! 6. Every call ends by itself. If the outcome of a call is unknown, the call fails with
 //!    [`StoreErrorKind::OutcomeUnknown`], not with [`StoreErrorKind::Unavailable`].
 //!
+//! # A full store
+//!
+//! Anybody can make sessions that nobody uses: every request without a cookie may create one. Until a request brings its token
+//! back, or a user logs in on it, a session is [unconfirmed](Write::unconfirmed), and lives for
+//! [an hour](crate::SessionConfig::unconfirmed_idle) at most. A store that has a limit on its size should use this, so that a
+//! flood of such requests keeps nobody out:
+//!
+//! - A write for which there is no room makes room: the store removes expired records, then evicts unconfirmed sessions, the
+//!   oldest first. An eviction leaves no tombstone. Only if there are none left it fails with [`StoreErrorKind::Full`].
+//! - A confirmed session is never evicted, and so is no session of a [user](Record::user).
+//! - Some of the room is kept for sessions with a user, where the store can count them.
+//! - A touch confirms a session, and so does a write that does not say the opposite.
+//!
+//! The suite checks the last point. For the first two there is `full_store_suite`, which needs a small store.
+//!
 //! A store may also keep an index of its users' sessions, to list and to end them. [`UserIndex`] has the contract for that. A
 //! store without an index ignores the users that its calls name.
 

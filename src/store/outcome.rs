@@ -21,6 +21,9 @@ pub enum Loaded {
         /// Whether the record may have been changed or deleted since, because a replica returned it. See
         /// [`load_latest`](crate::store::SessionStore::load_latest).
         stale: bool,
+        /// Whether the session is still [unconfirmed](crate::store::Write::unconfirmed). A store that never evicts a session
+        /// need not keep this, and says `false`.
+        unconfirmed: bool,
     },
     /// Bytes that this version cannot read as a record. The store leaves them as they are.
     Unreadable(DecodeError),

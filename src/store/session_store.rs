@@ -61,6 +61,8 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Sets the time to live of a record that is still at the `expected` revision, and returns whether it was. A record that
     /// merely [includes](crate::store::Record::includes) the expected revision is left alone.
     ///
+    /// The session is [confirmed](Write::unconfirmed) from then on.
+    ///
     /// `extends` is the entry in the [`UserIndex`](crate::store::UserIndex) that must live on with the record, if any.
     fn touch(
         &self,
@@ -87,5 +89,13 @@ pub trait SessionStore: Send + Sync + 'static {
     /// The layer does not know the store's type. It finds the index through this method.
     fn user_index(&self) -> Option<UserIndexRef<'_>> {
         None
+    }
+
+    /// How many unconfirmed sessions this process has evicted so far, because [the store was full](crate::store#a-full-store).
+    /// The default is 0, for a store that evicts none, or whose server does it unasked.
+    ///
+    /// The layer reports the difference, in an event and in the metrics.
+    fn evicted(&self) -> u64 {
+        0
     }
 }

@@ -18,6 +18,9 @@ pub struct Write<'a> {
     /// Whether the write invalidates the previous token, as a login does. A store may take more care over such a write, for
     /// instance by waiting for its replicas.
     pub rotates: bool,
+    /// Whether the session is unconfirmed: no user is logged in on it, and no request has brought its token back yet. A full
+    /// store [evicts such sessions first](crate::store#a-full-store). A touch, and every other write, confirms the session.
+    pub unconfirmed: bool,
 }
 
 /// What a write changes in the [index of users](crate::store::UserIndex).
@@ -50,7 +53,7 @@ pub struct IndexEntry<'a> {
 }
 
 impl<'a> Write<'a> {
-    /// A write that changes nothing in the index and rotates nothing.
+    /// A write of a confirmed session that changes nothing in the index and rotates nothing.
     #[must_use]
     pub const fn new(record: &'a Record, ttl: Duration) -> Self {
         Self {
@@ -58,6 +61,7 @@ impl<'a> Write<'a> {
             ttl,
             index: IndexChange::None,
             rotates: false,
+            unconfirmed: false,
         }
     }
 }

@@ -57,6 +57,7 @@ impl Broken {
                     record: record.unwrap().clone(),
                     remaining: REMAINING,
                     stale: false,
+                    unconfirmed: false,
                 }
             }
         }

@@ -77,6 +77,10 @@ struct Request {
     changes: Vec<Change>,
     cookie: Option<Cookie>,
     trouble: Option<Trouble>,
+    /// Whether this request has begun the session, and nobody is logged in on it.
+    unconfirmed: bool,
+    /// Whether a touch is due, because the session is unconfirmed and the request brought its token.
+    confirms: bool,
 }
 
 /// How a request was answered.
@@ -106,6 +110,8 @@ pub(crate) async fn serve(
         changes: Vec::new(),
         cookie: None,
         trouble: None,
+        unconfirmed: false,
+        confirms: false,
     };
     let status = request.handle(&script, sent).await;
     let committed = request.commit(status >= 500).await;
@@ -147,7 +153,10 @@ impl Request {
                 _ => return 503,
             },
             Sent::Token(token) => match self.call(Wanted::Load(token.session)).await {
-                Answer::Found(found) => self.worth = evaluate(token, found),
+                Answer::Found(found) => {
+                    self.worth = evaluate(token, found);
+                    self.confirms = self.finds_unconfirmed();
+                }
                 _ => return 503,
             },
         }
@@ -200,6 +209,9 @@ impl Request {
                 Answer::Found(found) => self.worth = evaluate(token, found),
                 _ => return Err(Trouble::Unavailable),
             }
+            // The client does not have the token of a session that this request has begun.
+            self.unconfirmed = self.unconfirmed && self.finds_unconfirmed();
+            self.confirms = !self.unconfirmed && self.finds_unconfirmed();
             if !matches!(self.worth, Worth::Valid(..)) {
                 self.cookie = None;
             }
@@ -211,6 +223,10 @@ impl Request {
             Ended::No | Ended::BySwitch => Ended::No,
         });
         Ok(())
+    }
+
+    fn finds_unconfirmed(&self) -> bool {
+        matches!(&self.worth, Worth::Valid(_, record) if record.unconfirmed)
     }
 
     fn forget(&mut self, ended: Ended) {
@@ -303,14 +319,20 @@ impl Request {
     }
 
     async fn touch(&mut self, token: Token, record: Record) -> Stored {
-        if !self.world.borrow().save_every_request {
+        let every = self.world.borrow().save_every_request && !self.unconfirmed;
+        if !every && !self.confirms {
             return Stored::No;
         }
         match self
             .call(Wanted::Touch(token.session, record.revision))
             .await
         {
-            Answer::Done(true) => self.cookie = Some(Cookie::Set(token)),
+            Answer::Done(true) => {
+                self.confirms = false;
+                if every || record.expiry.is_some() {
+                    self.cookie = Some(Cookie::Set(token));
+                }
+            }
             Answer::Done(false) => self.cookie = None,
             _ => {}
         }
@@ -335,6 +357,7 @@ impl Request {
             world.tokens += 1;
             let mut record = record(&mut world);
             record.user = self.login.map(ToOwned::to_owned);
+            record.unconfirmed = record.user.is_none();
             record.expiry = self.expiry;
             record.data = self.data(None);
             (session, record)
@@ -357,6 +380,7 @@ impl Request {
     fn created(&mut self, session: usize, record: Record) -> Stored {
         let verifier = record.verifier;
         let token = Token { session, verifier };
+        (self.unconfirmed, self.confirms) = (record.unconfirmed, false);
         self.cookie = Some(Cookie::Set(token));
         self.worth = Worth::Valid(token, record);
         Stored::Yes
@@ -379,6 +403,7 @@ impl Request {
             record.data = self.data(Some(&base));
             record.user = self.login.map(ToOwned::to_owned).or(record.user);
             record.expiry = self.expiry.or(record.expiry);
+            record.unconfirmed = self.unconfirmed && record.user.is_none();
             if rotates {
                 record.retired.push(record.verifier);
                 record.verifier = new.verifier;
@@ -392,6 +417,7 @@ impl Request {
                     if rotates || moved || slides {
                         self.cookie = Some(Cookie::Set(new));
                     }
+                    (self.unconfirmed, self.confirms) = (record.unconfirmed, false);
                     self.worth = Worth::Valid(new, record);
                     return Ok(Stored::Yes);
                 }
@@ -417,6 +443,7 @@ impl Request {
                 if rotates {
                     self.cookie = Some(Cookie::Set(new));
                 }
+                (self.unconfirmed, self.confirms) = (there.unconfirmed, false);
                 self.worth = Worth::Valid(new, there);
                 return Ok(Stored::Yes);
             }

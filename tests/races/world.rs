@@ -24,6 +24,8 @@ pub(crate) struct Record {
     pub(crate) expiry: Option<u32>,
     pub(crate) user: Option<String>,
     pub(crate) data: Data,
+    /// Whether nobody is logged in on it, and no request has brought its token.
+    pub(crate) unconfirmed: bool,
 }
 
 /// What a session is once it was created: a record, or gone.
@@ -130,8 +132,13 @@ impl World {
                 other => Answer::Conflict(other.cloned()),
             },
             Wanted::Touch(session, expected) => {
-                let there = self.sessions.get(&session);
-                Answer::Done(matches!(there, Some(Some(record)) if record.revision == expected))
+                let there = self.sessions.get_mut(&session).and_then(Option::as_mut);
+                let there = there.filter(|record| record.revision == expected);
+                let found = there.is_some();
+                if let Some(record) = there {
+                    record.unconfirmed = false;
+                }
+                Answer::Done(found)
             }
             Wanted::Delete(session) => {
                 self.sessions.insert(session, None);
@@ -154,6 +161,7 @@ pub(crate) fn first(world: &mut World, operations: &[Operation]) -> Token {
             _ => panic!("no session begins like this"),
         }
     }
+    record.unconfirmed = record.user.is_none();
     let verifier = record.verifier;
     world.sessions.insert(0, Some(record));
     world.tokens = 1;
@@ -173,5 +181,6 @@ pub(crate) fn record(world: &mut World) -> Record {
         expiry: None,
         user: None,
         data: Data::new(),
+        unconfirmed: true,
     }
 }

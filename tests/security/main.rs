@@ -7,6 +7,7 @@ mod accounts;
 mod app;
 mod cookies;
 mod failures;
+mod flood;
 mod forged_cookies;
 mod fuzz_corpus;
 mod handles;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tower_keycard::session::Timestamp;
 use tower_keycard::store::testing::conformance::{sample_key, sample_record};
 use tower_keycard::store::{AnyStore, Loaded, Record, RedisStore, SessionStore, StoreCall};
-use tower_keycard::{Clock, MemoryStore, SessionConfig};
+use tower_keycard::{MemoryStore, SessionConfig};
 
 use crate::app::{App, COOKIE_NAME, on_every_store, redis};
 use crate::leaks::dump::{Dump, ask};
@@ -138,34 +138,6 @@ async fn r22_a_made_up_token_costs_one_read_and_a_malformed_one_nothing() {
     }
     assert_eq!(app.faults.all_calls(), app.faults.calls(StoreCall::Load));
     assert_eq!(server.cli(&["DBSIZE"]), "0");
-}
-
-#[tokio::test]
-async fn r23_a_full_store_refuses_new_sessions_and_keeps_those_that_live() {
-    let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000));
-    let store = MemoryStore::builder()
-        .max_sessions(100)
-        .clock(clock.clone())
-        .build();
-    let app = App::with(AnyStore::new(store.clone()), |layer| {
-        layer.clock(clock.clone())
-    });
-    let mut alice = app.browser();
-    alice.does("/login/alice").await;
-    let mut refused = 0;
-    for _ in 0..200 {
-        let reply = app.browser().post("/write/x").await;
-        if reply.status == StatusCode::SERVICE_UNAVAILABLE {
-            assert_eq!(reply.set_cookie(), None);
-            refused += 1;
-        }
-    }
-    assert_eq!((refused, store.len()), (101, 100));
-    assert_eq!(alice.session().await["user"], "alice");
-    alice.does("/logout").await;
-    // Room comes back as sessions expire.
-    clock.advance(25 * HOUR);
-    app.browser().does("/write/x").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,3 +38,23 @@ async fn an_index_keeps_its_contract_on_one_thread_without_its_type_and_behind_f
     let harness = ManualTime::new(async |clock| AnyStore::new(FaultStore::new(memory(clock))));
     conformance::index_suite(&harness).await.assert();
 }
+
+#[tokio::test]
+async fn a_full_memory_store_keeps_the_contract_whatever_it_is_wrapped_in() {
+    let small = |clock| {
+        MemoryStore::builder()
+            .clock(clock)
+            .max_sessions(100)
+            .build()
+    };
+    let harness = ManualTime::new(async |clock| AnyStore::new(FaultStore::new(small(clock))));
+    conformance::full_store_suite(&harness).await.assert();
+    let one = ManualTime::new(async |clock| {
+        MemoryStore::builder()
+            .clock(clock)
+            .max_sessions(5)
+            .reserved_for_users(2)
+            .build()
+    });
+    conformance::full_store_suite(&one).await.assert();
+}

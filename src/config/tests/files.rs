@@ -29,6 +29,7 @@ fn every_option_can_be_written() {
     let written = toml(
         r#"
         idle = "30m"
+        unconfirmed_idle = "10m"
         absolute = "1d 12h"
         refresh_interval = "90s"
         save_every_request = true
@@ -60,6 +61,7 @@ fn every_option_can_be_written() {
     );
     let built = SessionConfig::new()
         .idle(30 * 60 * SECOND)
+        .unconfirmed_idle(10 * 60 * SECOND)
         .absolute(36 * 60 * 60 * SECOND)
         .refresh_interval(90 * SECOND)
         .save_every_request(true)
@@ -92,7 +94,7 @@ fn every_option_can_be_written() {
 fn the_default_is_written_as_a_person_would() {
     assert_eq!(
         toml::to_string(&config()).unwrap(),
-        "idle = \"1d\"\nabsolute = \"14d\"\nsave_every_request = false\n\
+        "idle = \"1d\"\nunconfirmed_idle = \"1h\"\nabsolute = \"14d\"\nsave_every_request = false\n\
          persistence = \"persistent\"\non_interrupted = \"conflict-unless-safe\"\n\
          store_timeout = \"500ms\"\nmax_data_size = 65536\nclear_site_data = false\n\n\
          [remember_me]\nidle = \"14d\"\nabsolute = \"30d\"\n\n[cookie]\nprefix = true\n\
@@ -150,7 +152,13 @@ fn the_error_for_none_suggests_off() {
 
 #[test]
 fn a_number_without_a_unit_is_refused() {
-    for option in ["idle", "absolute", "store_timeout", "refresh_interval"] {
+    for option in [
+        "idle",
+        "unconfirmed_idle",
+        "absolute",
+        "store_timeout",
+        "refresh_interval",
+    ] {
         for number in ["30", "-1", "0.5"] {
             let error = error(&format!("{option} = {number}"));
             assert!(error.contains("expected a duration with its unit, such as \"30m\""));

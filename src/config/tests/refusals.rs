@@ -50,6 +50,15 @@ fn what_cannot_work_is_refused_by_the_name_of_the_option() {
         ("idle", |config| config.idle(Duration::from_micros(999))),
         ("idle", |config| config.idle(3_651 * DAY)),
         ("idle", |config| config.idle(Duration::MAX)),
+        ("unconfirmed_idle", |config| {
+            config.unconfirmed_idle(Duration::ZERO)
+        }),
+        ("unconfirmed_idle", |config| {
+            config.unconfirmed_idle(60 * SECOND - Duration::from_millis(1))
+        }),
+        ("unconfirmed_idle", |config| {
+            config.unconfirmed_idle(Duration::MAX)
+        }),
         ("absolute", |config| config.absolute(Duration::ZERO)),
         ("absolute", |config| config.absolute(3_651 * DAY)),
         ("store_timeout", |config| {

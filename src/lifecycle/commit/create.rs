@@ -55,6 +55,7 @@ pub(super) async fn create(
             token,
             verifier_hash,
             touch_due: prepared.touch_due,
+            unconfirmed: prepared.unconfirmed,
             record: prepared.record,
         };
         return Ok(Committed::open(open, cookie));

@@ -20,6 +20,8 @@ pub(super) struct PreparedWrite {
     /// How long ago the login began, if this write carries one out.
     login_age: Option<Duration>,
     rotates: bool,
+    /// Whether the session stays unconfirmed.
+    pub(super) unconfirmed: bool,
     at: Timestamp,
     /// Whether a limit has passed while the request was running.
     pub(super) is_over: bool,
@@ -35,17 +37,23 @@ impl PreparedWrite {
         context: ClientContext<'_>,
         pending: &Pending,
         record: Record,
-        rotates: bool,
+        (rotates, unconfirmed): (bool, bool),
         at: Timestamp,
     ) -> Result<Self, SessionError> {
         let lifetime = context.lifetime(&record, at);
+        let unconfirmed = unconfirmed && record.user().is_none();
+        let kept = lifetime.time_to_live();
         Ok(Self {
-            ttl: lifetime.time_to_live(),
+            ttl: match unconfirmed {
+                true => kept.min(context.config.unconfirmed_idle),
+                false => kept,
+            },
             login_age: login_age(context, pending, at)?,
             rotates,
+            unconfirmed,
             at,
             is_over: lifetime.is_over(),
-            touch_due: lifetime.touch_is_always_due(),
+            touch_due: lifetime.touch_is_always_due() && !unconfirmed,
             cookie_slides: lifetime.cookie_slides(),
             expiry_is_capped: lifetime.expiry_is_capped(),
             max_age: lifetime.max_age(),
@@ -70,7 +78,8 @@ impl PreparedWrite {
         let data = changes
             .apply(None, context.config.max_data_size)
             .map_err(|error| too_large(context, error))?;
-        Self::new(context, pending, Record::new(header, data), false, now)
+        let record = Record::new(header, data);
+        Self::new(context, pending, record, (false, true), now)
     }
 
     /// Prepares the write of an existing session, with a new verifier if there is one.
@@ -78,7 +87,7 @@ impl PreparedWrite {
         context: ClientContext<'_>,
         pending: &Pending,
         changes: &Changes,
-        base: &Record,
+        (base, unconfirmed): (&Record, bool),
         (token, new_verifier): (&Token, Option<VerifierHash>),
         revision: Revision,
     ) -> Result<Self, SessionError> {
@@ -95,7 +104,8 @@ impl PreparedWrite {
         let data = changes
             .apply(Some(base.data()), context.config.max_data_size)
             .map_err(|error| too_large(context, error))?;
-        Self::new(context, pending, Record::new(header, data), rotates, now)
+        let record = Record::new(header, data);
+        Self::new(context, pending, record, (rotates, unconfirmed), now)
     }
 
     /// The write for the store call.
@@ -103,6 +113,7 @@ impl PreparedWrite {
         Write {
             index: index_change(&self.record, self.login_age, self.ttl, self.at),
             rotates: self.rotates,
+            unconfirmed: self.unconfirmed,
             ..Write::new(&self.record, self.ttl)
         }
     }

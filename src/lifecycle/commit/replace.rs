@@ -46,7 +46,7 @@ pub(super) async fn replace(
             context,
             pending,
             rebased.as_deref().unwrap_or(&pending.changes),
-            &base,
+            (&base, open.unconfirmed),
             (token, new_verifier),
             revision,
         )?;
@@ -69,7 +69,8 @@ pub(super) async fn replace(
                 };
                 report_rotation(context, pending, key.id(), &prepared.record);
                 prepared.report_capped_expiry(context, pending, key.id());
-                let open = written(open, prepared.record, prepared.touch_due, rotated);
+                let flags = (prepared.touch_due, prepared.unconfirmed);
+                let open = written(open, prepared.record, flags, rotated);
                 return Ok(Some(Committed::open(open, cookie)));
             }
             Ok(Replaced::Conflict(present)) => present,
@@ -109,8 +110,9 @@ pub(super) async fn replace(
                 Some(_) => CookieUpdate::Set(lifetime.max_age()),
                 None => CookieUpdate::Keep,
             };
-            let touch_due = lifetime.touch_is_due(remaining);
-            let open = written(open, present, touch_due, rotated);
+            let unconfirmed = open.unconfirmed && present.user().is_none();
+            let touch_due = !unconfirmed && lifetime.touch_is_due(remaining);
+            let open = written(open, present, (touch_due, unconfirmed), rotated);
             return Ok(Some(Committed::open(open, cookie)));
         }
         if !present.header().verifier.same_as(&open.verifier_hash) {
@@ -139,7 +141,7 @@ pub(super) async fn replace(
 fn written(
     open: &OpenSession,
     record: Record,
-    touch_due: bool,
+    (touch_due, unconfirmed): (bool, bool),
     rotated: Option<(Token, VerifierHash)>,
 ) -> OpenSession {
     let (token, verifier_hash) =
@@ -149,6 +151,7 @@ fn written(
         verifier_hash,
         record,
         touch_due,
+        unconfirmed,
     }
 }
 

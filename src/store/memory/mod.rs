@@ -4,18 +4,22 @@
 //! in the expiry queue of its shard exactly once, at a time that is not after its expiry. A touch that moves the expiry to a
 //! later time leaves the queue alone: when the queued time is due, the entry is queued again at its real expiry. So a touch
 //! is one lookup, and a session that is touched a million times takes no more memory than one that is never touched.
+//!
+//! A shard also has its unconfirmed sessions in the order in which a full store evicts them. Only they take memory there.
 
 mod expiry_queue;
+mod room;
 mod shard;
 mod slab;
 mod user_index;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use self::shard::{Expired, Shard, ShardState};
+use self::room::Room;
+use self::shard::{Removed, Shard, ShardState};
 use self::user_index::IndexShards;
 use super::error::{StoreError, StoreErrorKind};
 use super::outcome::{Created, Loaded, Owner, Replaced};
@@ -37,7 +41,8 @@ const MAX_ENTRIES: usize = u32::MAX as usize;
 /// Sessions end with the process. Clones are the same store. Nothing is encoded: the store keeps the content of the [`Record`]
 /// itself, and loading one copies a pointer.
 ///
-/// [`max_sessions`](MemoryStoreBuilder::max_sessions) limits the memory. There is no background task: each call frees a few
+/// [`max_sessions`](MemoryStoreBuilder::max_sessions) limits the memory. A full store evicts
+/// [unconfirmed sessions](crate::SessionConfig::unconfirmed_idle), and no others. There is no background task: each call frees a few
 /// entries that have expired, of any session. Expiry follows the [`Clock`], which is the system's by default. If that clock is
 /// set forward or back, sessions live shorter or longer by the same time.
 ///
@@ -104,7 +109,7 @@ impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
             .field("prefix", &self.0.prefix)
-            .field("max_sessions", &self.0.max_entries)
+            .field("max_sessions", &self.0.room.max_entries())
             .finish_non_exhaustive()
     }
 }
@@ -114,6 +119,7 @@ impl fmt::Debug for MemoryStore {
 #[must_use]
 pub struct MemoryStoreBuilder {
     max_sessions: usize,
+    reserved_for_users: Option<usize>,
     prefix: Arc<str>,
     clock: Clock,
 }
@@ -122,6 +128,7 @@ impl Default for MemoryStoreBuilder {
     fn default() -> Self {
         Self {
             max_sessions: 1_000_000,
+            reserved_for_users: None,
             prefix: "keycard:".into(),
             clock: Clock::system(),
         }
@@ -132,11 +139,24 @@ impl MemoryStoreBuilder {
     /// The maximum number of sessions that the store keeps, including tombstones: 1,000,000 by default. A number above
     /// 4,294,967,295 means 4,294,967,295.
     ///
-    /// A full store frees expired entries first. If there are none, it refuses to create a session, with
-    /// [`StoreErrorKind::Full`]: a live session is never removed for another one. Deleting a session always succeeds. The
-    /// tombstone takes the place of the record. If there was no record and the store is full, there is no tombstone either.
+    /// A full store frees expired entries first, and then evicts
+    /// [unconfirmed sessions](crate::SessionConfig::unconfirmed_idle): those first that would end first, which is the oldest
+    /// first unless their limits differ. If there are none, it refuses to create a session, with [`StoreErrorKind::Full`]: a
+    /// session of a user, or one whose token has come back, is never removed for another one. Deleting a session always
+    /// succeeds. The tombstone takes the place of the record. If there was no record and the store is full, there is no
+    /// tombstone either.
     pub fn max_sessions(mut self, max: usize) -> Self {
         self.max_sessions = max;
+        self
+    }
+
+    /// How many of [`max_sessions`](Self::max_sessions) only sessions with a user may take: a quarter by default. If it is all of
+    /// them, no session begins without a login.
+    ///
+    /// So however many sessions without a user there are, that many users can log in. Sessions with a user may also take the
+    /// rest. A login on a session that exists needs no more room.
+    pub fn reserved_for_users(mut self, sessions: usize) -> Self {
+        self.reserved_for_users = Some(sessions);
         self
     }
 
@@ -160,11 +180,12 @@ impl MemoryStoreBuilder {
     /// A new, empty store.
     #[must_use]
     pub fn build(self) -> MemoryStore {
+        let max_entries = self.max_sessions.min(MAX_ENTRIES);
+        let for_users = self.reserved_for_users.unwrap_or(max_entries / 4);
         MemoryStore(Arc::new(Inner {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             user_index: IndexShards::new(),
-            entries: AtomicUsize::new(0),
-            max_entries: self.max_sessions.min(MAX_ENTRIES),
+            room: Room::new(max_entries, for_users),
             prefix: self.prefix,
             clock: self.clock,
         }))
@@ -175,10 +196,7 @@ struct Inner {
     shards: Box<[Shard]>,
     /// A user in it is locked before any of the shards, never after.
     user_index: IndexShards,
-    /// The number of entries in all shards. It is increased before an entry is inserted and decreased after one was removed, so
-    /// there are never more entries than it says, nor more than `max_entries`.
-    entries: AtomicUsize,
-    max_entries: usize,
+    room: Room,
     prefix: Arc<str>,
     clock: Clock,
 }
@@ -207,14 +225,12 @@ impl Inner {
 
     /// Frees a limited number of expired entries of a shard, and returns them: records can be large, and the sessions must be
     /// [removed from the user index](Inner::unbind_all) after the lock is released.
-    fn free_due(&self, shard: &Shard, now: Timestamp) -> Vec<Expired> {
-        let expired = shard.write(|state| state.free_due(now));
-        self.entries.fetch_sub(expired.len(), Ordering::Relaxed);
-        expired
+    fn free_due(&self, shard: &Shard, now: Timestamp) -> Vec<Removed> {
+        shard.write(|state| state.free_due(now, &self.room))
     }
 
     /// Removes expired sessions from the index of their users.
-    fn unbind_all(&self, expired: &[Expired], now: Timestamp) {
+    fn unbind_all(&self, expired: &[Removed], now: Timestamp) {
         for (key, entry) in expired {
             if let Some(user) = entry.record.as_ref().and_then(Record::user) {
                 self.unbind(key, user, now);
@@ -235,58 +251,74 @@ impl Inner {
         self.shard(key).lock().load(key, now)
     }
 
-    /// Counts one more entry, unless the store is full.
-    fn reserve(&self) -> bool {
-        let one_more = |entries| (entries < self.max_entries).then_some(entries + 1);
-        self.entries
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-            .is_ok()
-    }
-
     /// Frees at least one expired entry in any shard, and returns whether there was one.
-    fn free_space(&self, now: Timestamp, expired: &mut Vec<Expired>) -> bool {
-        let before = expired.len();
+    fn free_space(&self, now: Timestamp, removed: &mut Vec<Removed>) -> bool {
+        let before = removed.len();
         self.shards.iter().any(|shard| {
-            while expired.len() == before && shard.is_due(now) {
-                expired.append(&mut self.free_due(shard, now));
+            while removed.len() == before && shard.is_due(now) {
+                removed.append(&mut self.free_due(shard, now));
             }
-            expired.len() > before
+            removed.len() > before
         })
     }
 
-    /// Makes a change that may add an entry. If the store is full, frees expired entries and tries again, as long as there are
+    /// Evicts the unconfirmed session that ends first, in any shard, and returns whether there was one.
+    fn evict(&self, removed: &mut Vec<Removed>) -> bool {
+        loop {
+            let ends = |shard: &&Shard| shard.first_unconfirmed();
+            let shards = self.shards.iter();
+            let shards = shards.filter(|shard| ends(shard).is_some());
+            let Some(shard) = shards.min_by_key(ends) else {
+                return false;
+            };
+            // If it was confirmed or evicted meanwhile, the shard says so from now on, and the next one is asked.
+            if let Some(evicted) = shard.write(|state| state.evict(&self.room)) {
+                removed.push(evicted);
+                return true;
+            }
+        }
+    }
+
+    /// Makes a change that may add an entry. If there is no room, frees expired entries and tries again, as long as there are
     /// any.
     fn with_space<T>(
         &self,
         shard: &Shard,
         now: Timestamp,
-        expired: &mut Vec<Expired>,
+        removed: &mut Vec<Removed>,
         mut change: impl FnMut(&mut ShardState) -> Option<T>,
     ) -> Option<T> {
         loop {
             if let Some(done) = shard.write(&mut change) {
                 return Some(done);
             }
-            if !self.free_space(now, expired) {
+            if !self.free_space(now, removed) {
                 return None;
             }
         }
     }
 
-    /// Inserts a record if none is present, and returns the expired record that it overwrote.
+    /// Inserts a record if none is present, and returns the expired record that it overwrote. If there is no room, evicts an
+    /// unconfirmed session.
     fn create(
         &self,
         key: &RecordKey,
         write: &Write<'_>,
         now: Timestamp,
-        expired: &mut Vec<Expired>,
+        removed: &mut Vec<Removed>,
     ) -> Result<(Created, Option<Record>), StoreError> {
         let shard = self.shard(key);
-        let times = (now, now.plus(write.ttl));
-        let created = self.with_space(shard, now, expired, |state| {
-            state.create(key, write.record, times, || self.reserve())
-        });
-        created.ok_or(StoreError::new(StoreErrorKind::Full))
+        loop {
+            let created = self.with_space(shard, now, removed, |state| {
+                state.create(key, write, now, &self.room)
+            });
+            if let Some(created) = created {
+                return Ok(created);
+            }
+            if !self.evict(removed) {
+                return Err(StoreError::new(StoreErrorKind::Full));
+            }
+        }
     }
 
     /// Replaces a record at the expected revision, and returns the old record.
@@ -297,9 +329,8 @@ impl Inner {
         write: &Write<'_>,
         now: Timestamp,
     ) -> (Replaced, Option<Record>) {
-        let expires = now.plus(write.ttl);
         self.shard(key)
-            .write(|state| state.replace(key, expected, write.record, now, expires))
+            .write(|state| state.replace(key, expected, write, now, &self.room))
     }
 
     /// Makes a write that may bind the session to a user. If it does, the user is locked until the write is made, and the
@@ -359,11 +390,11 @@ impl SessionStore for MemoryStore {
     async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
         let (now, inner) = (self.0.clock.now(), &*self.0);
         inner.free_some(inner.shard(key), now);
-        let mut expired = Vec::new();
+        let mut removed = Vec::new();
         let created = inner.bind(key, write.index, now, || {
-            inner.create(key, write, now, &mut expired)
+            inner.create(key, write, now, &mut removed)
         });
-        inner.unbind_all(&expired, now);
+        inner.unbind_all(&removed, now);
         let (created, before) = created?;
         inner.unbind_previous_user(key, before.as_ref(), write.record.user(), now);
         Ok(created)
@@ -401,13 +432,13 @@ impl SessionStore for MemoryStore {
     async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
         let (now, shard) = (self.0.clock.now(), self.0.shard(key));
         self.0.free_some(shard, now);
-        let mut expired = Vec::new();
+        let mut removed = Vec::new();
         // If there is no space for a tombstone, there is no record either, so the session is deleted. No call of this store
         // arrives late, so there is no write that the tombstone would have to prevent.
-        let before = self.0.with_space(shard, now, &mut expired, |state| {
-            state.delete(key, now.plus(TOMBSTONE_LIFETIME), || self.0.reserve())
+        let before = self.0.with_space(shard, now, &mut removed, |state| {
+            state.delete(key, now.plus(TOMBSTONE_LIFETIME), &self.0.room)
         });
-        self.0.unbind_all(&expired, now);
+        self.0.unbind_all(&removed, now);
         let before = before.flatten();
         // The record decides; the caller may name another user.
         if let Some(user) = before.as_ref().and_then(Record::user).or(user) {
@@ -418,6 +449,10 @@ impl SessionStore for MemoryStore {
 
     fn user_index(&self) -> Option<UserIndexRef<'_>> {
         Some(UserIndexRef::new(self))
+    }
+
+    fn evicted(&self) -> u64 {
+        self.0.room.evicted()
     }
 }
 
@@ -465,7 +500,8 @@ impl UserIndex for MemoryStore {
                 let key = RecordKey::new(shared.clone(), *id);
                 inner.shard(&key).write(|state| {
                     if state.load(&key, now).owner(user) == Owner::TheUser {
-                        displaced.push(state.delete(&key, now.plus(TOMBSTONE_LIFETIME), || false));
+                        let expires = now.plus(TOMBSTONE_LIFETIME);
+                        displaced.push(state.delete(&key, expires, &inner.room));
                         ended.push(*id);
                     }
                 });

@@ -1,18 +1,21 @@
 //! A shard: some entries of a [`MemoryStore`](super::MemoryStore) behind a lock, and the queue in which they expire.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use super::expiry_queue::ExpiryQueue;
-use super::slab::{Entry, Place, Slab};
+use super::room::Room;
+use super::slab::{Entry, Life, Place, Slab};
 use crate::clock::Timestamp;
 use crate::record::{Record, Revision};
 use crate::store::outcome::{Created, Loaded, Replaced};
 use crate::store::record_key::RecordKey;
+use crate::store::write::Write;
 use crate::sync;
 
-/// An expired entry that was freed.
-pub(super) type Expired = (RecordKey, Entry);
+/// An entry that was removed because it has expired, or to make room.
+pub(super) type Removed = (RecordKey, Entry);
 
 /// How many due entries a call handles in addition to its own work. It is more than the one entry that the call may add, so the
 /// queue shrinks.
@@ -25,6 +28,8 @@ pub(super) struct Shard {
     pub(super) state: Mutex<ShardState>,
     /// The time at the front of the queue, or `u64::MAX`. It shows without taking the lock that nothing is due.
     pub(super) next_due: AtomicU64,
+    /// When the unconfirmed session that ends first ends, or `u64::MAX`.
+    pub(super) next_unconfirmed: AtomicU64,
     /// The shard whose expired entries the next call to this shard frees. A single counter for all shards would be contended by
     /// all threads.
     pub(super) next_to_free: AtomicUsize,
@@ -38,16 +43,23 @@ impl Shard {
     pub(super) fn write<T>(&self, change: impl FnOnce(&mut ShardState) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state);
-        let due = state
-            .queue
-            .first()
-            .map_or(u64::MAX, |(at, _)| at.as_millis());
-        self.next_due.store(due, Ordering::Release);
+        let millis = |at: Option<Timestamp>| at.map_or(u64::MAX, |at| at.as_millis());
+        let due = state.queue.first().map(|(at, _)| at);
+        self.next_due.store(millis(due), Ordering::Release);
+        let unconfirmed = state.unconfirmed.first().map(|(at, _)| *at);
+        self.next_unconfirmed
+            .store(millis(unconfirmed), Ordering::Release);
         result
     }
 
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         self.next_due.load(Ordering::Acquire) <= now.as_millis()
+    }
+
+    /// When the unconfirmed session that ends first ends. `None` if there is none.
+    pub(super) fn first_unconfirmed(&self) -> Option<u64> {
+        let ends = self.next_unconfirmed.load(Ordering::Acquire);
+        (ends != u64::MAX).then_some(ends)
     }
 }
 
@@ -56,6 +68,8 @@ pub(super) struct ShardState {
     pub(super) entries: Slab,
     /// The numbers of the same entries, each at its expiry or before it.
     pub(super) queue: ExpiryQueue,
+    /// The numbers of the unconfirmed sessions, each at its expiry. A full store evicts the first one.
+    pub(super) unconfirmed: BTreeSet<(Timestamp, u32)>,
     /// The number of entries that are records, expired or not.
     pub(super) records: usize,
 }
@@ -67,45 +81,47 @@ impl ShardState {
     }
 
     /// Inserts a record if none is present, and returns the expired record that it overwrote. Returns `None` if it would need
-    /// a new entry and the store is full.
+    /// a new entry and there is no room.
     pub(super) fn create(
         &mut self,
         key: &RecordKey,
-        record: &Record,
-        (now, expires): (Timestamp, Timestamp),
-        reserve: impl FnOnce() -> bool,
+        write: &Write<'_>,
+        now: Timestamp,
+        room: &Room,
     ) -> Option<(Created, Option<Record>)> {
-        let record = || Some(record.clone());
+        let life = Life::of(write, now);
         match self.entries.place(key) {
             Place::Taken(number) => Some(if self.entries[number].is_live(now) {
                 (Created::Exists, None)
             } else {
-                let before = self.overwrite(number, record(), expires);
+                let before = self.overwrite(number, Some(write.record.clone()), life, room);
                 (Created::Created, before)
             }),
-            Place::Free(free) => reserve().then(|| {
-                let record = record();
-                free.fill(key.clone(), Entry { record, expires });
-                self.queue.push(expires);
+            Place::Free(free) => room.enter(Some(write.record)).then(|| {
+                let number = free.fill(key.clone(), Entry::new(Some(write.record.clone()), life));
+                self.queue.push(life.expires);
+                if life.unconfirmed {
+                    self.unconfirmed.insert((life.expires, number));
+                }
                 self.records += 1;
                 (Created::Created, None)
             }),
         }
     }
 
-    /// Leaves a tombstone, and returns the record that it overwrote. Returns `None` if it would need a new entry and the store
-    /// is full.
+    /// Leaves a tombstone, and returns the record that it overwrote. Returns `None` if it would need a new entry and there is
+    /// no room.
     pub(super) fn delete(
         &mut self,
         key: &RecordKey,
         expires: Timestamp,
-        reserve: impl FnOnce() -> bool,
+        room: &Room,
     ) -> Option<Option<Record>> {
+        let life = Life::until(expires);
         match self.entries.place(key) {
-            Place::Taken(number) => Some(self.overwrite(number, None, expires)),
-            Place::Free(free) => reserve().then(|| {
-                let record = None;
-                free.fill(key.clone(), Entry { record, expires });
+            Place::Taken(number) => Some(self.overwrite(number, None, life, room)),
+            Place::Free(free) => room.enter(None).then(|| {
+                free.fill(key.clone(), Entry::new(None, life));
                 self.queue.push(expires);
                 None
             }),
@@ -116,12 +132,15 @@ impl ShardState {
         &mut self,
         number: u32,
         record: Option<Record>,
-        expires: Timestamp,
+        life: Life,
+        room: &Room,
     ) -> Option<Record> {
+        let entry = &mut self.entries[number];
+        room.change(entry.record.as_ref(), record.as_ref());
         self.records += usize::from(record.is_some());
-        let before = std::mem::replace(&mut self.entries[number].record, record);
+        let before = std::mem::replace(&mut entry.record, record);
         self.records -= usize::from(before.is_some());
-        self.move_expiry(number, expires);
+        self.set_life(number, life);
         before
     }
 
@@ -130,23 +149,25 @@ impl ShardState {
         &mut self,
         key: &RecordKey,
         expected: Revision,
-        record: &Record,
+        write: &Write<'_>,
         now: Timestamp,
-        expires: Timestamp,
+        room: &Room,
     ) -> (Replaced, Option<Record>) {
         let Some(number) = self.entries.find(key) else {
             return (Replaced::Conflict(Loaded::Absent), None);
         };
-        let entry = &mut self.entries[number];
-        match entry.record.as_ref().filter(|_| now < entry.expires) {
+        let entry = &self.entries[number];
+        match entry.record.as_ref().filter(|_| entry.is_live(now)) {
             // This test comes first: a record remembers only a part of each earlier revision, so the test below can match by
             // accident.
             Some(current) if current.revision() == expected => {
-                let before = entry.record.replace(record.clone());
-                self.move_expiry(number, expires);
+                let record = Some(write.record.clone());
+                let before = self.overwrite(number, record, Life::of(write, now), room);
                 (Replaced::Replaced, before)
             }
-            Some(current) if current.includes(record.revision()) => (Replaced::Replaced, None),
+            Some(current) if current.includes(write.record.revision()) => {
+                (Replaced::Replaced, None)
+            }
             _ => (Replaced::Conflict(entry.load(now)), None),
         }
     }
@@ -166,12 +187,12 @@ impl ShardState {
         let Some(number) = self.entries.find(key).filter(at_revision) else {
             return false;
         };
-        self.move_expiry(number, expires);
+        self.set_life(number, Life::until(expires));
         true
     }
 
     /// Handles a few entries that are due. Returns those that have expired, and queues the others again.
-    pub(super) fn free_due(&mut self, now: Timestamp) -> Vec<Expired> {
+    pub(super) fn free_due(&mut self, now: Timestamp, room: &Room) -> Vec<Removed> {
         let mut expired = Vec::new();
         for _ in 0..DUE_PER_CALL {
             let Some((_, number)) = self.queue.first().filter(|(at, _)| *at <= now) else {
@@ -181,14 +202,9 @@ impl ShardState {
             if entry.is_live(now) {
                 self.queue.set(number, entry.expires);
             } else {
-                self.queue.swap_remove(number);
-                expired.push(self.entries.swap_remove(number));
+                expired.push(self.remove(number, room));
             }
         }
-        self.records -= expired
-            .iter()
-            .filter(|(_, entry)| entry.record.is_some())
-            .count();
         // After a time of high load the slab would keep its size for ever. It shrinks to a quarter when it is less than an
         // eighth full, which is rare enough to be cheap.
         let capacity = self.entries.capacity();
@@ -199,11 +215,43 @@ impl ShardState {
         expired
     }
 
-    /// Sets the expiry of an entry. The entry moves in the queue only if its queued time would be too late.
-    fn move_expiry(&mut self, number: u32, expires: Timestamp) {
-        self.entries[number].expires = expires;
-        if expires < self.queue.at(number) {
-            self.queue.set(number, expires);
+    /// Removes the unconfirmed session that ends first.
+    pub(super) fn evict(&mut self, room: &Room) -> Option<Removed> {
+        let (_, number) = *self.unconfirmed.first()?;
+        room.evict();
+        Some(self.remove(number, room))
+    }
+
+    fn remove(&mut self, number: u32, room: &Room) -> Removed {
+        // The entry with the last number gets the number that is free then.
+        for (number, renumbered) in [(number, None), (self.entries.last(), Some(number))] {
+            let expires = self.entries[number].expires;
+            if self.unconfirmed.remove(&(expires, number)) {
+                self.unconfirmed
+                    .extend(renumbered.map(|number| (expires, number)));
+            }
+        }
+        self.queue.swap_remove(number);
+        let removed = self.entries.swap_remove(number);
+        let record = removed.1.record.as_ref();
+        self.records -= usize::from(record.is_some());
+        room.leave(record);
+        removed
+    }
+
+    /// Sets the life of an entry. The entry moves in the queue only if its queued time would be too late.
+    fn set_life(&mut self, number: u32, life: Life) {
+        let entry = &mut self.entries[number];
+        if entry.unconfirmed {
+            self.unconfirmed.remove(&(entry.expires, number));
+        }
+        if life.unconfirmed {
+            self.unconfirmed.insert((life.expires, number));
+        }
+        entry.expires = life.expires;
+        entry.unconfirmed = life.unconfirmed;
+        if life.expires < self.queue.at(number) {
+            self.queue.set(number, life.expires);
         }
     }
 }

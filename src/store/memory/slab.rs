@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::record::Record;
 use crate::store::outcome::Loaded;
 use crate::store::record_key::RecordKey;
+use crate::store::write::Write;
 
 type Slot = (RecordKey, Entry);
 
@@ -18,9 +19,48 @@ pub(super) struct Entry {
     /// `None`: a tombstone.
     pub(super) record: Option<Record>,
     pub(super) expires: Timestamp,
+    /// Whether the record is that of an unconfirmed session.
+    pub(super) unconfirmed: bool,
+}
+
+/// What a record is stored with: until when, and whether its session is unconfirmed.
+#[derive(Clone, Copy)]
+pub(super) struct Life {
+    pub(super) expires: Timestamp,
+    pub(super) unconfirmed: bool,
+}
+
+impl Life {
+    /// The life of a write that is made now.
+    pub(super) fn of(write: &Write<'_>, now: Timestamp) -> Self {
+        Self {
+            expires: now.plus(write.ttl),
+            unconfirmed: write.unconfirmed,
+        }
+    }
+
+    /// The life of a confirmed session, or of a tombstone.
+    pub(super) fn until(expires: Timestamp) -> Self {
+        Self {
+            expires,
+            unconfirmed: false,
+        }
+    }
 }
 
 impl Entry {
+    pub(super) fn new(record: Option<Record>, life: Life) -> Self {
+        let Life {
+            expires,
+            unconfirmed,
+        } = life;
+        Self {
+            record,
+            expires,
+            unconfirmed,
+        }
+    }
+
     pub(super) fn is_live(&self, now: Timestamp) -> bool {
         now < self.expires
     }
@@ -33,6 +73,7 @@ impl Entry {
                 record: record.clone(),
                 remaining: self.expires.since(now),
                 stale: false,
+                unconfirmed: self.unconfirmed,
             },
         }
     }
@@ -60,10 +101,12 @@ pub(super) struct Free<'a> {
 }
 
 impl Free<'_> {
-    /// Adds the key's entry under the next number.
-    pub(super) fn fill(self, key: RecordKey, entry: Entry) {
-        self.number.insert(number_of(self.slots.len()));
+    /// Adds the key's entry under the next number, and returns that number.
+    pub(super) fn fill(self, key: RecordKey, entry: Entry) -> u32 {
+        let number = number_of(self.slots.len());
+        self.number.insert(number);
         self.slots.push((key, entry));
+        number
     }
 }
 
@@ -85,6 +128,11 @@ impl Default for Slab {
 impl Slab {
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// The last number. There must be an entry.
+    pub(super) fn last(&self) -> u32 {
+        number_of(self.slots.len() - 1)
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -114,7 +162,7 @@ impl Slab {
 
     /// Removes an entry. The entry with the last number gets its number, as with [`Vec::swap_remove`].
     pub(super) fn swap_remove(&mut self, number: u32) -> Slot {
-        let last = number_of(self.slots.len() - 1);
+        let last = self.last();
         let hash = |number: u32| self.hasher.hash_one(&self.slots[number as usize].0);
         let (removed, moved) = (hash(number), hash(last));
         if let Ok(removed) = self.numbers.find_entry(removed, |found| *found == number) {

@@ -1,7 +1,11 @@
+use super::room::is_anonymous;
 use super::shard::DUE_PER_CALL;
 use super::slab::number_of;
 use super::*;
-use crate::store::testing::conformance::{sample_key, sample_record, sample_revision_of};
+use crate::store::testing::OwnedWrite;
+use crate::store::testing::conformance::{
+    sample_anonymous, sample_key, sample_login, sample_login_of, sample_record, sample_revision_of,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -20,14 +24,20 @@ impl MemoryStore {
 
     /// Checks the invariants between the parts of the store.
     fn check(&self) {
-        let mut entries = 0;
+        let (mut entries, mut anonymous) = (0, 0);
         for shard in &self.0.shards {
             let state = shard.lock();
             for (number, (key, entry)) in state.entries.iter().enumerate() {
                 let number = number_of(number);
                 assert_eq!(state.entries.find(key), Some(number));
                 assert!(state.queue.at(number) <= entry.expires);
+                let evictable = state.unconfirmed.contains(&(entry.expires, number));
+                assert_eq!(evictable, entry.unconfirmed);
+                assert!(!entry.unconfirmed || entry.record.is_some());
+                anonymous += usize::from(is_anonymous(entry.record.as_ref()));
             }
+            let unconfirmed = state.entries.iter().filter(|(_, entry)| entry.unconfirmed);
+            assert_eq!(state.unconfirmed.len(), unconfirmed.count());
             let records = state.entries.iter();
             let records = records.filter(|(_, entry)| entry.record.is_some()).count();
             assert_eq!(state.records, records);
@@ -38,8 +48,8 @@ impl MemoryStore {
             assert!(shard.next_due.load(Ordering::Acquire) <= front);
             entries += state.entries.len();
         }
-        assert_eq!(self.0.entries.load(Ordering::Relaxed), entries);
-        assert!(entries <= self.0.max_entries);
+        assert_eq!(self.0.room.counted(), [entries, anonymous]);
+        assert!(entries <= self.0.room.max_entries());
     }
 }
 
@@ -341,4 +351,203 @@ async fn printing_a_store_shows_no_session() {
     let (store, _clock) = store(10);
     let key = fill(&store, 1, MINUTE).await.remove(0);
     assert!(!format!("{store:?}").contains(key.id().as_str()));
+}
+
+/// Whether the store has these sessions.
+async fn has<const N: usize>(store: &MemoryStore, keys: [&RecordKey; N]) -> [bool; N] {
+    let mut found = [false; N];
+    for (found, key) in found.iter_mut().zip(keys) {
+        *found = matches!(store.load(key).await.unwrap(), Loaded::Record { .. });
+    }
+    found
+}
+
+async fn create(store: &MemoryStore, write: &OwnedWrite) -> Result<RecordKey, StoreErrorKind> {
+    let key = sample_key();
+    let created = store.create(&key, &write.write(HOUR)).await;
+    let created = created.map_err(|error| error.kind())?;
+    assert_eq!(created, Created::Created);
+    Ok(key)
+}
+
+async fn replace(store: &MemoryStore, key: &RecordKey, old: &OwnedWrite, new: &OwnedWrite) {
+    let replaced = store.replace(key, old.revision(), &new.write(HOUR)).await;
+    assert!(matches!(replaced, Ok(Replaced::Replaced)));
+}
+
+/// The write of a new session whose token has not come back.
+fn unconfirmed() -> OwnedWrite {
+    sample_anonymous().unconfirmed()
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+#[tokio::test]
+async fn a_full_store_evicts_the_oldest_unconfirmed_session_and_no_other() {
+    let (store, clock) = store(100);
+    let mut confirmed = Vec::new();
+    for number in 0..30 {
+        clock.advance(Duration::from_millis(1));
+        let write = unconfirmed();
+        let key = create(&store, &write).await.unwrap();
+        // Each in its way: by a touch, by a write, and by a login.
+        let next = sample_revision_of(&write, "{}");
+        match number % 3 {
+            0 => assert!(
+                store
+                    .touch(&key, write.revision(), HOUR, None)
+                    .await
+                    .unwrap()
+            ),
+            1 => {
+                replace(&store, &key, &write, &next).await;
+            }
+            _ => {
+                let login = sample_login_of(&write, "alice", HOUR);
+                replace(&store, &key, &write, &login).await;
+            }
+        }
+        confirmed.push(key);
+    }
+    let mut flood = Vec::new();
+    for _ in 0..1_000 {
+        clock.advance(Duration::from_millis(1));
+        flood.push(create(&store, &unconfirmed()).await.unwrap());
+        assert!(store.entries() <= 100);
+    }
+    store.check();
+    for key in &confirmed {
+        assert_eq!(has(&store, [key]).await, [true]);
+    }
+    // A quarter is for users; twenty sessions without a user are confirmed.
+    let kept = flood.split_off(flood.len() - (75 - 20));
+    for (keys, here) in [(&flood, false), (&kept, true)] {
+        for key in keys {
+            assert_eq!(has(&store, [key]).await, [here]);
+        }
+    }
+    assert_eq!(store.evicted(), flood.len() as u64);
+    let user = sample_login("alice", HOUR);
+    for _ in 0..(100 - 30) {
+        create(&store, &user).await.unwrap();
+    }
+    // The rest is the users', and the oldest of the unconfirmed have made way for them.
+    assert_eq!(
+        store
+            .0
+            .shards
+            .iter()
+            .map(|shard| shard.lock().unconfirmed.len())
+            .sum::<usize>(),
+        0
+    );
+    assert_eq!(create(&store, &user).await, Err(StoreErrorKind::Full));
+    assert_eq!(
+        create(&store, &unconfirmed()).await,
+        Err(StoreErrorKind::Full)
+    );
+    for key in &confirmed {
+        assert_eq!(has(&store, [key]).await, [true]);
+    }
+    store.check();
+}
+
+#[tokio::test]
+async fn some_room_is_only_for_sessions_with_a_user() {
+    let (_, clock) = store(0);
+    for (reserved, anonymous) in [(None, 75), (Some(0), 100), (Some(40), 60), (Some(1_000), 0)] {
+        let mut builder = MemoryStore::builder()
+            .max_sessions(100)
+            .clock(clock.clone());
+        if let Some(reserved) = reserved {
+            builder = builder.reserved_for_users(reserved);
+        }
+        let store = builder.build();
+        for _ in 0..anonymous {
+            create(&store, &sample_anonymous()).await.unwrap();
+        }
+        assert_eq!(
+            create(&store, &sample_anonymous()).await,
+            Err(StoreErrorKind::Full)
+        );
+        assert_eq!(
+            create(&store, &unconfirmed()).await,
+            Err(StoreErrorKind::Full)
+        );
+        let mut last = None;
+        for _ in anonymous..100 {
+            last = Some(create(&store, &sample_login("alice", HOUR)).await.unwrap());
+        }
+        assert_eq!(
+            create(&store, &sample_login("alice", HOUR)).await,
+            Err(StoreErrorKind::Full)
+        );
+        store.check();
+        // A tombstone is nobody's.
+        if let Some(last) = last {
+            store.delete(&last, None).await.unwrap();
+            store.check();
+        }
+        clock.advance(HOUR);
+        assert!(store.is_empty());
+        store.check();
+    }
+}
+
+#[tokio::test]
+async fn an_unconfirmed_session_stays_so_until_a_touch_or_a_write_confirms_it() {
+    let (store, _clock) = store(10);
+    let is_unconfirmed = async |key: &RecordKey| match store.load(key).await.unwrap() {
+        Loaded::Record { unconfirmed, .. } => unconfirmed,
+        other => panic!("{other:?}"),
+    };
+    let write = unconfirmed();
+    let key = create(&store, &write).await.unwrap();
+    assert!(is_unconfirmed(&key).await);
+    let next = sample_revision_of(&write, "{}").unconfirmed();
+    replace(&store, &key, &write, &next).await;
+    assert!(is_unconfirmed(&key).await);
+    assert!(
+        store
+            .touch(&key, next.revision(), HOUR, None)
+            .await
+            .unwrap()
+    );
+    assert!(!is_unconfirmed(&key).await);
+    store.check();
+}
+
+#[test]
+fn many_threads_that_flood_a_store_evict_no_confirmed_session() {
+    let (store, clock) = store(500);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let (store, clock) = (&store, &clock);
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .unwrap();
+                runtime.block_on(async {
+                    let mut confirmed = Vec::new();
+                    for round in 0..2_000 {
+                        let write = unconfirmed();
+                        let key = create(store, &write).await.unwrap();
+                        let touched = store.touch(&key, write.revision(), HOUR, None);
+                        // Another thread may have evicted it first.
+                        if round % 100 == 0 && touched.await.unwrap() {
+                            confirmed.push(key);
+                        }
+                        if round % 50 == 0 {
+                            clock.advance(Duration::from_millis(1));
+                        }
+                        assert!(store.entries() <= 500);
+                    }
+                    for key in &confirmed {
+                        assert_eq!(has(store, [key]).await, [true]);
+                    }
+                });
+            });
+        }
+    });
+    store.check();
 }

@@ -163,11 +163,15 @@ impl Executor {
         let reply = self.topology.read_replica(&command, deadline).await?;
         match reply::loaded(reply, self.now()) {
             Ok(Loaded::Record {
-                record, remaining, ..
+                record,
+                remaining,
+                unconfirmed,
+                ..
             }) => Some(Loaded::Record {
                 record,
                 remaining,
                 stale: true,
+                unconfirmed,
             }),
             _ => None,
         }

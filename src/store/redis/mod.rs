@@ -30,8 +30,9 @@
 //!
 //! Set [`maxmemory-policy`](https://redis.io/docs/latest/develop/reference/eviction/) to `noeviction` or to `volatile-ttl`.
 //! With `noeviction` a full server refuses new sessions, which is [`StoreErrorKind::Full`](super::StoreErrorKind::Full). With
-//! `volatile-ttl` it evicts what expires soonest: tombstones, then the sessions that were not used for longest, and the list
-//! of a user's sessions last. With another policy it may evict that list first, and ending all sessions of a user then misses
+//! `volatile-ttl` it evicts what expires soonest: tombstones, then
+//! [unconfirmed sessions](crate::SessionConfig::unconfirmed_idle), then the sessions that were not used for longest, and the
+//! list of a user's sessions last. With another policy it may evict that list first, and ending all sessions of a user then misses
 //! some. `appendonly` preserves what was written over a restart. [`RedisStore::check`] checks both, and the page
 //! [Running it in production](crate::documentation::production) has the rest.
 //!
@@ -351,7 +352,7 @@ impl SessionStore for RedisStore {
     async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
         let deadline = self.0.deadline();
         self.index().bind(key, write.index, deadline).await?;
-        let value = value::encode(write.record, write.ttl, self.0.now());
+        let value = value::encode(write, self.0.now());
         let command = command::create(self.0.record_key(key), &value, write.ttl);
         let reply = self.0.topology.execute(&command, None, deadline).await;
         reply.and_then(reply::created).map_err(CallError::for_write)
@@ -366,7 +367,7 @@ impl SessionStore for RedisStore {
         let deadline = self.0.deadline();
         let index = self.index();
         index.bind(key, write.index, deadline).await?;
-        let value = value::encode(write.record, write.ttl, self.0.now());
+        let value = value::encode(write, self.0.now());
         let script = ScriptCall {
             script: &scripts::REPLACE,
             key: self.0.record_key(key),

@@ -15,6 +15,7 @@ pub struct OwnedWrite {
     record: Record,
     index: OwnedChange,
     rotates: bool,
+    unconfirmed: bool,
 }
 
 #[derive(Clone)]
@@ -50,6 +51,7 @@ impl OwnedWrite {
                 },
             },
             rotates: write.rotates,
+            unconfirmed: write.unconfirmed,
         }
     }
 
@@ -76,6 +78,7 @@ impl OwnedWrite {
                 }),
             },
             rotates: self.rotates,
+            unconfirmed: self.unconfirmed,
             ..Write::new(&self.record, ttl)
         }
     }
@@ -100,15 +103,23 @@ impl OwnedWrite {
         self.index = OwnedChange::Extend { user, lifetime };
         self
     }
+
+    /// Turns this write into one of a session whose token has not come back yet.
+    #[must_use]
+    pub fn unconfirmed(mut self) -> Self {
+        self.unconfirmed = true;
+        self
+    }
 }
 
-/// A write that changes nothing in the index and rotates nothing.
+/// A write of a confirmed session that changes nothing in the index and rotates nothing.
 impl From<Record> for OwnedWrite {
     fn from(record: Record) -> Self {
         Self {
             record,
             index: OwnedChange::None,
             rotates: false,
+            unconfirmed: false,
         }
     }
 }

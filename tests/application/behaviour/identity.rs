@@ -36,7 +36,7 @@ on_every_store![
 
 async fn with_session(place: &Place) -> Browser {
     let browser = place.open().await;
-    browser.get("/insert:a:1").await.ok();
+    browser.begin("/insert:a:1").await;
     browser
 }
 
@@ -312,7 +312,7 @@ async fn s38_an_interrupted_write_can_be_dropped_or_refused_whatever_the_method(
 async fn s38_a_read_after_a_logout_is_answered(place: Place) {
     for configure in [every as fn(SessionConfig) -> _, |config| config] {
         let browser = place.open_with(configure).await;
-        browser.get("/insert:a:1").await.ok();
+        browser.begin("/insert:a:1").await;
         place.pass(HOUR);
         let (id, slow) = (browser.selector().unwrap(), browser.twin());
         let [_, late] = place

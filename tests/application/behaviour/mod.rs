@@ -2,6 +2,7 @@
 //! `docs/semantics.md` that its name begins with.
 
 mod after_the_head;
+mod confirmation;
 mod cookies;
 mod hanging_up;
 mod harness;

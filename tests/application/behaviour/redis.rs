@@ -51,7 +51,7 @@ async fn s04_an_untouched_request_with_a_token_sends_redis_nothing() {
 async fn s05_a_read_is_no_write_to_redis() {
     let (place, mut commands) = watched().await;
     let browser = place.open().await;
-    browser.get("/insert:a:1").await.ok();
+    browser.begin("/insert:a:1").await;
     commands();
     browser.get("/get:a").await.ok();
     assert_eq!(commands(), "GET");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-const ROWS: std::ops::RangeInclusive<u32> = 1..=46;
+const ROWS: std::ops::RangeInclusive<u32> = 1..=47;
 
 type Rows = BTreeMap<u32, BTreeSet<String>>;
 

@@ -279,7 +279,7 @@ async fn s21_an_emptied_session_lives_on(place: Place) {
 
 async fn s22_every_request_slides_the_session_and_its_cookie(place: Place) {
     let browser = place.open_with(every).await;
-    browser.get("/insert:a:1").await.ok();
+    browser.begin("/insert:a:1").await;
     let (before, _) = place.record(browser.selector().unwrap()).await;
     for path in ["/untouched", "/get:a", "/untouched/status:404"] {
         place.pass(23 * HOUR);
@@ -456,7 +456,7 @@ async fn s23_of_updates_that_keep_coming_none_is_refused(place: Place) {
 async fn s24_a_reader_never_undoes_a_writer(place: Place) {
     for configure in [every as fn(SessionConfig) -> _, |config| config] {
         let browser = place.open_with(configure).await;
-        browser.get("/insert:a:1").await.ok();
+        browser.begin("/insert:a:1").await;
         place.pass(HOUR);
         both_succeed(&place, &browser, "/insert:a:2", "/get:a").await;
         browser.get("/get:a").await.ok().says("2");

@@ -153,7 +153,9 @@ async fn a_form_begins_a_session_and_only_the_first_is_a_write() {
     let again = Client::with(SessionLayer::new(faults));
     again.set_cookie(client.cookie());
     page(&again).await;
-    assert_eq!(calls.all_calls(), 1, "to load it, and no more");
+    assert_eq!(calls.all_calls(), 2, "to load it, and to confirm it");
+    page(&again).await;
+    assert_eq!(calls.all_calls(), 3, "to load it, and no more");
 }
 
 #[tokio::test]

@@ -180,9 +180,12 @@ async fn an_expiry_is_known_before_and_after_it_is_stored() {
     let minute = Duration::from_secs(60);
     let at = move |time: Timestamp| Some(SystemTime::from(time));
     client
-        .request(async |session| {
+        .request(async move |session| {
             assert_eq!(session.expires_at(), None);
             session.insert("n", 1).unwrap();
+            session.save().await.unwrap();
+            // Until the browser has brought the cookie.
+            assert_eq!(session.expires_at(), at(START.plus(60 * minute)));
         })
         .await;
     client

@@ -100,10 +100,19 @@ impl SessionStore for Misjudging {
         *self.key.lock().unwrap() = Some(key.clone());
         let said = *self.remaining.lock().unwrap();
         Ok(match (self.store.load(key).await?, said) {
-            (Loaded::Record { record, stale, .. }, Some(remaining)) => Loaded::Record {
+            (
+                Loaded::Record {
+                    record,
+                    stale,
+                    unconfirmed,
+                    ..
+                },
+                Some(remaining),
+            ) => Loaded::Record {
                 record,
                 remaining,
                 stale,
+                unconfirmed,
             },
             (loaded, _) => loaded,
         })

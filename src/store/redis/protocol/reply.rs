@@ -127,7 +127,7 @@ mod tests {
         let tombstone = Value::BulkString(Record::TOMBSTONE.to_vec());
         assert!(matches!(conflict(tombstone), Loaded::Tombstone));
         let record = sample_record("{}");
-        let value = value::encode(&record, std::time::Duration::from_secs(1), NOW);
+        let value = value::encode(&record.write(std::time::Duration::from_secs(1)), NOW);
         let found = conflict(Value::BulkString(value));
         assert!(matches!(found, Loaded::Record { .. }));
     }

@@ -10,6 +10,9 @@
 //!   and if the difference is larger, a touch is due at once.
 //! - If a clock that was wrong wrote the time, a touch is due, and corrects it.
 //! - If the expiry of a key was removed, the next touch restores it. Without a touch the key stays.
+//!
+//! The highest bit of the time, which no time needs before the year 6429, says that the session is unconfirmed. A touch and
+//! every write set the time anew, so each of them confirms the session without one more command.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,12 +20,15 @@ use std::time::Duration;
 
 use super::command::ttl_millis;
 use crate::clock::Timestamp;
-use crate::store::{DecodeError, Loaded, Record};
+use crate::store::{DecodeError, Loaded, Record, Write};
 
-/// Milliseconds since the Unix epoch, most significant byte first.
+/// Milliseconds since the Unix epoch, most significant byte first. The highest bit says that the session is unconfirmed.
 pub(crate) type ExpiresAt = [u8; Record::NOTE_LEN];
 
 const NOTE: Range<usize> = Record::NOTE_OFFSET..Record::NOTE_OFFSET + Record::NOTE_LEN;
+
+/// The bit of the note's first byte that says that the session is unconfirmed.
+const UNCONFIRMED: u8 = 0x80;
 
 /// The end of a life that begins now.
 pub(crate) fn expires_at(ttl: Duration, now: Timestamp) -> ExpiresAt {
@@ -31,10 +37,14 @@ pub(crate) fn expires_at(ttl: Duration, now: Timestamp) -> ExpiresAt {
     bytes
 }
 
-/// The value of a record that lives for `ttl` from now.
-pub(crate) fn encode(record: &Record, ttl: Duration, now: Timestamp) -> Vec<u8> {
-    let mut bytes = record.encode();
-    bytes[NOTE].copy_from_slice(&expires_at(ttl, now));
+/// The value of a record that is written now.
+pub(crate) fn encode(write: &Write<'_>, now: Timestamp) -> Vec<u8> {
+    let mut bytes = write.record.encode();
+    let mut note = expires_at(write.ttl, now);
+    if write.unconfirmed {
+        note[0] |= UNCONFIRMED;
+    }
+    bytes[NOTE].copy_from_slice(&note);
     bytes
 }
 
@@ -42,12 +52,13 @@ pub(crate) fn decode(mut bytes: Vec<u8>, now: Timestamp) -> Loaded {
     if bytes == Record::TOMBSTONE {
         return Loaded::Tombstone;
     }
-    let expires_at = bytes.get_mut(NOTE).map(take_expires_at).unwrap_or_default();
+    let (expires_at, unconfirmed) = bytes.get_mut(NOTE).map(take_note).unwrap_or_default();
     match Record::decode(bytes) {
         Ok(record) => Loaded::Record {
             record,
             remaining: Timestamp::from_millis(expires_at).since(now),
             stale: false,
+            unconfirmed,
         },
         Err(error) => Loaded::Unreadable(error),
     }
@@ -55,15 +66,17 @@ pub(crate) fn decode(mut bytes: Vec<u8>, now: Timestamp) -> Loaded {
 
 /// The user of a record, from the [first bytes](Record::USER_PREFIX_LEN) of its value.
 pub(super) fn decode_user(mut start: Vec<u8>) -> Result<Option<Arc<str>>, DecodeError> {
-    start.get_mut(NOTE).map(take_expires_at);
+    start.get_mut(NOTE).map(take_note);
     Record::decode_user(&start)
 }
 
-/// Restores the zeros that a record has in place of the note.
-fn take_expires_at(note: &mut [u8]) -> u64 {
+/// When the record ends, and whether its session is unconfirmed. Restores the zeros that a record has in place of the note.
+fn take_note(note: &mut [u8]) -> (u64, bool) {
+    let unconfirmed = note[0] & UNCONFIRMED != 0;
+    note[0] &= !UNCONFIRMED;
     let expires_at = note.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
     note.fill(0);
-    expires_at
+    (expires_at, unconfirmed)
 }
 
 #[cfg(test)]
@@ -77,7 +90,7 @@ mod tests {
     #[test]
     fn a_record_comes_back_with_what_remains_of_its_life() {
         let record = sample_record(r#"{"n":1}"#);
-        let remaining = |ttl, now| match decode(encode(&record, ttl, NOW), now) {
+        let remaining = |ttl, now| match decode(encode(&record.write(ttl), NOW), now) {
             Loaded::Record {
                 record: read,
                 remaining,
@@ -114,6 +127,26 @@ mod tests {
     #[test]
     fn the_expiry_makes_a_value_no_longer_than_its_record() {
         let record = sample_record("{}");
-        assert_eq!(encode(&record, MINUTE, NOW).len(), record.encode().len());
+        let value = encode(&record.write(MINUTE), NOW);
+        assert_eq!(value.len(), record.encode().len());
+    }
+
+    #[test]
+    fn a_value_says_whether_its_session_is_unconfirmed_until_a_touch_writes_its_expiry_anew() {
+        let read = |value| match decode(value, NOW) {
+            Loaded::Record {
+                remaining,
+                unconfirmed,
+                ..
+            } => (remaining, unconfirmed),
+            other => panic!("{other:?}"),
+        };
+        let new = sample_record("{}").unconfirmed();
+        let mut value = encode(&new.write(MINUTE), NOW);
+        assert_eq!(read(value.clone()), (MINUTE, true));
+        assert!(decode_user(value.clone()).is_ok());
+        value[NOTE].copy_from_slice(&expires_at(Duration::MAX, NOW));
+        let (remaining, unconfirmed) = read(value);
+        assert!(remaining > MINUTE && !unconfirmed);
     }
 }

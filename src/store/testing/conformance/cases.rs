@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::harness::Harness;
 use super::report::{CaseResult, Stop};
-use super::{bytes, deleting, lifetimes, races, writing};
+use super::{bytes, deleting, eviction, lifetimes, races, writing};
 
 macro_rules! cases {
     ($($topic:ident: $($name:ident)+;)+) => {
@@ -59,6 +59,8 @@ cases! {
         lifetimes_are_not_rounded_to_seconds
         very_long_lifetimes_are_kept
         a_lifetime_of_zero_is_not_for_ever;
+    eviction:
+        an_unconfirmed_session_is_confirmed_by_a_touch_and_by_a_write;
     races:
         exactly_one_of_concurrent_creates_wins
         exactly_one_of_concurrent_replaces_wins

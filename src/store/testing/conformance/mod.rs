@@ -15,7 +15,8 @@
 //! one on a server. If neither fits, write your own [`Harness`].
 //!
 //! [`suite`] runs every case and reports all that failed. [`case`] runs one of the [`CASES`]. The name of a case says what it
-//! requires. Run [`index_suite`] as well if the store has a [`UserIndex`](crate::store::UserIndex).
+//! requires. Run [`index_suite`] as well if the store has a [`UserIndex`](crate::store::UserIndex), and [`full_store_suite`] if
+//! it can be full.
 //!
 //! The suite runs on Tokio. On a runtime with several threads it finds races that a single thread cannot have.
 
@@ -23,6 +24,7 @@ mod bytes;
 mod cases;
 mod context;
 mod deleting;
+mod eviction;
 mod harness;
 mod index;
 mod lifetimes;
@@ -33,12 +35,13 @@ mod writing;
 
 pub use self::cases::CASES;
 use self::context::Context;
+pub use self::eviction::full_store_suite;
 pub use self::harness::{Harness, ManualTime, RealTime};
 pub use self::index::{INDEX_CASES, index_case, index_suite};
 use self::report::outcome_of;
 pub use self::report::{Outcome, Report};
 pub use self::sample::{
-    sample_key, sample_login, sample_login_of, sample_record, sample_revision_of,
+    sample_anonymous, sample_key, sample_login, sample_login_of, sample_record, sample_revision_of,
 };
 
 /// Runs every case, one after another, each on a fresh store.

@@ -73,6 +73,16 @@ pub(super) fn sample_slow_login(user: &str, lifetime: Duration, age: Duration) -
     sample_login(user, lifetime).for_login(lifetime, age)
 }
 
+/// A record of a session that nobody is logged in on.
+///
+/// # Panics
+///
+/// If the system has no random numbers.
+#[must_use]
+pub fn sample_anonymous() -> OwnedWrite {
+    sample_of(None)
+}
+
 /// A record of a session that belongs to this user, or to nobody. The write is not that of a login.
 pub(super) fn sample_of(user: Option<&str>) -> OwnedWrite {
     let mut header = sample_record("{}").header().clone();

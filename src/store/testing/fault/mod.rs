@@ -220,6 +220,10 @@ impl<S: SessionStore> SessionStore for FaultStore<S> {
     fn user_index(&self) -> Option<UserIndexRef<'_>> {
         self.store.user_index().map(|_| UserIndexRef::new(self))
     }
+
+    fn evicted(&self) -> u64 {
+        self.store.evicted()
+    }
 }
 
 /// Controls the faults of a [`FaultStore`], and counts its calls. Clones control the same store.

@@ -63,6 +63,13 @@ impl Browser {
         self.ask(Method::GET, path, &[]).await
     }
 
+    /// Begins a session, and brings its token back, which confirms it.
+    pub(crate) async fn begin(&self, path: &str) -> Reply {
+        let reply = self.get(path).await.ok();
+        self.get("/read").await.ok();
+        reply
+    }
+
     pub(crate) async fn post(&self, path: &str) -> Reply {
         self.ask(Method::POST, path, &[]).await
     }

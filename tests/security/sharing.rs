@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use serde_json::Value;
-use tower_keycard::session::Timestamp;
+use tower_keycard::SessionConfig;
 use tower_keycard::store::testing::conformance::{sample_key, sample_record};
 use tower_keycard::store::{AnyStore, Loaded, Record, RedisStore, SessionStore, StoreCall};
-use tower_keycard::{MemoryStore, SessionConfig};
 
 use crate::app::{App, COOKIE_NAME, on_every_store, redis};
 use crate::leaks::dump::{Dump, ask};

@@ -18,6 +18,9 @@ use tower_keycard::{SessionConfig, SessionLayer};
 /// The idle limit, in milliseconds.
 const IDLE: u64 = 24 * 60 * 60 * 1000;
 
+/// The idle limit of a session whose token has not come back, in milliseconds.
+const UNCONFIRMED: u64 = 60 * 60 * 1000;
+
 /// The absolute limit, in milliseconds.
 const ABSOLUTE: u64 = 14 * IDLE;
 
@@ -202,7 +205,27 @@ async fn a_read_without_a_token_costs_nothing() {
 async fn a_new_session_is_one_set_that_overwrites_nothing() {
     let mut stack = Stack::start().await;
     let answer = stack.app.get("/write", None).await;
-    stack.costs(1, &[&create(&key(answer.token()))]);
+    let key = key(answer.token());
+    stack.costs(1, &[&[format!("SET {key} record NX PX {UNCONFIRMED}")]]);
+}
+
+#[tokio::test]
+async fn the_first_read_of_a_new_session_confirms_it_by_a_touch_and_a_write_needs_none() {
+    let mut stack = Stack::start().await;
+    let token = stack.app.get("/write", None).await.token().to_owned();
+    let key = key(&token);
+    stack.cost();
+    stack.app.get("/read", Some(&token)).await;
+    stack.costs(2, &[&load(&key), &touch(&key)]);
+    stack.app.get("/read", Some(&token)).await;
+    stack.costs(1, &[&load(&key)]);
+    let token = stack.app.get("/write", None).await.token().to_owned();
+    let key = self::key(&token);
+    stack.cost();
+    stack.app.get("/write", Some(&token)).await;
+    stack.cost();
+    stack.app.get("/read", Some(&token)).await;
+    stack.costs(1, &[&load(&key)]);
 }
 
 #[tokio::test]

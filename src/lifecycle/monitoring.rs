@@ -1,9 +1,12 @@
 //! Reports signs of session hijacking, and carries out the monitor's response.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::ClientContext;
 use super::lookup::{Lookup, OpenSession, Unusable};
+use super::manager::SessionManager;
+use crate::client::ClientFacts;
 use crate::clock::{CLOCK_DIFFERENCE, Timestamp};
 use crate::event::{Event, EventKind, Revocation};
 use crate::monitor::{Detector, Findings, Observation, Response, Signal};
@@ -13,49 +16,78 @@ use crate::store::{Loaded, Replaced, StoreCall, StoreError, Write};
 /// How often one request tries to store a suspicion in a record that other requests write too. The next request tries again.
 const ATTEMPTS: u32 = 3;
 
-impl ClientContext<'_> {
-    /// Looks a token up as [`look_up`](ClientContext::look_up) does, and responds to the detector's findings.
-    ///
-    /// If the store fails to revoke a session, its error is returned instead of the session. A session that becomes suspected
-    /// is suspected in this request even if the store fails. The next request then tries again to store the suspicion.
-    pub(super) async fn look_up_monitored(
-        self,
-        detector: &Detector,
-        token: &Token,
-    ) -> Result<Lookup, StoreError> {
-        let lookup = self.look_up(token).await?;
-        let (id, now) = (token.selector(), self.now());
-        let observation = match &lookup {
-            Lookup::Open(open) => Observation::Opened {
-                fingerprint_changed: self.fingerprint_changed(detector, open),
-            },
-            Lookup::Unusable(Unusable::StaleVerifier) => Observation::Stale,
-            Lookup::Unusable(Unusable::NoRecord | Unusable::WrongVerifier) => Observation::Unknown,
-            _ => return Ok(lookup),
-        };
-        let findings = detector.inspect(observation, id, self.client(), now);
-        self.report_findings(&findings, id, &lookup);
-        match (lookup, findings.response) {
-            (Lookup::Open(open), Some(Response::Revoke)) => {
-                self.end(id, open.record.shared_user(), Revocation::Monitor)
-                    .await?;
-                Ok(Lookup::Unusable(Unusable::NoRecord))
-            }
-            (Lookup::Open(open), Some(Response::RequireReauthentication)) => {
-                Ok(Lookup::Open(self.suspected(open, now).await))
-            }
-            (lookup, Some(Response::Revoke)) => {
-                drop(self.end(id, None, Revocation::Monitor).await);
-                Ok(lookup)
-            }
-            (lookup, Some(Response::RequireReauthentication)) => {
-                drop(self.suspect(id, now).await);
-                Ok(lookup)
-            }
-            (lookup, Some(Response::Report) | None) => Ok(lookup),
+/// Looks a token up as [`look_up`](ClientContext::look_up) does, and responds to the detector's findings.
+///
+/// The response is carried out even if the client hangs up. If the store fails to revoke a session, its error is returned
+/// instead of the session. A session that becomes suspected is suspected in this request even if the store fails. The next
+/// request then tries again to store the suspicion.
+pub(super) async fn look_up_monitored(
+    manager: &Arc<SessionManager>,
+    client: Option<&Arc<ClientFacts>>,
+    detector: &Detector,
+    token: &Token,
+) -> Result<Lookup, StoreError> {
+    let context = ClientContext::new(manager, client);
+    let lookup = context.look_up(token).await?;
+    let (id, now) = (token.selector(), context.now());
+    let observation = match &lookup {
+        Lookup::Open(open) => Observation::Opened {
+            fingerprint_changed: context.fingerprint_changed(detector, open),
+        },
+        Lookup::Unusable(Unusable::StaleVerifier) => Observation::Stale,
+        Lookup::Unusable(Unusable::NoRecord | Unusable::WrongVerifier) => Observation::Unknown,
+        _ => return Ok(lookup),
+    };
+    let findings = detector.inspect(observation, id, context.client(), now);
+    context.report_findings(&findings, id, &lookup);
+    let Some(response @ (Response::Revoke | Response::RequireReauthentication)) = findings.response
+    else {
+        return Ok(lookup);
+    };
+    let open = lookup.open();
+    let done = move |detector: &Detector| {
+        if findings.rate_exceeded {
+            detector.answered(id, now);
         }
+    };
+    if response == Response::RequireReauthentication && open.is_some_and(is_suspected) {
+        done(detector);
+        return Ok(lookup);
     }
+    let user = open.and_then(|open| open.record.shared_user()).cloned();
+    let (owner, facts) = (manager.clone(), client.cloned());
+    let carried_out = manager.finish(async move {
+        let context = ClientContext::new(&owner, facts.as_ref());
+        let suspected = if response == Response::Revoke {
+            context.end(id, user.as_ref(), Revocation::Monitor).await?;
+            None
+        } else {
+            context.suspect(id, now).await?
+        };
+        if response == Response::Revoke || suspected.is_some() {
+            owner.detector.iter().for_each(done);
+        }
+        Ok(suspected)
+    });
+    let carried_out: Result<_, StoreError> = carried_out.await;
+    Ok(match (lookup, response) {
+        (Lookup::Open(_), Response::Revoke) => {
+            carried_out?;
+            Lookup::Unusable(Unusable::NoRecord)
+        }
+        (Lookup::Open(open), _) => {
+            let stored = carried_out.ok().flatten();
+            Lookup::Open(context.suspected(open, stored, now))
+        }
+        (lookup, _) => lookup,
+    })
+}
 
+fn is_suspected(open: &OpenSession) -> bool {
+    open.header().login.suspected_since.is_some()
+}
+
+impl ClientContext<'_> {
     /// Whether the token was issued to another client. A client without a fingerprint counts as another one: otherwise a thief
     /// could leave out the headers that identify the client, or make the application's function panic.
     fn fingerprint_changed(self, detector: &Detector, open: &OpenSession) -> bool {
@@ -81,15 +113,15 @@ impl ClientContext<'_> {
         }
     }
 
-    /// Marks the session as suspected, in the store too if that succeeds.
-    async fn suspected(self, mut open: OpenSession, now: Timestamp) -> OpenSession {
-        if open.header().login.suspected_since.is_some() {
-            return open;
-        }
-        match self.suspect(open.id(), now).await {
-            Ok(Some((record, remaining)))
-                if record.header().verifier.same_as(&open.verifier_hash) =>
-            {
+    /// The session as suspected: as it was stored, or for this request only.
+    fn suspected(
+        self,
+        mut open: OpenSession,
+        stored: Option<(Record, Duration)>,
+        now: Timestamp,
+    ) -> OpenSession {
+        match stored {
+            Some((record, remaining)) if record.header().verifier.same_as(&open.verifier_hash) => {
                 open.touch_due = self.lifetime(&record, now).touch_is_due(remaining);
                 open.record = record;
             }

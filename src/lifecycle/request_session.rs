@@ -10,6 +10,7 @@ use super::decision::{Decision, Outcome, Settled, StoreAction, decide};
 use super::in_flight::{Counted, InFlight};
 use super::lookup::Lookup;
 use super::manager::SessionManager;
+use super::monitoring::look_up_monitored;
 use super::pending::Pending;
 use crate::client::ClientFacts;
 use crate::cookie::Presented;
@@ -458,7 +459,10 @@ impl<S: Deref<Target = RequestSession>> Exclusive<S> {
                 let lookup = match &session.manager.detector {
                     None => context.look_up(token).await?,
                     // Boxed to keep the future of requests without a monitor small.
-                    Some(detector) => Box::pin(context.look_up_monitored(detector, token)).await?,
+                    Some(detector) => {
+                        let (manager, client) = (&session.manager, session.client.as_ref());
+                        Box::pin(look_up_monitored(manager, client, detector, token)).await?
+                    }
                 };
                 if let Some(open) = lookup.open() {
                     let event = Event::new(EventKind::Resumed).session(token.selector());

@@ -6,9 +6,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::proxies::owner_of;
-use super::rates::{Recent, Window};
+use super::recent::Recent;
+use super::request_rate::RequestRate;
 use super::settings::{Monitor, Rate};
 use super::signal::{Response, Signal};
+use super::unknown_tokens::UnknownTokens;
 use crate::client::{ClientFacts, ClientFingerprint};
 use crate::clock::Timestamp;
 use crate::config::ConfigError;
@@ -21,8 +23,8 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// Looks for the signals that a [`Monitor`] names.
 pub(crate) struct Detector {
     monitor: Monitor,
-    requests: Mutex<Recent<SessionId, Window>>,
-    clients: Mutex<Recent<Client, UnknownTokens>>,
+    requests: Mutex<Recent<SessionId, RequestRate>>,
+    clients: Mutex<Recent<IpAddr, UnknownTokens>>,
     reported: Mutex<Recent<Reported, bool>>,
     // Keyed: clients choose their tokens, and could otherwise choose tokens with the same hash.
     hasher: RandomState,
@@ -49,40 +51,12 @@ pub(crate) struct Findings {
     pub(crate) reports: [Option<(Signal, Response)>; 2],
     /// The strongest response to all signals, reported or not.
     pub(crate) response: Option<Response>,
+    /// Whether a rate was exceeded. Then the detector is to be [told](Detector::answered) once the response was carried out.
+    pub(crate) rate_exceeded: bool,
 }
 
 /// A signal that was reported, with its session and its client.
 type Reported = (SessionId, Signal, Option<ClientFingerprint>);
-
-/// The client that sent unknown tokens.
-#[derive(PartialEq, Eq, Hash)]
-enum Client {
-    Address(IpAddr),
-    Fingerprint(ClientFingerprint),
-}
-
-/// The unknown tokens of one client.
-#[derive(Default)]
-struct UnknownTokens {
-    window: Window,
-    /// Hashes of the tokens' public ids. A client that repeats one dead token, as a polling page does, is not guessing.
-    tokens: Vec<u64>,
-}
-
-impl UnknownTokens {
-    /// Remembers a token, and returns whether it is the first beyond the limit in its window.
-    fn exceeds(&mut self, token: u64, rate: Rate, now: Timestamp) -> bool {
-        if self.window.begins(rate.within, now) {
-            self.tokens.clear();
-        }
-        let most = rate.most as usize;
-        if self.tokens.len() > most || self.tokens.contains(&token) {
-            return false;
-        }
-        self.tokens.push(token);
-        self.tokens.len() > most
-    }
-}
 
 impl Detector {
     pub(crate) fn new(monitor: Monitor) -> Result<Self, ConfigError> {
@@ -122,14 +96,14 @@ impl Detector {
                 let changed = self.monitor.fingerprint_changed;
                 let changed = changed.filter(|_| fingerprint_changed);
                 let changed = changed.map(|response| (Signal::FingerprintChanged, response));
-                let rate = self.request_rate_exceeded(id, now);
+                let (rate, rate_is_new) = self.request_rate_exceeded(id, now).unzip();
                 let rate = rate.map(|response| (Signal::RequestRate, response));
                 findings.response = strongest(changed.into_iter().chain(rate));
+                findings.rate_exceeded = rate.is_some();
                 findings.reports = [
                     changed
                         .filter(|_| self.is_new(id, Signal::FingerprintChanged, fingerprint, now)),
-                    // A rate is exceeded once per window at most, and reported each time.
-                    rate,
+                    rate.filter(|_| rate_is_new == Some(true)),
                 ];
             }
             Observation::Stale => {
@@ -163,28 +137,32 @@ impl Detector {
         )
     }
 
-    fn request_rate_exceeded(&self, id: SessionId, now: Timestamp) -> Option<Response> {
+    /// The response to a request beyond the limit, and whether that is to be reported.
+    fn request_rate_exceeded(&self, id: SessionId, now: Timestamp) -> Option<(Response, bool)> {
         let (rate, response) = self.monitor.request_rate?;
         let mut requests = sync::lock(&self.requests);
-        let window = requests.get_or_default(id, now);
-        window
-            .exceeds(rate.most, rate.within, now)
-            .then_some(response)
+        let exceeded = requests.get_or_default(id, now).exceed(rate, now)?;
+        Some((response, exceeded.is_new))
+    }
+
+    /// Remembers that the response to an exceeded rate was carried out.
+    pub(crate) fn answered(&self, id: SessionId, now: Timestamp) {
+        let mut requests = sync::lock(&self.requests);
+        requests.get_or_default(id, now).answered(now);
     }
 
     fn unknown_tokens_exceeded(&self, id: SessionId, facts: &ClientFacts, now: Timestamp) -> bool {
         let Some(rate) = self.monitor.unknown_tokens else {
             return false;
         };
-        let client = match (facts.address(), facts.fingerprint()) {
-            (Some(address), _) => Client::Address(owner_of(address)),
-            (None, Some(fingerprint)) => Client::Fingerprint(*fingerprint),
-            (None, None) => return false,
+        // Many clients share a fingerprint, such as that of a browser. Only an address tells one from another.
+        let Some(address) = facts.address() else {
+            return false;
         };
         let token = self.hasher.hash_one(id);
         sync::lock(&self.clients)
-            .get_or_default(client, now)
-            .exceeds(token, rate, now)
+            .get_or_default(owner_of(address), now)
+            .exceed(token, rate, now)
     }
 }
 

@@ -40,9 +40,12 @@
 mod browser;
 mod detector;
 mod proxies;
-mod rates;
+mod recent;
+mod request_rate;
 mod settings;
 mod signal;
+mod sliding;
+mod unknown_tokens;
 
 pub use self::browser::Browser;
 pub(crate) use self::detector::{Detector, Findings, Observation};

@@ -75,13 +75,24 @@ impl Monitor {
     }
 
     /// Sets the response to more than `most` requests that load one session within this time: [`Signal::RequestRate`].
+    ///
+    /// The time always ends with the request at hand. No interval of this length holds more than `most` requests of which none
+    /// is beyond the limit; and a request is beyond it only if there were more than `most` in this time and a fifteenth.
+    ///
+    /// Every request beyond the limit gets the response, until one was carried out. Then none does for this time. The signal is
+    /// reported once in this time.
     pub fn request_rate(mut self, most: u32, within: Duration, response: Response) -> Self {
         self.request_rate = Some((Rate { most, within }, response));
         self
     }
 
     /// Reports more than `most` different unknown tokens from one client within this time: [`Signal::UnknownTokens`]. They
-    /// belong to no session, so a report is the only response: limit rates in front of the application.
+    /// belong to no session, so a report is the only response: limit rates in front of the application. It is sent once in this
+    /// time.
+    ///
+    /// A client is an address, an IPv6 client its /64 network. Without an address
+    /// ([`ClientFacts::with_address`](crate::ClientFacts::with_address)) nothing is counted: a fingerprint, such as that of a
+    /// browser, is that of many clients.
     pub fn unknown_tokens(mut self, most: u32, within: Duration) -> Self {
         self.unknown_tokens = Some(Rate { most, within });
         self

@@ -1,4 +1,4 @@
-//! Counts how often something happened lately, in limited memory.
+//! Remembers what was seen lately, in limited memory.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -64,34 +64,9 @@ impl<K: Eq + Hash, V: Default> Recent<K, V> {
     }
 }
 
-/// A window of time that begins with its first event, and the number of events in it.
-#[derive(Default)]
-pub(super) struct Window {
-    since: Option<Timestamp>,
-    events: u32,
-}
-
-impl Window {
-    /// Begins a new window if the old one is over or the clock was set back, and returns whether it did.
-    pub(super) fn begins(&mut self, length: Duration, now: Timestamp) -> bool {
-        let continues = self
-            .since
-            .is_some_and(|since| now.since(since) < length && since.since(now) < length);
-        if !continues {
-            *self = Self {
-                since: Some(now),
-                events: 0,
-            };
-        }
-        !continues
-    }
-
-    /// Counts an event, and returns whether it is the first beyond `most` in its window.
-    pub(super) fn exceeds(&mut self, most: u32, length: Duration, now: Timestamp) -> bool {
-        self.begins(length, now);
-        self.events = self.events.saturating_add(1);
-        self.events == most.saturating_add(1)
-    }
+/// Whether something happened less than `within` ago. A clock that was set back must not make it last longer.
+pub(super) fn lately(at: Option<Timestamp>, within: Duration, now: Timestamp) -> bool {
+    at.is_some_and(|at| now.since(at) < within && at.since(now) < within)
 }
 
 #[cfg(test)]
@@ -130,24 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_event_beyond_the_limit_is_reported() {
-        let mut window = Window::default();
-        let mut at = |after| window.exceeds(2, MINUTE, START.plus(after));
-        assert_eq!(
-            [at(SECOND), at(SECOND), at(SECOND), at(SECOND)],
-            [false, false, true, false]
-        );
-        let later = MINUTE + 2 * SECOND;
-        assert_eq!([at(later), at(later), at(later)], [false, false, true]);
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_begins_a_new_window() {
-        let mut window = Window::default();
-        assert!(window.exceeds(0, MINUTE, START.plus(10 * MINUTE)));
-        assert!(window.exceeds(0, MINUTE, START));
+    fn a_clock_that_is_set_back_forgets() {
         let mut recent: Recent<u32, u32> = Recent::new(MINUTE, 10);
         *recent.get_or_default(1, START.plus(10 * MINUTE)) += 1;
         assert_eq!(*recent.get_or_default(1, START), 0);
+        assert!(lately(Some(START), MINUTE, START.plus(MINUTE - SECOND)));
+        for now in [START.plus(MINUTE), START.minus(MINUTE)] {
+            assert!(!lately(Some(START), MINUTE, now));
+        }
+        assert!(!lately(None, MINUTE, START));
     }
 }

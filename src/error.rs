@@ -69,7 +69,9 @@ pub enum SessionError {
     NotFresh,
     /// Another request has rotated or ended the session. The changes of this request are dropped.
     Interrupted,
-    /// The request carries two different session cookies, one of them planted. Nothing is stored for this request.
+    /// The request carries the cookies of several sessions, one of which may have been planted, or more than four different
+    /// session cookies. Values are not stored for this request. With the cookies of several sessions a
+    /// [login](crate::Session::login) and a [logout](crate::Session::logout) succeed, and end all of them.
     Ambiguous,
     /// The browser withheld the session cookie from this cross-site request, so that what it writes is dropped: see
     /// [`is_withheld`](crate::Session::is_withheld).
@@ -119,7 +121,7 @@ impl fmt::Display for SessionError {
             Self::TooManySessions => f.write_str("the user has too many sessions"),
             Self::NotLoggedIn => f.write_str("the session belongs to no user"),
             Self::Interrupted => f.write_str("another request has rotated or ended the session"),
-            Self::Ambiguous => f.write_str("the request carries two different session cookies"),
+            Self::Ambiguous => f.write_str("the request carries the cookies of several sessions"),
             Self::Withheld => {
                 f.write_str("the browser withheld the session cookie from a cross-site request")
             }

@@ -9,7 +9,7 @@ use http::header::{COOKIE, HeaderMap, HeaderValue};
 
 use crate::clock::Timestamp;
 use crate::config::SessionConfig;
-use crate::cookie::{CookieTemplate, Presented, read, read_lines};
+use crate::cookie::{CookieTemplate, MOST_TOKENS, Presented, read, read_lines};
 use crate::lifecycle::{Lifetime, Lookup};
 use crate::record::data;
 use crate::record::{DecodeError, Record};
@@ -107,7 +107,10 @@ fn compare(found: &Presented, expected: &Expected) {
     match (found, expected.tokens.as_slice()) {
         (Presented::Nothing { malformed }, []) => assert_eq!(*malformed, expected.malformed),
         (Presented::Token(token), [only]) => assert_eq!(text(token), *only),
-        (Presented::Conflicting, [_, _, ..]) => {}
+        (Presented::Several(found), tokens @ [_, _, ..]) if tokens.len() <= MOST_TOKENS => {
+            assert!(found.iter().map(text).eq(tokens.iter().cloned()));
+        }
+        (Presented::TooMany, tokens) if tokens.len() > MOST_TOKENS => {}
         (found, tokens) => panic!("read {found:?}, but there are {} tokens", tokens.len()),
     }
 }
@@ -261,6 +264,14 @@ pub fn config<E>(
             .collect();
         names.sort();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+    for former in template.remove_former() {
+        assert!(former.len() <= 4_096);
+        assert_ne!(
+            former,
+            template.remove(),
+            "it would remove the present cookie"
+        );
     }
     let namespace = config.resolved_namespace();
     assert!((1..=64).contains(&namespace.len()) && !namespace.contains([':', '{', '}', ' ']));

@@ -44,10 +44,10 @@
 //! | the request came with \ and wants to | read | write | log in | log out |
 //! |---|---|---|---|---|
 //! | no cookie | – | create, set cookie | create, set cookie | – |
-//! | a token that opens nothing | remove cookie | create under a new token, set | the same | remove cookie |
+//! | a token that opens nothing | – | create under a new token, set | the same | remove cookie |
 //! | a token that was rotated out in the last minute | – | drop, 409 unless GET | create under a new token, set | delete, remove cookie |
 //! | a token whose session ended in the last minute | – | drop, 409 unless GET | create under a new token, set | – |
-//! | two different tokens | no session | 400 | 400 | 400 |
+//! | tokens of several sessions | no session | 400 | delete them, create, set cookie | delete them, remove cookie |
 //! | a token that opens its session | slide the idle limit if due | replace | rotate, set cookie | delete, remove cookie |
 //!
 //! After a 5xx status, an error or a panic of the handler, or a time limit inside of the layer (408), nothing is stored; a

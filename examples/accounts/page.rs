@@ -108,9 +108,7 @@ pub(crate) fn render(page: &impl Template) -> Response {
 pub(crate) fn failure(failure: Failure) -> Response {
     let text = match failure {
         Failure::Interrupted => "You logged in or out in another tab meanwhile. Please try again.",
-        Failure::Ambiguous => {
-            "Your browser sent two different logins. Please delete this site's cookies."
-        }
+        Failure::Ambiguous => "Your browser sent the cookies of two logins. Please log in again.",
         Failure::Revoked => {
             "All your devices were just logged out. Please try again in a few seconds."
         }

@@ -21,6 +21,11 @@ impl ConfigError {
         }
     }
 
+    /// The same problem, of what another option names.
+    pub(super) fn of(self, option: &'static str, what: &str) -> Self {
+        Self::new(option, format!("{what:?}: {}", self.problem))
+    }
+
     /// The name of the wrong option in a file, such as `idle` or `cookie.path`.
     #[must_use]
     pub fn option(&self) -> &'static str {

@@ -10,7 +10,7 @@
 //!
 //! ```
 //! # use std::time::Duration;
-//! # use tower_keycard::config::{BeyondLimit, Persistence, SameSite};
+//! # use tower_keycard::config::{BeyondLimit, FormerCookie, Persistence, SameSite};
 //! # use tower_keycard::SessionConfig;
 //! let config: SessionConfig = toml::from_str(r#"
 //!     idle = "30m"
@@ -41,6 +41,10 @@
 //!     http_only = true
 //!     same_site = "strict"             # or "lax", "none"
 //!     partitioned = false
+//!
+//!     [[former_cookies]]               # as many as you like
+//!     name = "sid"
+//!     path = "/shop"                   # there is `domain` too
 //! "#)?;
 //! assert_eq!(
 //!     config,
@@ -55,6 +59,7 @@
 //!         .max_sessions_per_user(5, BeyondLimit::EvictOldest)
 //!         .cookie_name("shop")
 //!         .same_site(SameSite::Strict)
+//!         .former_cookies([FormerCookie::new("sid").path("/shop")])
 //! );
 //! # Ok::<(), toml::de::Error>(())
 //! ```
@@ -65,6 +70,7 @@ mod check;
 mod cookie;
 mod durations;
 mod error;
+mod former_cookie;
 mod limits;
 mod options;
 mod presets;
@@ -75,8 +81,10 @@ mod tests;
 mod validate;
 
 pub use self::check::Weakness;
+pub(crate) use self::cookie::CookieConfig;
 pub use self::cookie::SameSite;
 pub use self::error::ConfigError;
+pub use self::former_cookie::FormerCookie;
 pub(crate) use self::limits::Limits;
 pub use self::remember::RememberMe;
 pub(crate) use self::settings::SessionLimit;

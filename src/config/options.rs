@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::cookie::SameSite;
+use super::former_cookie::FormerCookie;
 use super::remember::RememberMe;
 use super::settings::{BeyondLimit, OnInterrupted, Persistence, SessionConfig, SessionLimit};
 
@@ -177,8 +178,8 @@ impl SessionConfig {
     /// The domain to which the cookie is sent, with all its subdomains, such as `example.com`. None by default: the cookie is
     /// sent only to the host that set it.
     ///
-    /// With a domain, every subdomain can read, replace and shadow the cookie. If you change the domain, also change the
-    /// [`cookie_name`](Self::cookie_name): browsers would keep the old cookie in addition to the new one.
+    /// With a domain, every subdomain can read, replace and shadow the cookie. If you change the domain, name the old cookie in
+    /// [`former_cookies`](Self::former_cookies): browsers keep it in addition to the new one, and send both.
     #[must_use]
     pub fn cookie_domain(mut self, domain: impl Into<String>) -> Self {
         self.cookie.domain = Some(domain.into());
@@ -187,8 +188,8 @@ impl SessionConfig {
 
     /// The path below which the cookie is sent. `/` by default.
     ///
-    /// A path protects nothing: pages of the same host can reach each other's cookies. If you change the path, also change the
-    /// [`cookie_name`](Self::cookie_name).
+    /// A path protects nothing: pages of the same host can reach each other's cookies. If you change the path, name the old
+    /// cookie in [`former_cookies`](Self::former_cookies).
     #[must_use]
     pub fn cookie_path(mut self, path: impl Into<String>) -> Self {
         self.cookie.path = path.into();
@@ -224,6 +225,30 @@ impl SessionConfig {
     #[must_use]
     pub fn partitioned(mut self, partitioned: bool) -> Self {
         self.cookie.partitioned = partitioned;
+        self
+    }
+
+    /// Cookies that this layer set before its cookie's name, domain or path was changed. None by default.
+    ///
+    /// A browser keeps a cookie for each name, domain and path. So after such a change it has the old cookie beside the new one,
+    /// and sends both. If both open a session, nobody can tell which is the user's: reads see no session, until a login or a
+    /// logout ends both. If only one does, it is used; but the response that sets the new cookie cannot reach the old one
+    /// without this option.
+    ///
+    /// Each former cookie is expired along with every cookie that is set or removed, by a `Set-Cookie` line of its own. Remove the
+    /// option when the former cookies have expired: after [`absolute`](Self::absolute), or the limits of
+    /// [`remember_me`](Self::remember_me). RFC 6265bis, sections 5.7 and 8.6.
+    ///
+    /// ```
+    /// use tower_keycard::SessionConfig;
+    /// use tower_keycard::config::FormerCookie;
+    ///
+    /// // It was set for all of example.com, and is now for this host only.
+    /// let config = SessionConfig::new().former_cookies([FormerCookie::new("id").domain("example.com")]);
+    /// ```
+    #[must_use]
+    pub fn former_cookies(mut self, former: impl IntoIterator<Item = FormerCookie>) -> Self {
+        self.former_cookies = former.into_iter().collect();
         self
     }
 }

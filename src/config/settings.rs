@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cookie::CookieConfig;
 use super::durations;
+use super::former_cookie::FormerCookie;
 use super::remember::{self, RememberMe};
 
 /// The options of a session layer. Every option is a method.
@@ -50,6 +51,8 @@ pub struct SessionConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_sessions_per_user: Option<SessionLimit>,
     pub(crate) cookie: CookieConfig,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) former_cookies: Vec<FormerCookie>,
     /// The label of a marked layer, which its builder sets. It is no option: one file may configure several layers.
     #[serde(skip)]
     pub(crate) label: Option<String>,
@@ -98,6 +101,7 @@ impl Default for SessionConfig {
             remember_me: Some(RememberMe::default()),
             max_sessions_per_user: None,
             cookie: CookieConfig::default(),
+            former_cookies: Vec::new(),
             label: None,
         }
     }
@@ -127,6 +131,14 @@ impl SessionConfig {
     /// The cookie's name as the browser sees it, prefix and label included.
     pub(crate) fn resolved_cookie_name(&self) -> String {
         self.cookie.full_name(self.label.as_deref())
+    }
+
+    /// The former cookies, each with its name as the browser sees it.
+    pub(crate) fn resolved_former_cookies(&self) -> impl Iterator<Item = (String, CookieConfig)> {
+        self.former_cookies.iter().map(|former| {
+            let cookie = former.configured_like(&self.cookie);
+            (cookie.full_name(self.label.as_deref()), cookie)
+        })
     }
 
     /// How much of its idle limit a session may lose before it is touched.

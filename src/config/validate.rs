@@ -33,6 +33,7 @@ impl SessionConfig {
         self.validate_limits()?;
         self.validate_label()?;
         self.cookie.validate(&self.resolved_cookie_name())?;
+        self.validate_former_cookies()?;
         self.validate_namespace()
     }
 
@@ -105,6 +106,25 @@ impl SessionConfig {
         ))
     }
 
+    fn validate_former_cookies(&self) -> Result<(), ConfigError> {
+        const OPTION: &str = "former_cookies";
+        let (present, place) = (self.resolved_cookie_name(), self.cookie.place());
+        for (name, cookie) in self.resolved_former_cookies() {
+            let valid = cookie.validate(&name);
+            valid.map_err(|error| error.of(OPTION, &name))?;
+            if name == present && cookie.place() == place {
+                return Err(ConfigError::new(
+                    OPTION,
+                    format!(
+                        "{name:?} is the present cookie, by name, domain and path, so it would be removed as soon as it is \
+                         set; leave it out"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn validate_namespace(&self) -> Result<(), ConfigError> {
         let namespace = self.namespace_without_label();
         let problem = if self.namespace.is_none() && namespace.len() > MAX_NAMESPACE_LEN {
@@ -130,6 +150,15 @@ impl SessionConfig {
 }
 
 impl CookieConfig {
+    /// What a browser tells cookies of one name apart by. It ignores the case of a domain.
+    fn place(&self) -> (Option<String>, String) {
+        let domain = self.domain.as_ref();
+        (
+            domain.map(|domain| domain.to_ascii_lowercase()),
+            self.path.clone(),
+        )
+    }
+
     fn validate(&self, name: &str) -> Result<(), ConfigError> {
         self.validate_attributes()?;
         self.validate_name(name)?;

@@ -15,10 +15,15 @@ pub(crate) enum Presented {
     },
     /// One token, perhaps several times.
     Token(Token),
-    /// Two different tokens. A cookie was set for the parent domain or for another path, and it is not known which one is
-    /// the user's.
-    Conflicting,
+    /// Two to [`MOST_TOKENS`] different tokens, in the order in which they were sent. A cookie of the same name was set for
+    /// another domain or path: the setting was changed, another application of the parent domain set it, or an attacker.
+    Several(Box<[Token]>),
+    /// More different tokens than are looked up.
+    TooMany,
 }
+
+/// How many different tokens of a request are looked up. Each costs a store call.
+pub(crate) const MOST_TOKENS: usize = 4;
 
 /// Finds the token under `name`.
 ///
@@ -41,6 +46,7 @@ pub(crate) fn hide(headers: &mut HeaderMap) {
 
 pub(crate) fn read_lines<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Presented {
     let mut found: Option<Token> = None;
+    let mut others = Vec::new();
     let mut malformed = false;
     for mut line in lines {
         while !line.is_empty() {
@@ -52,14 +58,33 @@ pub(crate) fn read_lines<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &[u8])
             };
             match (Token::parse(value), &found) {
                 (None, _) => malformed = true,
-                (Some(token), Some(found)) if !token.same_as(found) => {
-                    return Presented::Conflicting;
+                (Some(token), None) => found = Some(token),
+                (Some(token), Some(first)) if token.same_as(first) => {}
+                (Some(token), Some(_)) => {
+                    add(&mut others, token);
+                    if others.len() >= MOST_TOKENS {
+                        return Presented::TooMany;
+                    }
                 }
-                (Some(token), _) => found = Some(token),
             }
         }
     }
-    found.map_or(Presented::Nothing { malformed }, Presented::Token)
+    match found {
+        None => Presented::Nothing { malformed },
+        Some(token) if others.is_empty() => Presented::Token(token),
+        Some(first) => {
+            others.insert(0, first);
+            Presented::Several(others.into())
+        }
+    }
+}
+
+/// Adds a token, unless it is there already.
+#[cold]
+fn add(tokens: &mut Vec<Token>, token: Token) {
+    if !tokens.iter().any(|other| other.same_as(&token)) {
+        tokens.push(token);
+    }
 }
 
 /// The value of a pair, if the pair has this name. The name contains neither `=` nor white space.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cookie::Cookie;
 use http::header::HeaderValue;
 
-use crate::config::{SameSite, SessionConfig};
+use crate::config::{CookieConfig, SameSite, SessionConfig};
 use crate::record::Token;
 
 /// In seconds. RFC 6265bis, section 5.5: browsers keep no cookie for longer.
@@ -23,41 +23,24 @@ pub(crate) struct CookieTemplate {
     /// `; HttpOnly; SameSite=Lax; …`
     attributes: Vec<u8>,
     removal: HeaderValue,
+    /// The lines that remove the layer's former cookies.
+    former: Box<[HeaderValue]>,
 }
 
 impl CookieTemplate {
     /// Renders the template of a valid configuration.
     pub(crate) fn new(config: &SessionConfig) -> Self {
         let name = config.resolved_cookie_name();
-        let options = &config.cookie;
-        let mut cookie = Cookie::build((name.as_str(), ""))
-            .path(&options.path)
-            .secure(options.secure)
-            .http_only(options.http_only)
-            .same_site(match options.same_site {
-                SameSite::Lax => cookie::SameSite::Lax,
-                SameSite::Strict => cookie::SameSite::Strict,
-                SameSite::None => cookie::SameSite::None,
-            })
-            .partitioned(options.partitioned);
-        if let Some(domain) = &options.domain {
-            cookie = cookie.domain(domain);
-        }
-        let line = cookie.build().to_string();
+        let line = empty_line(&name, &config.cookie);
         let attributes = line.as_bytes()[name.len() + 1..].to_vec();
-        // Max-Age is for browsers, Expires for clients older than RFC 6265.
-        let removal = header_value(
-            [
-                line.as_bytes(),
-                MAX_AGE,
-                b"0; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
-            ]
-            .concat(),
-        );
+        let former = config.resolved_former_cookies();
         Self {
             name,
             attributes,
-            removal,
+            removal: removal(&line),
+            former: former
+                .map(|(name, cookie)| removal(&empty_line(&name, &cookie)))
+                .collect(),
         }
     }
 
@@ -94,6 +77,11 @@ impl CookieTemplate {
     pub(crate) fn remove(&self) -> HeaderValue {
         self.removal.clone()
     }
+
+    /// The lines that remove the former cookies. They go with every line that sets or removes the cookie.
+    pub(crate) fn remove_former(&self) -> &[HeaderValue] {
+        &self.former
+    }
 }
 
 impl fmt::Debug for CookieTemplate {
@@ -102,6 +90,30 @@ impl fmt::Debug for CookieTemplate {
             .field(&self.removal)
             .finish()
     }
+}
+
+/// The line of a cookie without a value and a lifetime.
+fn empty_line(name: &str, options: &CookieConfig) -> String {
+    let mut cookie = Cookie::build((name, ""))
+        .path(&options.path)
+        .secure(options.secure)
+        .http_only(options.http_only)
+        .same_site(match options.same_site {
+            SameSite::Lax => cookie::SameSite::Lax,
+            SameSite::Strict => cookie::SameSite::Strict,
+            SameSite::None => cookie::SameSite::None,
+        })
+        .partitioned(options.partitioned);
+    if let Some(domain) = &options.domain {
+        cookie = cookie.domain(domain);
+    }
+    cookie.build().to_string()
+}
+
+/// The line that removes the cookie of an empty line. Max-Age is for browsers, Expires for clients older than RFC 6265.
+fn removal(line: &str) -> HeaderValue {
+    let end = b"0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+    header_value([line.as_bytes(), MAX_AGE, end].concat())
 }
 
 /// `SessionConfig::validate` accepts no byte that is invalid in a header.

@@ -29,7 +29,8 @@ pub enum EventKind {
     Expired(Limit),
     /// The cookie's value is not a token.
     Malformed,
-    /// Two different tokens came in one request: one of them was planted.
+    /// The tokens of several sessions came in one request, or more different tokens than are looked up. One of them may have been
+    /// planted.
     Ambiguous,
     /// A token came that opens nothing, and about which nothing is known.
     Unknown(UnknownReason),
@@ -113,6 +114,8 @@ named_enum! {
         Switch = "switch",
         /// Its user has changed the credential that it was based on: [`check_stamp`](crate::Session::check_stamp).
         Credential = "credential",
+        /// A user logged in with a request that carried the tokens of several sessions.
+        Ambiguous = "ambiguous",
     }
 }
 

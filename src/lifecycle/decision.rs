@@ -5,7 +5,8 @@
 //! | NotLoaded | – | – | – | – | – |
 //! | Absent | – | – | create | create | – |
 //! | Withheld | – | – | discard | create | – |
-//! | Conflicting | – | – | refuse | refuse | refuse |
+//! | Conflicting | – | – | refuse | delete and create | delete |
+//! | TooMany | – | – | refuse | refuse | refuse |
 //! | Unusable | – | – | create | create | remove |
 //! | Superseded: rotated out | – | – | interrupt | create | delete |
 //! | Superseded: deleted | – | – | interrupt | create | – |
@@ -34,6 +35,7 @@ pub(crate) enum LookupState {
     Absent,
     Withheld,
     Conflicting,
+    TooMany,
     Unusable,
     Rotated,
     Deleted,
@@ -119,7 +121,7 @@ pub(crate) fn decide(
         // A switch of users ends the session only together with the new user's login, which a failure drops.
         let ends = ending.is_some_and(|ending| ending != Ending::Switch);
         return match lookup {
-            L::Open { .. } | L::Rotated if ends => Call(Delete),
+            L::Open { .. } | L::Rotated | L::Conflicting if ends => Call(Delete),
             L::Unusable if ending == Some(Ending::Logout) => Done(RemoveCookie),
             _ => Done(Nothing),
         };
@@ -131,7 +133,7 @@ pub(crate) fn decide(
             (L::Absent, A::Write | A::Login) => Call(Create),
             (L::Withheld, A::Write) => Done(Discard),
             (L::Withheld, A::Login) => Call(Create),
-            (L::Conflicting, _) => Done(Refuse),
+            (L::TooMany, _) => Done(Refuse),
             (L::Unusable, A::Untouched | A::Read) => Done(match ending {
                 Some(Ending::Logout) => RemoveCookie,
                 // Another request ended the session before this one could.
@@ -142,15 +144,18 @@ pub(crate) fn decide(
             (L::Deleted, A::Write) => Done(Interrupt),
             (L::Deleted, A::Login) => Call(Create),
             (L::Future, _) => Done(Unavailable),
-            (L::Rotated | L::Open { .. }, A::Untouched | A::Read) => Call(Delete),
-            (L::Rotated | L::Open { .. }, A::Write | A::Login) => Call(DeleteThenCreate),
+            (L::Rotated | L::Conflicting | L::Open { .. }, A::Untouched | A::Read) => Call(Delete),
+            (L::Rotated | L::Conflicting | L::Open { .. }, A::Write | A::Login) => {
+                Call(DeleteThenCreate)
+            }
         };
     }
     match (lookup, access) {
         (L::Open { touch_due: true }, A::Untouched) if save_every_request => Call(Touch),
         (_, A::Untouched) | (L::NotLoaded, _) => Done(Nothing),
 
-        (L::Absent | L::Withheld | L::Conflicting | L::Unusable, A::Read) => Done(Nothing),
+        (L::Absent | L::Withheld | L::Unusable, A::Read) => Done(Nothing),
+        (L::Conflicting | L::TooMany, A::Read) => Done(Nothing),
         (L::Rotated | L::Deleted | L::Future, A::Read) => Done(Nothing),
         (L::Open { touch_due: true }, A::Read) => Call(Touch),
         (L::Open { touch_due: false }, A::Read) => Done(Nothing),
@@ -162,7 +167,8 @@ pub(crate) fn decide(
         (L::Absent | L::Withheld | L::Unusable, A::Login) => Call(Create),
         (L::Rotated | L::Deleted | L::Future, A::Login) => Call(Create),
 
-        (L::Conflicting, A::Write | A::Login) => Done(Refuse),
+        (L::Conflicting | L::TooMany, A::Write) | (L::TooMany, A::Login) => Done(Refuse),
+        (L::Conflicting, A::Login) => Call(DeleteThenCreate),
         (L::Open { .. }, A::Write | A::Login) => Call(Replace),
     }
 }
@@ -171,11 +177,12 @@ pub(crate) fn decide(
 mod tests {
     use super::*;
 
-    const LOOKUPS: [LookupState; 10] = [
+    const LOOKUPS: [LookupState; 11] = [
         LookupState::NotLoaded,
         LookupState::Absent,
         LookupState::Withheld,
         LookupState::Conflicting,
+        LookupState::TooMany,
         LookupState::Unusable,
         LookupState::Rotated,
         LookupState::Deleted,
@@ -196,7 +203,7 @@ mod tests {
         access: Access,
         outcome: Outcome,
         save_every_request: bool,
-    ) -> [Decision; 10] {
+    ) -> [Decision; 11] {
         LOOKUPS.map(|lookup| decide(lookup, ending, access, outcome, save_every_request))
     }
 
@@ -216,14 +223,14 @@ mod tests {
     fn every_cell_of_an_answered_request() {
         let logout = Some(Ending::Logout);
         let rows = [
-            // not loaded, absent, withheld, conflicting, unusable, rotated, deleted, future, open, open and due
-            (None, Access::Untouched, [N, N, N, N, N, N, N, N, N, N]),
-            (None, Access::Read, [N, N, N, N, N, N, N, N, N, T]),
-            (None, Access::Write, [N, C, X, B, C, I, I, I, W, W]),
-            (None, Access::Login, [N, C, C, B, C, C, C, C, W, W]),
-            (logout, Access::Read, [N, N, N, B, R, D, N, U, D, D]),
-            (logout, Access::Write, [N, C, X, B, C, DC, I, U, DC, DC]),
-            (logout, Access::Login, [N, C, C, B, C, DC, C, U, DC, DC]),
+            // not loaded, absent, withheld, conflicting, too many, unusable, rotated, deleted, future, open, open and due
+            (None, Access::Untouched, [N, N, N, N, N, N, N, N, N, N, N]),
+            (None, Access::Read, [N, N, N, N, N, N, N, N, N, N, T]),
+            (None, Access::Write, [N, C, X, B, B, C, I, I, I, W, W]),
+            (None, Access::Login, [N, C, C, DC, B, C, C, C, C, W, W]),
+            (logout, Access::Read, [N, N, N, D, B, R, D, N, U, D, D]),
+            (logout, Access::Write, [N, C, X, DC, B, C, DC, I, U, DC, DC]),
+            (logout, Access::Login, [N, C, C, DC, B, C, DC, C, U, DC, DC]),
         ];
         for (ending, access, cells) in rows {
             assert_eq!(
@@ -238,9 +245,9 @@ mod tests {
             for ending in [Ending::Switch, Ending::Credential] {
                 let other = row(Some(ending), access, Outcome::Answered, false);
                 let mut like_a_logout = end(access);
-                if like_a_logout[4] == R {
+                if like_a_logout[5] == R {
                     // Nobody asked to be logged out.
-                    like_a_logout[4] = N;
+                    like_a_logout[5] = N;
                 }
                 assert_eq!(other, like_a_logout, "{ending:?}");
             }
@@ -254,7 +261,7 @@ mod tests {
                 for outcome in [Outcome::Answered, Outcome::Failed] {
                     let mut expected = row(ending, access, outcome, false);
                     if (ending, access, outcome) == (None, Access::Untouched, Outcome::Answered) {
-                        expected[9] = T;
+                        expected[10] = T;
                     }
                     assert_eq!(row(ending, access, outcome, true), expected);
                 }
@@ -269,13 +276,13 @@ mod tests {
                 for ending in [None, Some(Ending::Switch)] {
                     assert_eq!(
                         row(ending, access, Outcome::Failed, save_every_request),
-                        [N; 10]
+                        [N; 11]
                     );
                 }
                 for (ending, unusable) in [(Ending::Logout, R), (Ending::Credential, N)] {
                     assert_eq!(
                         row(Some(ending), access, Outcome::Failed, save_every_request),
-                        [N, N, N, N, unusable, D, N, N, D, D],
+                        [N, N, N, D, N, unusable, D, N, N, D, D],
                     );
                 }
             }

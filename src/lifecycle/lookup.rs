@@ -18,8 +18,11 @@ pub(crate) enum Lookup {
     Absent,
     /// The browser withheld the cookie from a cross-site request. It would still store a cookie from the response.
     Withheld,
-    /// The request carries two different well-formed tokens: one of them was planted.
-    Conflicting,
+    /// The request carries tokens of several sessions that are alive: one of them may have been planted. They are open or
+    /// superseded.
+    Conflicting(Arc<[Self]>),
+    /// The request carries more different tokens than are looked up.
+    TooMany,
     /// The token opens nothing.
     Unusable(Unusable),
     /// The token opened a session until a moment ago. The browser has a newer cookie, which must stay.
@@ -151,9 +154,12 @@ impl Lookup {
     /// The event that reports a token which opens nothing.
     pub(crate) fn refusal(&self) -> Option<EventKind> {
         Some(match self {
-            Self::NotLoaded | Self::Absent | Self::Withheld | Self::Conflicting | Self::Open(_) => {
-                return None;
-            }
+            Self::NotLoaded
+            | Self::Absent
+            | Self::Withheld
+            | Self::Conflicting(_)
+            | Self::TooMany
+            | Self::Open(_) => return None,
             Self::Unusable(reason) => match reason {
                 Unusable::NoRecord => EventKind::Unknown(UnknownReason::NoRecord),
                 Unusable::WrongVerifier => EventKind::Unknown(UnknownReason::WrongVerifier),

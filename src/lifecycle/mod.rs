@@ -1,5 +1,6 @@
 //! One request's session, from the cookie to the response: look-up, pending changes, decision, commit.
 
+mod candidates;
 pub(crate) mod changes;
 mod commit;
 mod context;

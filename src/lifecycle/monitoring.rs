@@ -16,20 +16,30 @@ use crate::store::{Loaded, Replaced, StoreCall, StoreError, Write};
 /// How often one request tries to store a suspicion in a record that other requests write too. The next request tries again.
 const ATTEMPTS: u32 = 3;
 
-/// Looks a token up as [`look_up`](ClientContext::look_up) does, and responds to the detector's findings.
-///
-/// The response is carried out even if the client hangs up. If the store fails to revoke a session, its error is returned
-/// instead of the session. A session that becomes suspected is suspected in this request even if the store fails. The next
-/// request then tries again to store the suspicion.
+/// Looks a token up as [`look_up`](ClientContext::look_up) does, and [responds](respond) to the detector's findings.
 pub(super) async fn look_up_monitored(
     manager: &Arc<SessionManager>,
     client: Option<&Arc<ClientFacts>>,
     detector: &Detector,
     token: &Token,
 ) -> Result<Lookup, StoreError> {
+    let lookup = ClientContext::new(manager, client).look_up(token).await?;
+    respond(manager, client, detector, (token.selector(), lookup)).await
+}
+
+/// Responds to the detector's findings about a token, of which the session's id and the look-up are given.
+///
+/// The response is carried out even if the client hangs up. If the store fails to revoke a session, its error is returned
+/// instead of the session. A session that becomes suspected is suspected in this request even if the store fails. The next
+/// request then tries again to store the suspicion.
+pub(super) async fn respond(
+    manager: &Arc<SessionManager>,
+    client: Option<&Arc<ClientFacts>>,
+    detector: &Detector,
+    (id, lookup): (SessionId, Lookup),
+) -> Result<Lookup, StoreError> {
     let context = ClientContext::new(manager, client);
-    let lookup = context.look_up(token).await?;
-    let (id, now) = (token.selector(), context.now());
+    let now = context.now();
     let observation = match &lookup {
         Lookup::Open(open) => Observation::Opened {
             fingerprint_changed: context.fingerprint_changed(detector, open),

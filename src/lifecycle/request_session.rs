@@ -4,13 +4,14 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::candidates::Candidates;
 use super::commit::{Committed, CookieUpdate, commit};
 use super::context::ClientContext;
 use super::decision::{Decision, Outcome, Settled, StoreAction, decide};
 use super::in_flight::{Counted, InFlight};
 use super::lookup::Lookup;
 use super::manager::SessionManager;
-use super::monitoring::look_up_monitored;
+use super::monitoring::{look_up_monitored, respond};
 use super::pending::Pending;
 use crate::client::ClientFacts;
 use crate::cookie::Presented;
@@ -208,7 +209,7 @@ impl RequestSession {
     pub(crate) fn presented(&self) -> Option<SessionId> {
         match &self.presented {
             Presented::Token(token) => Some(token.selector()),
-            Presented::Nothing { .. } | Presented::Conflicting => None,
+            Presented::Nothing { .. } | Presented::Several(_) | Presented::TooMany => None,
         }
     }
 
@@ -363,7 +364,7 @@ impl RequestSession {
     fn must_load_first(&self, state: &State, outcome: Outcome) -> bool {
         self.manager.config.save_every_request
             && outcome == Outcome::Answered
-            && matches!(self.presented, Presented::Token(_))
+            && matches!(self.presented, Presented::Token(_) | Presented::Several(_))
             && !state.is_loaded()
     }
 
@@ -455,21 +456,16 @@ impl<S: Deref<Target = RequestSession>> Exclusive<S> {
         let session = &*self.session;
         let context = session.context();
         let lookup = match &session.presented {
-            Presented::Token(token) => {
-                let lookup = match &session.manager.detector {
-                    None => context.look_up(token).await?,
-                    // Boxed to keep the future of requests without a monitor small.
-                    Some(detector) => {
-                        let (manager, client) = (&session.manager, session.client.as_ref());
-                        Box::pin(look_up_monitored(manager, client, detector, token)).await?
-                    }
-                };
-                if let Some(open) = lookup.open() {
-                    let event = Event::new(EventKind::Resumed).session(token.selector());
-                    context.report(event.user(open.record.shared_user()));
+            Presented::Token(token) => match &session.manager.detector {
+                None => context.look_up(token).await?,
+                // Boxed to keep the future of requests without a monitor small.
+                Some(detector) => {
+                    let (manager, client) = (&session.manager, session.client.as_ref());
+                    Box::pin(look_up_monitored(manager, client, detector, token)).await?
                 }
-                lookup
-            }
+            },
+            // Rare, so boxed.
+            Presented::Several(tokens) => Box::pin(look_up_several(session, tokens)).await?,
             Presented::Nothing { malformed } => {
                 if *malformed {
                     context.report(Event::new(EventKind::Malformed));
@@ -479,11 +475,18 @@ impl<S: Deref<Target = RequestSession>> Exclusive<S> {
                     false => Lookup::Absent,
                 }
             }
-            Presented::Conflicting => {
-                context.report(Event::new(EventKind::Ambiguous));
-                Lookup::Conflicting
-            }
+            Presented::TooMany => Lookup::TooMany,
         };
+        match &lookup {
+            Lookup::Open(open) => {
+                let event = Event::new(EventKind::Resumed).session(open.id());
+                context.report(event.user(open.record.shared_user()));
+            }
+            Lookup::Conflicting(_) | Lookup::TooMany => {
+                context.report(Event::new(EventKind::Ambiguous));
+            }
+            _ => {}
+        }
         session.state().lookup = lookup;
         Ok(())
     }
@@ -553,4 +556,21 @@ impl<S: Deref<Target = RequestSession>> Exclusive<S> {
         drop((stored, before));
         Ok(())
     }
+}
+
+/// Looks up the tokens of a request that carries several, one after the other, and decides which session it has.
+async fn look_up_several(session: &RequestSession, tokens: &[Token]) -> Result<Lookup, StoreError> {
+    let (manager, client) = (&session.manager, session.client.as_ref());
+    let mut candidates = Candidates::default();
+    for token in tokens {
+        candidates.add(token.selector(), session.context().look_up(token).await?);
+    }
+    if let Some(detector) = &manager.detector {
+        for candidate in candidates.watched() {
+            let lookup = std::mem::replace(&mut candidate.lookup, Lookup::NotLoaded);
+            let about = (candidate.id, lookup);
+            candidate.lookup = respond(manager, client, detector, about).await?;
+        }
+    }
+    Ok(candidates.decide())
 }

@@ -12,7 +12,8 @@ use crate::store::StoreErrorKind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The request carries two different session cookies, so one of them was planted: 400.
+    /// The request carries the cookies of several sessions, so one of them may have been planted: 400. A login or a logout
+    /// resolves it. Also if it carries more than four different session cookies.
     Ambiguous,
     /// Another request rotated or ended the session meanwhile: 409. The client may try again.
     Interrupted,

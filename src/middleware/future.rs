@@ -171,7 +171,7 @@ fn release<B, E, F: FailureResponse<B>>(
         headers::clear_site_data(headers);
     }
     if let Some(cookie) = cookie {
-        headers::put_cookie(headers, template.name(), cookie);
+        headers::put_cookie(headers, template.name(), cookie, template.remove_former());
         headers::no_store_unless_set(headers);
     }
     Ok(response)

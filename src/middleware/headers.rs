@@ -38,23 +38,39 @@ pub(crate) fn clear_site_data(headers: &mut HeaderMap) {
     headers.insert(HeaderName::from_static("clear-site-data"), value);
 }
 
-/// Puts the session cookie into the response. It replaces any other line of its name, because there is one line per name (RFC
-/// 6265bis, section 4.1.1). Lines of other cookies stay, in their order.
-pub(crate) fn put_cookie(headers: &mut HeaderMap, name: &str, cookie: HeaderValue) {
+/// Puts the session cookie into the response, and before it the lines that remove former cookies of the layer. The cookie
+/// replaces any other line of its name (RFC 6265bis, section 4.1.1), except that former cookies have lines of their own, for
+/// another domain or path. Lines of other cookies stay, in their order.
+pub(crate) fn put_cookie(
+    headers: &mut HeaderMap,
+    name: &str,
+    cookie: HeaderValue,
+    former: &[HeaderValue],
+) {
     match headers.entry(SET_COOKIE) {
-        Entry::Vacant(unset) => {
+        Entry::Vacant(unset) if former.is_empty() => {
             unset.insert(cookie);
         }
-        Entry::Occupied(mut lines) if !lines.iter().any(|line| sets_cookie(line, name)) => {
+        Entry::Occupied(mut lines)
+            if former.is_empty() && !lines.iter().any(|line| sets_cookie(line, name)) =>
+        {
             lines.append(cookie);
         }
+        Entry::Vacant(_) => append(headers, former.iter().cloned().chain([cookie])),
         Entry::Occupied(lines) => {
             let lines: Vec<_> = lines.remove_entry_mult().1.collect();
-            for line in lines.into_iter().filter(|line| !sets_cookie(line, name)) {
-                headers.append(SET_COOKIE, line);
-            }
-            headers.append(SET_COOKIE, cookie);
+            let others = lines.into_iter().filter(|line| !sets_cookie(line, name));
+            append(
+                headers,
+                others.chain(former.iter().cloned()).chain([cookie]),
+            );
         }
+    }
+}
+
+fn append(headers: &mut HeaderMap, lines: impl Iterator<Item = HeaderValue>) {
+    for line in lines {
+        headers.append(SET_COOKIE, line);
     }
 }
 
@@ -165,7 +181,7 @@ mod tests {
         all.push("id=");
         let mut headers = response(&SET_COOKIE, &all);
         headers.insert(VARY, HeaderValue::from_static("Accept"));
-        put_cookie(&mut headers, "id", HeaderValue::from_static("id=new"));
+        put_cookie(&mut headers, "id", HeaderValue::from_static("id=new"), &[]);
         let mut expected = others.to_vec();
         expected.push("id=new");
         assert_eq!(lines(&headers, &SET_COOKIE), expected);
@@ -175,9 +191,30 @@ mod tests {
     #[test]
     fn the_session_cookie_put_twice_is_sent_once() {
         let mut headers = HeaderMap::new();
-        put_cookie(&mut headers, "id", HeaderValue::from_static("id=1"));
-        put_cookie(&mut headers, "id", HeaderValue::from_static("id=2"));
+        put_cookie(&mut headers, "id", HeaderValue::from_static("id=1"), &[]);
+        put_cookie(&mut headers, "id", HeaderValue::from_static("id=2"), &[]);
         assert_eq!(lines(&headers, &SET_COOKIE), ["id=2"]);
+    }
+
+    #[test]
+    fn former_cookies_have_lines_of_their_own_before_that_of_the_cookie() {
+        let former = ["id=; Path=/old", "sid="].map(HeaderValue::from_static);
+        for (before, after) in [
+            (&[][..], &["id=; Path=/old", "sid=", "id=1"][..]),
+            (
+                &["a=1", "id=0", "sid=9"],
+                &["a=1", "sid=9", "id=; Path=/old", "sid=", "id=1"],
+            ),
+        ] {
+            let mut headers = response(&SET_COOKIE, before);
+            put_cookie(
+                &mut headers,
+                "id",
+                HeaderValue::from_static("id=1"),
+                &former,
+            );
+            assert_eq!(lines(&headers, &SET_COOKIE), after);
+        }
     }
 
     #[test]
@@ -186,7 +223,7 @@ mod tests {
         let mut secret = HeaderValue::from_static("b=secret");
         secret.set_sensitive(true);
         headers.append(SET_COOKIE, secret);
-        put_cookie(&mut headers, "id", HeaderValue::from_static("id=1"));
+        put_cookie(&mut headers, "id", HeaderValue::from_static("id=1"), &[]);
         let kept = headers.get_all(SET_COOKIE).iter().nth(1).unwrap();
         assert!(kept.is_sensitive());
     }

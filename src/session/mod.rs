@@ -186,7 +186,7 @@ impl Session {
     }
 
     /// The public id in the cookie of the request, for logs. `None` if there is no cookie, if its value is not a token, or if
-    /// the request carries two different tokens.
+    /// the request carries several different tokens.
     ///
     /// It makes no store call, and does not count as an access. Anybody can send such an id: it does not show that the
     /// session exists.

@@ -211,7 +211,10 @@ async fn r14_tokens_that_open_nothing_are_reported() {
     app.with_token("A".repeat(44)).session().await;
     app.with_token(old.clone()).session().await;
     app.with_token("short".to_owned()).session().await;
-    let conflicting = format!("__Host-id={old}; __Host-id={}", browser.token());
+    let mut other = app.browser();
+    other.does("/login/bob").await;
+    let conflicting = [&browser, &other].map(|one| format!("__Host-id={}", one.token()));
+    let conflicting = conflicting.join("; ");
     app.send("GET", "/read", &[("cookie", conflicting.as_bytes())])
         .await;
     let seen = capture.text();

@@ -137,6 +137,12 @@ fn values(token: &str) -> Vec<String> {
     values
 }
 
+/// So many pairs of the cookie's name and different tokens.
+fn made_up_tokens(most: usize) -> String {
+    let pairs = (0..most).map(|number| format!("{COOKIE_NAME}={number:A>44};"));
+    pairs.collect()
+}
+
 fn forged(token: &str) -> Vec<Vec<u8>> {
     let mut headers: Vec<String> = Vec::new();
     for name in names() {
@@ -167,13 +173,10 @@ fn forged(token: &str) -> Vec<Vec<u8>> {
         format!("$Version=1, {COOKIE_NAME}={token}; $Path=/"),
         format!("Cookie: {COOKIE_NAME}={token}"),
         format!("[\"{COOKIE_NAME}={token}\"]"),
-        // Two tokens: which one is planted, nobody can say.
-        format!("{COOKIE_NAME}={token}; {COOKIE_NAME}={}", "A".repeat(44)),
-        format!("{COOKIE_NAME}={}\n{COOKIE_NAME}={token}", "A".repeat(44)),
-        format!(
-            "{}{COOKIE_NAME}={token}",
-            format!("{COOKIE_NAME}={};", "A".repeat(44)).repeat(900)
-        ),
+        // More tokens than are looked up.
+        format!("{}{COOKIE_NAME}={token}", made_up_tokens(4)),
+        format!("{COOKIE_NAME}={token};{}", made_up_tokens(4)),
+        format!("{}\n{COOKIE_NAME}={token}", made_up_tokens(900)),
         // Thousands of pairs, none of them ours.
         "a=b; ".repeat(HEADER_LIMIT / 5),
         ";".repeat(HEADER_LIMIT),

@@ -116,7 +116,7 @@ async fn r21_whatever_stands_in_the_store_is_no_session_no_panic_and_stays() {
 }
 
 #[tokio::test]
-async fn r22_a_made_up_token_costs_one_read_and_a_malformed_one_nothing() {
+async fn r22_a_made_up_token_costs_one_read_four_at_most_and_a_malformed_one_nothing() {
     let server = RedisServer::start();
     let app = App::new(redis(&server).await);
     let mut monitor = server.monitor();
@@ -133,6 +133,14 @@ async fn r22_a_made_up_token_costs_one_read_and_a_malformed_one_nothing() {
             app.with_token(malformed.to_owned()).session().await;
         }
         assert_eq!(monitor.commands().len(), 0);
+    }
+    for (tokens, reads) in [(2, 2), (4, 4), (5, 0), (900, 0)] {
+        let pairs = (0..tokens).map(|number| format!("__Host-id={number:A>44}"));
+        let cookies = pairs.collect::<Vec<_>>().join("; ");
+        let headers = [("cookie", cookies.as_bytes())];
+        let reply = app.send("GET", "/read", &headers).await;
+        assert_eq!(reply.json()["exists"], false);
+        assert_eq!(monitor.commands().len(), reads, "{tokens} tokens");
     }
     assert_eq!(app.faults.all_calls(), app.faults.calls(StoreCall::Load));
     assert_eq!(server.cli(&["DBSIZE"]), "0");

@@ -80,7 +80,7 @@ async fn threat_a_switch_of_users_leaves_nothing_to_the_next() {
 }
 
 #[tokio::test]
-async fn threat_cookie_tossing_makes_no_session_and_no_cookie() {
+async fn threat_cookie_tossing_gives_nobody_the_session_of_another() {
     let app = App::in_memory();
     let mut victim = app.browser();
     victim.does("/login/alice").await;
@@ -99,16 +99,50 @@ async fn threat_cookie_tossing_makes_no_session_and_no_cookie() {
             (read.json()["user"].clone(), read.set_cookie()),
             (Value::Null, None)
         );
-        for path in ["/write/x", "/login/alice", "/logout"] {
-            let reply = send("POST", path).await;
-            assert_eq!(
-                (reply.status, reply.set_cookie()),
-                (StatusCode::BAD_REQUEST, None),
-                "{path}"
-            );
-        }
+        let reply = send("POST", "/write/x").await;
+        assert_eq!(
+            (reply.status, reply.set_cookie()),
+            (StatusCode::BAD_REQUEST, None)
+        );
     }
     assert_eq!(victim.session().await["user"], "alice");
+    // The victim's login ends what was planted.
+    let cookies = [&victim, &attacker].map(|one| format!("{COOKIE_NAME}={}", one.token()));
+    let (old, cookies) = (victim.token(), cookies.join("; "));
+    let cookies = [("cookie", cookies.as_bytes())];
+    let login = app.send("POST", "/login/alice", &cookies).await;
+    let token = login.token().expect("a token");
+    for dead in [attacker.token(), old] {
+        assert_eq!(app.with_token(dead).session().await["exists"], false);
+    }
+    let cookies = format!("{COOKIE_NAME}={}; {COOKIE_NAME}={token}", attacker.token());
+    let cookies = [("cookie", cookies.as_bytes())];
+    let read = app.send("GET", "/read", &cookies).await;
+    assert_eq!(read.json()["user"], "alice");
+}
+
+#[tokio::test]
+async fn threat_a_planted_token_that_opens_nothing_locks_nobody_out() {
+    on_every_store(async |store| {
+        let app = App::new(store);
+        let mut victim = app.browser();
+        victim.does("/login/alice").await;
+        for planted in [&["A"][..], &["A", "B", "C"]] {
+            let planted = planted.iter().map(|letter| letter.repeat(44));
+            let tokens = planted.chain([victim.token()]);
+            let pairs: Vec<_> = tokens
+                .map(|token| format!("{COOKIE_NAME}={token}"))
+                .collect();
+            let cookies = pairs.join("; ");
+            let headers = [("cookie", cookies.as_bytes())];
+            let read = app.send("GET", "/read", &headers).await;
+            assert_eq!(read.json()["user"], "alice");
+            let login = app.send("POST", "/login/alice", &headers).await;
+            assert_eq!(login.status, StatusCode::OK);
+            victim = app.with_token(login.token().expect("a token"));
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{DAY, OnInterrupted, Persistence, SECOND, SameSite, SessionConfig, config};
-use crate::config::{BeyondLimit, RememberMe};
+use crate::config::{BeyondLimit, FormerCookie, RememberMe};
 
 fn toml(text: &str) -> SessionConfig {
     toml::from_str(text).unwrap()
@@ -57,6 +57,14 @@ fn every_option_can_be_written() {
         http_only = false
         same_site = "none"
         partitioned = true
+
+        [[former_cookies]]
+        name = "old"
+
+        [[former_cookies]]
+        name = "sid"
+        domain = "shop.example.com"
+        path = "/"
         "#,
     );
     let built = SessionConfig::new()
@@ -80,7 +88,13 @@ fn every_option_can_be_written() {
         .secure(true)
         .http_only(false)
         .same_site(SameSite::None)
-        .partitioned(true);
+        .partitioned(true)
+        .former_cookies([
+            FormerCookie::new("old"),
+            FormerCookie::new("sid")
+                .domain("shop.example.com")
+                .path("/"),
+        ]);
     assert_eq!(written, built);
     assert_eq!(toml(&toml::to_string(&built).unwrap()), built);
     let json = serde_json::to_value(&built).unwrap();

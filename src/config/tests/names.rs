@@ -88,6 +88,24 @@ fn the_namespace_is_the_cookies_name_unless_it_is_set() {
 }
 
 #[test]
+fn a_label_is_part_of_every_name_and_of_no_name_without_it() {
+    let marked = |mut config: SessionConfig| {
+        config.label = Some("admin".to_owned());
+        config.validate().unwrap();
+        (config.resolved_cookie_name(), config.resolved_namespace())
+    };
+    let names = |cookie: &str, namespace: &str| (cookie.to_owned(), namespace.to_owned());
+    let expected = names("__Host-id-admin", "__Host-id/admin");
+    assert_eq!(marked(config()), expected);
+    let shop = config().cookie_name("shop").namespace("n");
+    assert_eq!(marked(shop), names("__Host-shop-admin", "n/admin"));
+    let longest = "n".repeat(64);
+    let both = names("__Host-id-admin", &format!("{longest}/admin"));
+    assert_eq!(marked(config().namespace(longest)), both);
+    assert_eq!(refused(&config().namespace("n/admin")), "namespace");
+}
+
+#[test]
 fn the_refresh_interval_depends_on_save_every_request() {
     let eager = config().save_every_request(true);
     assert_eq!(config().resolved_refresh_interval(), 60 * SECOND);

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{Changes, DAY, Persistence, SECOND, SameSite, SessionConfig, config, refused};
-use crate::config::RememberMe;
+use crate::config::{FormerCookie, RememberMe};
 use crate::cookie::CookieTemplate;
 use crate::random::Random;
 use crate::record::Record;
@@ -221,6 +221,37 @@ fn paths_outside_the_grammar_are_refused() {
     for path in ["/", "/shop", "/a/b/", "/a,b=\"c\"", "/%C3%A9"] {
         config().cookie_path(path).validate().unwrap();
     }
+}
+
+#[test]
+fn former_cookies_that_no_browser_has_or_that_are_the_present_one_are_refused() {
+    let former = |cookie| config().former_cookies([FormerCookie::new("old"), cookie]);
+    for cookie in [
+        FormerCookie::new(""),
+        FormerCookie::new("a b"),
+        FormerCookie::new("old").domain("localhost"),
+        FormerCookie::new("old").path("old"),
+        FormerCookie::new("__Host-old").domain("example.com"),
+        FormerCookie::new("o".repeat(4_096)),
+        FormerCookie::new("id"),
+        FormerCookie::new("__Host-id"),
+    ] {
+        assert_eq!(refused(&former(cookie)), "former_cookies");
+    }
+    let present = former(FormerCookie::new("id").domain("EXAMPLE.com").path("/shop"));
+    let present = present.cookie_domain("example.com").cookie_path("/shop");
+    assert_eq!(refused(&present), "former_cookies");
+    let error = present.validate().unwrap_err().to_string();
+    assert!(
+        error.contains("\"__Secure-id\" is the present cookie"),
+        "{error}"
+    );
+    let accepted = [
+        FormerCookie::new("id").domain("example.com"),
+        FormerCookie::new("id").path("/shop"),
+        FormerCookie::new("sid"),
+    ];
+    config().former_cookies(accepted).validate().unwrap();
 }
 
 #[test]

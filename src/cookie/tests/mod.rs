@@ -6,6 +6,7 @@ mod reading;
 mod writing;
 
 use super::{Presented, read_lines};
+use crate::record::Token;
 
 /// A token.
 const ONE: &str = "AAAAAAAAAAAAAAAAAAAAaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -20,20 +21,24 @@ enum Found {
     Nothing,
     Malformed,
     Token(String),
-    Conflicting,
+    Several(Vec<String>),
+    TooMany,
 }
 
 fn find(lines: &[impl AsRef<[u8]>]) -> Found {
     match read_lines(lines.iter().map(AsRef::as_ref), NAME.as_bytes()) {
         Presented::Nothing { malformed: false } => Found::Nothing,
         Presented::Nothing { malformed: true } => Found::Malformed,
-        Presented::Token(token) => {
-            let mut text = Vec::new();
-            token.expose(&mut text);
-            Found::Token(String::from_utf8(text).unwrap())
-        }
-        Presented::Conflicting => Found::Conflicting,
+        Presented::Token(token) => Found::Token(text(&token)),
+        Presented::Several(tokens) => Found::Several(tokens.iter().map(text).collect()),
+        Presented::TooMany => Found::TooMany,
     }
+}
+
+fn text(token: &Token) -> String {
+    let mut text = Vec::new();
+    token.expose(&mut text);
+    String::from_utf8(text).unwrap()
 }
 
 fn found(text: &str) -> Found {

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
 use super::{Found, NAME, ONE, OTHER, find, found};
@@ -9,7 +7,7 @@ const PAIR: &str = "__Host-id=AAAAAAAAAAAAAAAAAAAAaaaaaaaaaaaaaaaaaaaaaaaa;";
 
 /// The rule again, written for clarity and not for speed.
 fn expected(lines: &[Vec<u8>]) -> Found {
-    let mut tokens = BTreeSet::new();
+    let mut tokens = Vec::new();
     let mut malformed = false;
     for line in lines {
         let text: String = line.iter().map(|byte| char::from(*byte)).collect();
@@ -22,18 +20,19 @@ fn expected(lines: &[Vec<u8>]) -> Found {
             }
             let value = value.trim_matches([' ', '\t']);
             let alphabet = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-            if value.len() == 44 && value.chars().all(alphabet) {
-                tokens.insert(value.to_owned());
-            } else {
+            if value.len() != 44 || !value.chars().all(alphabet) {
                 malformed = true;
+            } else if !tokens.contains(&value.to_owned()) {
+                tokens.push(value.to_owned());
             }
         }
     }
     match tokens.len() {
         0 if malformed => Found::Malformed,
         0 => Found::Nothing,
-        1 => Found::Token(tokens.pop_first().unwrap()),
-        _ => Found::Conflicting,
+        1 => Found::Token(tokens.remove(0)),
+        2..=4 => Found::Several(tokens),
+        _ => Found::TooMany,
     }
 }
 

@@ -33,7 +33,7 @@ fn headers_that_http_2_split_are_read_as_one() {
     assert!(matches!(read(&headers, NAME), Presented::Token(_)));
     let other = HeaderValue::try_from(format!("{NAME}={OTHER}")).unwrap();
     headers.append(COOKIE, other);
-    assert!(matches!(read(&headers, NAME), Presented::Conflicting));
+    assert!(matches!(read(&headers, NAME), Presented::Several(_)));
     assert!(matches!(
         read(&HeaderMap::new(), NAME),
         Presented::Nothing { malformed: false }
@@ -48,14 +48,31 @@ fn a_token_sent_twice_is_one_token() {
 }
 
 #[test]
-fn two_different_tokens_conflict_in_one_header_or_two_in_any_order() {
+fn different_tokens_are_found_in_one_header_or_two_each_once_and_in_their_order() {
     let (one, other) = (format!("{NAME}={ONE}"), format!("{NAME}={OTHER}"));
-    assert_eq!(find(&[format!("{one}; {other}")]), Found::Conflicting);
-    assert_eq!(
-        find(&[format!("{other}; {one}; {one}")]),
-        Found::Conflicting
-    );
-    assert_eq!(find(&[one, other]), Found::Conflicting);
+    let several = |tokens: [&str; 2]| Found::Several(tokens.map(str::to_owned).into());
+    let both = several([ONE, OTHER]);
+    assert_eq!(find(&[format!("{one}; {other}")]), both);
+    assert_eq!(find(&[format!("{one}; {NAME}=bad; {other}; {one}")]), both);
+    assert_eq!(find(&[one.clone(), other.clone()]), both);
+    let turned = format!("{other}; {one}; {other}; {one}");
+    assert_eq!(find(&[turned]), several([OTHER, ONE]));
+}
+
+#[test]
+fn of_more_than_four_different_tokens_none_is_kept() {
+    let pairs: Vec<_> = ('a'..='f')
+        .map(|letter| format!("{NAME}={}", letter.to_string().repeat(44)))
+        .collect();
+    for sent in 1..=pairs.len() {
+        // Each of them twice.
+        let lines = [&pairs[..sent], &pairs[..sent]].concat();
+        match (sent, find(&lines)) {
+            (1, Found::Token(_)) | (5.., Found::TooMany) => {}
+            (2..=4, Found::Several(tokens)) => assert_eq!(tokens.len(), sent),
+            (_, found) => panic!("{sent}: {found:?}"),
+        }
+    }
 }
 
 #[test]

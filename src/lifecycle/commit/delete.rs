@@ -1,4 +1,4 @@
-//! Ends a session, and creates another one if the decision says so.
+//! Ends a session, or several that contradict each other, and creates another one if the decision says so.
 
 use super::committed::{Committed, CookieUpdate};
 use super::create::create;
@@ -10,7 +10,7 @@ use crate::lifecycle::decision::StoreAction;
 use crate::lifecycle::lookup::{Lookup, OpenSession, Superseded};
 use crate::lifecycle::pending::Pending;
 use crate::record::Header;
-use crate::store::{Loaded, StoreCall};
+use crate::store::{Loaded, StoreCall, StoreError, StoreErrorKind};
 
 pub(super) async fn end(
     context: ClientContext<'_>,
@@ -34,7 +34,7 @@ pub(super) async fn end(
             }),
         };
     }
-    delete(context, lookup, pending).await?;
+    delete_all(context, lookup, pending).await?;
     if action == StoreAction::DeleteThenCreate {
         return create(context, pending, &pending.changes).await;
     }
@@ -65,6 +65,26 @@ fn same_stamp(one: &Header, other: &Header) -> bool {
     }
 }
 
+/// Deletes the session of the request, or those of all its tokens.
+async fn delete_all(
+    context: ClientContext<'_>,
+    lookup: &Lookup,
+    pending: &Pending,
+) -> Result<(), SessionError> {
+    let Lookup::Conflicting(sessions) = lookup else {
+        return delete(context, lookup, pending).await;
+    };
+    let unreadable = |session: &Lookup| matches!(session, Lookup::Superseded(Superseded::Future));
+    if pending.ending == Some(Ending::Logout) && sessions.iter().any(unreadable) {
+        // This version cannot end it, and a logout that leaves a session alive would not be one.
+        return Err(StoreError::new(StoreErrorKind::Refused).into());
+    }
+    for session in sessions.iter() {
+        delete(context, session, pending).await?;
+    }
+    Ok(())
+}
+
 /// Deletes the session that a token opens, or opened until a moment ago.
 async fn delete(
     context: ClientContext<'_>,
@@ -83,7 +103,7 @@ async fn delete(
         let deleted = retry.store().delete(&key, user.map(|user| &**user));
         match deleted.await {
             Ok(()) => {
-                let ending = pending.ending.unwrap_or(Ending::Logout);
+                let ending = pending.ending.unwrap_or(Ending::Ambiguous);
                 let event = Event::new(EventKind::Destroyed(ending)).session(id);
                 context.report(event.user(user));
                 return Ok(());

@@ -19,10 +19,11 @@ use self::replace::{replace, taken_over};
 use self::touch::touch;
 use super::context::ClientContext;
 use super::decision::StoreAction;
-use super::lookup::Lookup;
+use super::lookup::{Lookup, OpenSession};
 use super::pending::Pending;
 use crate::config::SessionLimit;
 use crate::error::SessionError;
+use crate::record::SessionId;
 
 /// Carries out `action` for the pending changes, and enforces the session limit.
 ///
@@ -54,13 +55,22 @@ async fn within_limit(
     action: StoreAction,
     (limit, user): (SessionLimit, &Arc<str>),
 ) -> Result<Committed, SessionError> {
-    let own = lookup.open().map(|open| open.id());
-    session_limit::admit(context, limit, user, own).await?;
+    session_limit::admit(context, limit, user, &own_sessions(lookup)).await?;
     let committed = carry_out(context, lookup, pending, action).await?;
     if let Some(open) = committed.lookup.open() {
         session_limit::settle(context, limit, user, open.id()).await?;
     }
     Ok(committed)
+}
+
+/// The sessions that the request's tokens open. A login takes the place of them.
+fn own_sessions(lookup: &Lookup) -> Vec<SessionId> {
+    let all = match lookup {
+        Lookup::Conflicting(sessions) => &sessions[..],
+        one => std::slice::from_ref(one),
+    };
+    let open = all.iter().filter_map(Lookup::open);
+    open.map(OpenSession::id).collect()
 }
 
 async fn carry_out(

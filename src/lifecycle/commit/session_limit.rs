@@ -22,7 +22,7 @@ const CLICKS: usize = 2;
 async fn others(
     context: ClientContext<'_>,
     user: &Arc<str>,
-    own: Option<SessionId>,
+    own: &[SessionId],
 ) -> Result<Vec<Indexed>, SessionError> {
     let now = context.now();
     let mut others = newest_first(context.sessions_of(user).await?);
@@ -31,7 +31,7 @@ async fn others(
         let login = indexed.record.header().last_login();
         // A login dated further ahead than clocks differ comes from a wrong clock, and counts as settled.
         let settling = now.since(login) < SETTLING && login.since(now) <= CLOCK_DIFFERENCE;
-        Some(indexed.key.id()) != own && !(settling && clicks.next().is_some())
+        !(own.contains(&indexed.key.id()) || settling && clicks.next().is_some())
     });
     Ok(others)
 }
@@ -41,7 +41,7 @@ pub(super) async fn admit(
     context: ClientContext<'_>,
     limit: SessionLimit,
     user: &Arc<str>,
-    own: Option<SessionId>,
+    own: &[SessionId],
 ) -> Result<(), SessionError> {
     if limit.beyond == BeyondLimit::Refuse
         && others(context, user, own).await?.len() >= limit.most()
@@ -63,7 +63,7 @@ pub(super) async fn settle(
     match limit.beyond {
         BeyondLimit::EvictOldest => evict(context, limit, user, own).await,
         BeyondLimit::Refuse => {
-            if let Err(refused) = admit(context, limit, user, Some(own)).await {
+            if let Err(refused) = admit(context, limit, user, &[own]).await {
                 context.end(own, Some(user), Revocation::Limit).await?;
                 return Err(refused);
             }
@@ -74,7 +74,7 @@ pub(super) async fn settle(
 
 /// Ends the user's oldest sessions beyond the limit. A failure of the store is reported, and the next login tries again.
 async fn evict(context: ClientContext<'_>, limit: SessionLimit, user: &Arc<str>, own: SessionId) {
-    let Ok(others) = others(context, user, Some(own)).await else {
+    let Ok(others) = others(context, user, &[own]).await else {
         return;
     };
     for indexed in others.iter().skip(limit.most() - 1) {

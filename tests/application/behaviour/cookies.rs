@@ -1,14 +1,16 @@
 //! S1 to S17: the cookie, and the headers for caches.
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use tower_keycard::SessionConfig;
-use tower_keycard::config::{Persistence, SameSite};
+use tower_keycard::config::{FormerCookie, Persistence, SameSite};
 use tower_keycard::session::Timestamp;
 use tower_keycard::store::testing::fault::Fault;
-use tower_keycard::store::{DecodeError, StoreCall};
+use tower_keycard::store::{DecodeError, Loaded, StoreCall};
 
 use super::harness::{
-    Browser, COOKIE_NAME, DAY, HOUR, MINUTE, Place, Reply, SECOND, STRANGER, SetCookie,
+    Browser, COOKIE_NAME, DAY, HOST, HOUR, MINUTE, Place, Reply, SECOND, STRANGER, SetCookie,
     on_every_store, selector,
 };
 
@@ -51,10 +53,19 @@ on_every_store![
     s07_an_unknown_token_is_never_adopted,
     s07_a_known_selector_with_a_wrong_verifier_opens_nothing,
     s08_a_malformed_value_is_no_token,
-    s09_of_two_different_tokens_neither_is_believed,
+    s09_of_several_tokens_the_one_that_opens_a_session_is_it,
+    s09_of_several_tokens_that_open_nothing_all_are_one_unknown_token,
+    s09_with_tokens_of_two_sessions_readers_see_none_and_writes_are_400,
+    s09_a_login_with_tokens_of_two_sessions_succeeds_and_ends_both,
+    s09_a_logout_with_tokens_of_two_sessions_ends_both,
+    s09_a_session_that_goes_on_under_a_newer_token_counts_as_alive,
+    s09_beside_a_record_of_a_newer_version_no_session_is_certain,
+    s09_more_than_four_tokens_are_not_looked_up,
+    s09_a_user_whose_cookie_was_set_for_another_domain_can_log_in_and_out,
     s09_the_same_token_twice_is_one_token,
     s09_malformed_values_beside_a_token_are_ignored,
     s10_the_removal_repeats_the_template,
+    s10_former_cookies_are_expired_with_every_cookie_that_is_set_or_removed,
     s11_a_logout_without_a_cookie_sets_nothing,
     s11_a_logout_removes_a_token_that_opens_nothing,
     s11_a_logout_with_a_token_just_rotated_out_ends_the_session,
@@ -303,36 +314,302 @@ async fn s08_a_malformed_value_is_no_token(place: Place) {
     }
 }
 
-async fn s09_of_two_different_tokens_neither_is_believed(place: Place) {
+/// Asks with these tokens under the cookie's name, in this order.
+async fn ask_with(browser: &Browser, method: Method, path: &str, tokens: &[&str]) -> Reply {
+    let pairs: Vec<_> = tokens
+        .iter()
+        .map(|token| format!("{COOKIE_NAME}={token}"))
+        .collect();
+    let cookie = pairs.join("; ");
+    browser.ask(method, path, &[("cookie", &cookie)]).await
+}
+
+/// Tokens that open nothing: made up, ended long ago or just now, and of a session of another user.
+async fn dead_tokens(place: &Place) -> [String; 4] {
+    let long_ago = expired(place).await.token().unwrap();
+    let ended = place.open().await;
+    ended.get("/insert:a:ended").await.ok();
+    let just_ended = ended.token().unwrap();
+    ended.post("/logout").await.ok();
+    let owner = place.open().await;
+    owner.get("/login:bob").await.ok();
+    let forged = format!("{}{}", owner.selector().unwrap(), &STRANGER[20..]);
+    [STRANGER.to_owned(), long_ago, just_ended, forged]
+}
+
+async fn s09_of_several_tokens_the_one_that_opens_a_session_is_it(place: Place) {
+    let dead = dead_tokens(&place).await;
     let browser = place.open().await;
     browser.get("/insert:a:1").await.ok();
-    let (ours, other) = (browser.token().unwrap(), STRANGER);
-    let calls = place.faults.all_calls();
-    let one = format!("{COOKIE_NAME}={ours}");
-    let two = format!("{COOKIE_NAME}={other}");
+    let older = browser.token().unwrap();
+    browser.get("/rotate").await.ok();
+    let [one, two, three, four] = dead.each_ref().map(String::as_str);
+    for others in [
+        &[one][..],
+        &[two],
+        &[three],
+        &[four],
+        &[&older],
+        &[one, &older, three],
+        &[two, three, four],
+    ] {
+        for turned in [false, true] {
+            let ours = browser.token().unwrap();
+            let mut tokens = [&[ours.as_str()], others].concat();
+            if turned {
+                tokens.reverse();
+            }
+            let ask = async |path| ask_with(&browser, Method::POST, path, &tokens).await.ok();
+            let calls = place.faults.all_calls();
+            is_untouched(&ask("/untouched").await);
+            assert_eq!(place.faults.all_calls(), calls);
+            varies_only(&ask("/get:a/exists/option").await.says("1 true some"));
+            assert_eq!(place.faults.all_calls(), calls + tokens.len());
+            varies_only(&ask("/update:n").await);
+            let id = browser.selector();
+            ask("/rotate").await.new_cookie();
+            assert_eq!(browser.selector(), id);
+        }
+    }
+    assert_eq!(place.log.count("ambiguous"), 0);
+    // A login and a logout are those of this session.
+    let (id, ours) = (browser.selector().unwrap(), browser.token().unwrap());
+    let login = ask_with(&browser, Method::POST, "/login:ann/get:a", &[one, &ours]).await;
+    login.ok().says("1").new_cookie();
+    assert_eq!(browser.selector(), Some(id));
+    let ours = browser.token().unwrap();
+    let logout = ask_with(&browser, Method::POST, "/logout", &[two, &ours]).await;
+    assert!(logout.ok().removes_the_cookie());
+    assert!(matches!(place.stored(id).await, Loaded::Tombstone));
+}
+
+async fn s09_of_several_tokens_that_open_nothing_all_are_one_unknown_token(place: Place) {
+    let [made_up, long_ago, just_ended, forged] = dead_tokens(&place).await;
+    let browser = place.open().await;
+    let tokens = [&*made_up, &long_ago, &forged];
+    let ask = async |path| {
+        ask_with(&browser.twin(), Method::POST, path, &tokens)
+            .await
+            .ok()
+    };
+    let (calls, deleted) = (place.faults.all_calls(), place.calls(StoreCall::Delete));
+    varies_only(&ask("/get:a/exists").await.says("- false"));
+    assert_eq!(place.faults.all_calls(), calls + tokens.len());
+    assert!(ask("/logout").await.removes_the_cookie());
+    for write in ["/insert:a:1", "/login:ann", "/logout/insert:a:1"] {
+        let token = ask(write).await.new_cookie().value;
+        assert!(tokens.iter().all(|sent| sent[..20] != token[..20]));
+    }
+    assert_eq!(place.calls(StoreCall::Delete), deleted);
+    // Late requests of a browser that has just logged out change nothing.
+    let tokens = [&*made_up, &just_ended];
+    let late = ask_with(&browser, Method::POST, "/insert:a:1", &tokens).await;
+    late.is(409).sets_nothing();
+}
+
+/// Browsers with a session of ann and one of bob, which both open, and the two tokens.
+async fn two_sessions(place: &Place) -> ([Browser; 2], [String; 2]) {
+    let (ann, bob) = (place.open().await, place.open().await);
+    ann.post("/insert:a:anns/login:ann").await.ok();
+    bob.post("/insert:a:bobs/login:bob").await.ok();
+    let tokens = [ann.token().unwrap(), bob.token().unwrap()];
+    ([ann, bob], tokens)
+}
+
+async fn s09_with_tokens_of_two_sessions_readers_see_none_and_writes_are_400(place: Place) {
+    let ([ann, bob], [one, two]) = two_sessions(&place).await;
+    let one = format!("{COOKIE_NAME}={one}");
+    let two = format!("{COOKIE_NAME}={two}");
     let (joined, turned) = (format!("{one}; {two}"), format!("{two};x=y;{one}"));
     let headers: [&[_]; 3] = [
         &[("cookie", joined.as_str())],
         &[("cookie", turned.as_str())],
         &[("cookie", one.as_str()), ("cookie", two.as_str())],
     ];
+    let browser = place.open().await;
     for headers in headers {
         is_untouched(&browser.ask(Method::GET, "/untouched", headers).await.ok());
         let events = place.log.count("ambiguous");
         let reply = browser
-            .ask(Method::GET, "/get:a/exists", headers)
+            .ask(Method::GET, "/get:a/user/exists", headers)
             .await
             .ok();
-        varies_only(&reply);
-        assert_eq!(reply.text, "- false");
+        varies_only(&reply.says("- - false"));
         assert_eq!(place.log.count("ambiguous"), events + 1);
-        for path in ["/insert:a:2", "/login:ann", "/logout", "/logout/insert:a:3"] {
+        for path in ["/insert:a:2", "/update:n"] {
             let reply = browser.ask(Method::POST, path, headers).await;
             reply.is(400).sets_nothing().says("");
         }
     }
+    ann.get("/get:a/user").await.ok().says("anns ann");
+    bob.get("/get:a/user").await.ok().says("bobs bob");
+}
+
+async fn s09_a_login_with_tokens_of_two_sessions_succeeds_and_ends_both(place: Place) {
+    for login in [
+        "/login:ann",
+        "/login:eve",
+        "/logout/login:ann",
+        "/login:ann/save",
+    ] {
+        let ([ann, bob], [one, two]) = two_sessions(&place).await;
+        let browser = place.open().await;
+        let path = format!("{login}/insert:b:2/get:a");
+        let failing = format!("{path}/status:500");
+        // A handler that fails, and a store that does, end nothing.
+        let ask = async |path| ask_with(&browser, Method::POST, path, &[&one, &two]).await;
+        if !login.contains("out") && !login.contains("save") {
+            ask(&failing).await.is(500).sets_nothing();
+        }
+        place.faults.next(StoreCall::Delete, Fault::Refused);
+        ask(&path).await.is(503).sets_nothing();
+        let events = place.log.count("destroyed");
+        ask(&path).await.ok().says("-").new_cookie();
+        assert!(![&one, &two].contains(&&browser.token().unwrap()));
+        let user = if login.contains("eve") { "eve" } else { "ann" };
+        let seen = browser.get("/user/get:b/get:a").await;
+        seen.ok().says(&format!("{user} 2 -"));
+        for (ended, token, user) in [(ann, one, "ann"), (bob, two, "bob")] {
+            assert!(matches!(
+                place.stored(selector(&token)).await,
+                Loaded::Tombstone
+            ));
+            ended.get("/exists").await.ok().says("false");
+            let reason = if login.contains("out") {
+                "logout"
+            } else {
+                "ambiguous"
+            };
+            let destroyed = place.log.events("destroyed").split_off(events);
+            assert_eq!(destroyed.len(), 2);
+            let is_theirs = |event: &BTreeMap<String, String>| event["user"].contains(user);
+            let event = destroyed.into_iter().find(is_theirs).unwrap();
+            assert_eq!(event["reason"], reason);
+        }
+    }
+}
+
+async fn s09_a_logout_with_tokens_of_two_sessions_ends_both(place: Place) {
+    for (logout, status) in [
+        ("/logout", 200),
+        ("/logout/save", 200),
+        ("/logout/status:500", 500),
+        ("/expiry:past", 200),
+    ] {
+        let (_, [one, two]) = two_sessions(&place).await;
+        let browser = place.open().await;
+        let ask =
+            async |path| ask_with(&browser, Method::POST, path, &[&one, STRANGER, &two]).await;
+        assert!(
+            ask(logout).await.is(status).removes_the_cookie(),
+            "{logout}"
+        );
+        for token in [&one, &two] {
+            assert!(matches!(
+                place.stored(selector(token)).await,
+                Loaded::Tombstone
+            ));
+        }
+        ask("/exists").await.ok().sets_nothing().says("false");
+        ask("/login:eve").await.ok().new_cookie();
+        browser.get("/user").await.ok().says("eve");
+    }
+}
+
+async fn s09_a_session_that_goes_on_under_a_newer_token_counts_as_alive(place: Place) {
+    let ([ann, bob], [one, two]) = two_sessions(&place).await;
+    bob.post("/rotate").await.ok();
+    let browser = place.open().await;
+    let ask = async |path| ask_with(&browser, Method::POST, path, &[&one, &two]).await;
+    ask("/user").await.ok().sets_nothing().says("-");
+    ask("/insert:a:2").await.is(400).sets_nothing();
+    place.pass(MINUTE);
+    // The browser would have sent the newer token by now.
+    ask("/user").await.ok().sets_nothing().says("ann");
+    bob.get("/user").await.ok().says("bob");
+    bob.post("/rotate").await.ok();
+    ann.post("/rotate").await.ok();
+    let tokens = [ann.token().unwrap(), bob.token().unwrap()];
+    bob.post("/rotate").await.ok();
+    let tokens = tokens.each_ref().map(String::as_str);
+    let logout = ask_with(&browser, Method::POST, "/logout", &tokens).await;
+    assert!(logout.ok().removes_the_cookie());
+    for ended in [ann, bob] {
+        ended.get("/exists").await.ok().says("false");
+    }
+}
+
+async fn s09_beside_a_record_of_a_newer_version_no_session_is_certain(place: Place) {
+    let ([ann, bob], [one, two]) = two_sessions(&place).await;
+    place.spoil(bob.selector().unwrap(), DecodeError::FutureFormat);
+    let browser = place.open().await;
+    let ask = async |path| ask_with(&browser, Method::POST, path, &[&one, &two]).await;
+    ask("/user").await.ok().sets_nothing().says("-");
+    ask("/insert:a:2").await.is(400).sets_nothing();
+    // What this version cannot read it cannot end, so nobody is logged out.
+    ask("/logout").await.is(503).sets_nothing();
+    ann.get("/user").await.ok().says("ann");
+    ask("/login:ann").await.ok().new_cookie();
+    ann.get("/exists").await.ok().says("false");
+    let found = place.stored(selector(&two)).await;
+    assert!(matches!(
+        found,
+        Loaded::Unreadable(DecodeError::FutureFormat)
+    ));
+}
+
+async fn s09_more_than_four_tokens_are_not_looked_up(place: Place) {
+    let browser = place.open().await;
+    browser.get("/insert:a:1").await.ok();
+    let ours = browser.token().unwrap();
+    let made_up: Vec<_> = ('a'..='d')
+        .map(|letter| letter.to_string().repeat(44))
+        .collect();
+    let mut tokens: Vec<&str> = made_up.iter().map(String::as_str).collect();
+    tokens.push(&ours);
+    let calls = place.faults.all_calls();
+    let ask = async |path, tokens: &[&str]| ask_with(&browser, Method::POST, path, tokens).await;
+    let reply = ask("/get:a/exists", &tokens).await.ok();
+    varies_only(&reply.says("- false"));
+    assert_eq!(place.log.count("ambiguous"), 1);
+    for path in ["/insert:a:2", "/login:ann", "/logout", "/logout/insert:a:3"] {
+        ask(path, &tokens).await.is(400).sets_nothing().says("");
+    }
     assert_eq!(place.faults.all_calls(), calls);
-    browser.get("/get:a").await.ok().says("1");
+    // The same one twice does not count twice.
+    let repeated = [&tokens[1..], &tokens[1..]].concat();
+    ask("/get:a", &repeated).await.ok().says("1");
+}
+
+/// A browser that has the cookies of another, and talks to another server.
+fn moved(browser: &Browser, to: Browser) -> Browser {
+    *to.jar() = browser.jar().clone();
+    to
+}
+
+async fn s09_a_user_whose_cookie_was_set_for_another_domain_can_log_in_and_out(place: Place) {
+    let former = |config: SessionConfig| config.cookie_domain("example.com");
+    let present = |config: SessionConfig| config.cookie_domain(HOST);
+    let before = place.open_with(former).await;
+    before.get("/insert:a:1/login:ann").await.ok();
+    let browser = moved(&before, place.open_with(present).await);
+    browser.get("/get:a/user").await.ok().says("1 ann");
+    browser.post("/login:ann").await.ok();
+    browser.get("/get:a/user").await.ok().says("1 ann");
+    browser.post("/logout").await.ok();
+    browser.get("/user").await.ok().says("-");
+    browser.post("/login:bob").await.ok();
+    browser.get("/user").await.ok().says("bob");
+    // Another server, with the former settings, logs the browser in too: now it has two sessions.
+    let elsewhere = place.open_with(former).await.post("/login:eve").await;
+    let line = elsewhere.lines("set-cookie")[0];
+    browser.jar().take(line, place.now()).unwrap();
+    browser.get("/user").await.ok().says("-");
+    browser.post("/insert:a:2").await.is(400).sets_nothing();
+    browser.post("/login:bob").await.ok();
+    browser.get("/user").await.ok().says("bob");
+    browser.post("/logout").await.ok();
+    browser.get("/user").await.ok().says("-");
 }
 
 async fn s09_the_same_token_twice_is_one_token(place: Place) {
@@ -395,6 +672,44 @@ async fn s10_the_removal_repeats_the_template(place: Place) {
         assert_eq!((removed.value.as_str(), removed.max_age()), ("", Some(0)));
         assert!(removed.expires().unwrap() < Timestamp::from_millis(1_000));
         assert_eq!(browser.jar().value(name), None);
+    }
+}
+
+async fn s10_former_cookies_are_expired_with_every_cookie_that_is_set_or_removed(place: Place) {
+    let before = place
+        .open_with(|config| config.cookie_domain("example.com"))
+        .await;
+    before.get("/insert:a:1").await.ok();
+    let old = "__Secure-id";
+    let former = [
+        FormerCookie::new("id").domain("example.com"),
+        FormerCookie::new("sid").path("/get:a"),
+    ];
+    let present = |config: SessionConfig| config.cookie_domain(HOST).former_cookies(former);
+    let browser = moved(&before, place.open_with(present).await);
+    browser.get("/get:a").await.ok().sets_nothing().says("1");
+    for (path, removes) in [("/rotate", false), ("/login:ann", false), ("/logout", true)] {
+        let planted = format!("/header:set-cookie:{old}=planted");
+        let reply = browser.post(&format!("{path}{planted}")).await.ok();
+        let lines: Vec<_> = reply.lines("set-cookie");
+        let lines: Vec<_> = lines.into_iter().map(SetCookie::parse).collect();
+        let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
+        assert_eq!(names, [old, "__Secure-sid", old]);
+        assert_eq!(lines[0].attribute("domain"), Some("example.com"));
+        assert_eq!(lines[1].attribute("path"), Some("/get:a"));
+        assert_eq!(lines[2].attribute("domain"), Some(HOST));
+        let removed: Vec<_> = lines.iter().map(SetCookie::removes).collect();
+        assert_eq!(removed, [true, true, removes]);
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.has("secure") && line.has("httponly"))
+        );
+        let sent = browser.jar().header("/get:a", place.now(), false);
+        assert_eq!(
+            sent.map_or(0, |sent| sent.matches(old).count()),
+            usize::from(!removes)
+        );
     }
 }
 

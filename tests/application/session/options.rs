@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tower_keycard::SessionConfig;
-use tower_keycard::config::BeyondLimit;
+use tower_keycard::config::{BeyondLimit, FormerCookie};
 
 fn file(path: &str) -> String {
     let root = env!("CARGO_MANIFEST_DIR");
@@ -19,7 +19,8 @@ fn options() -> Vec<String> {
         .namespace("shop")
         .cookie_name("shop")
         .cookie_domain("example.com")
-        .max_sessions_per_user(3, BeyondLimit::Refuse);
+        .max_sessions_per_user(3, BeyondLimit::Refuse)
+        .former_cookies([FormerCookie::new("sid")]);
     let Value::Object(options) = serde_json::to_value(config).unwrap() else {
         panic!("a configuration is a table");
     };

@@ -290,15 +290,57 @@ async fn tokens_that_open_nothing_are_reported_with_what_is_known_of_them() {
 
     look(&site.with_cookie(&format!("{name}=short"))).await;
     assert_eq!(site.words().await, ["malformed"]);
+    // Of several tokens each that opens nothing is reported.
     let two = format!("{name}={}; {old}", "A".repeat(44));
     look(&site.with_cookie(&two)).await;
+    assert_eq!(site.words().await, ["unknown no_record", "stale old"]);
+    let other = site.logged_in("bob").await.cookie().unwrap();
+    site.events().await;
+    let two = format!("{}; {other}", device.cookie().unwrap());
+    look(&site.with_cookie(&two)).await;
     assert_eq!(site.words().await, ["ambiguous"]);
+    let five = ["A", "B", "C", "D", "E"].map(|letter| format!("{name}={}", letter.repeat(44)));
+    look(&site.with_cookie(&five.join("; "))).await;
+    assert_eq!(site.words().await, ["ambiguous"]);
+    let both = site.with_cookie(&format!("{old}; {other}"));
+    look(&both).await;
+    assert_eq!(site.words().await, ["stale old", "resumed"]);
 
     let dead = device.cookie().unwrap();
     device.request(async |session| session.logout()).await;
     site.events().await;
     look(&site.with_cookie(&dead)).await;
     assert_eq!(site.words().await, ["stale deleted"]);
+}
+
+#[tokio::test]
+async fn sessions_that_contradict_each_other_are_ended_by_a_login() {
+    let site = site();
+    let (alice, bob) = (site.logged_in("alice").await, site.logged_in("bob").await);
+    let both = [alice, bob]
+        .map(|device| device.cookie().unwrap())
+        .join("; ");
+    site.events().await;
+    let login = async |session: Session| session.login("eve");
+    site.with_cookie(&both).request(login).await;
+    let events = site.events().await;
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| {
+            format!(
+                "{}: {:?}",
+                super::witness::words(event),
+                event.user.as_deref()
+            )
+        })
+        .collect();
+    let expected = [
+        "ambiguous: None",
+        "destroyed ambiguous: Some(\"alice\")",
+        "destroyed ambiguous: Some(\"bob\")",
+        "created login: Some(\"eve\")",
+    ];
+    assert_eq!(told, expected);
 }
 
 #[tokio::test]

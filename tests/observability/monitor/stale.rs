@@ -75,6 +75,25 @@ async fn the_session_needs_reauthentication_or_ends_where_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn an_old_cookie_that_a_browser_sends_beside_the_present_one_is_no_sign() {
+    for response in [Response::RequireReauthentication, Response::Revoke] {
+        let shop = shop(Monitor::default().stale_token(response));
+        let (mut device, copy) = copied(&shop).await;
+        shop.clock.advance(MINUTE);
+        let both = [&device, &copy].map(|device| device.cookie.clone().unwrap());
+        device.cookie = Some(both.join("; "));
+        assert!(shop.is_fresh(&mut device).await);
+        assert_eq!(shop.events().await, ["stale old"]);
+        // Beside a token of another session it is one, as when it comes alone.
+        let mut thief = shop.logged_in().await;
+        thief.cookie = Some([thief.cookie.unwrap(), copy.cookie.unwrap()].join("; "));
+        shop.events().await;
+        assert_eq!(shop.user(&mut thief).await.as_deref(), Some("alice"));
+        assert!(shop.events().await[1].starts_with(STALE));
+    }
+}
+
+#[tokio::test]
 async fn where_it_is_not_looked_for_it_is_an_event_like_any_other() {
     let shop = shop(Monitor::default().without(Signal::StaleToken));
     let (_, mut copy) = copied(&shop).await;

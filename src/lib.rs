@@ -93,7 +93,7 @@
 //! | `tracing` | yes | events as `tracing` events of target `tower_keycard` |
 //! | `metrics` | | events counted and store calls measured, for the recorder of the `metrics` crate |
 //! | `redis` | | `RedisStore`, for one server, a cluster or the primary that sentinels name |
-//! | `redis-tls` | | `rediss://`, by rustls, with the system's certificates or a CA of your own |
+//! | `redis-tls` | | `rediss://`, by rustls, with the system's certificates, or an authority or a server's certificate of your own |
 //! | `redis-1` | | `RedisStore` over the application's own client of the `redis` crate, major version 1 |
 //! | `testing` | | the store contract as a suite, a store that fails on command, clocks that stand still |
 //!

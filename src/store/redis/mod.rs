@@ -94,8 +94,8 @@
 //! - the server answers with an error: nothing was changed, and the error's [kind](super::StoreErrorKind) says whether the
 //!   problem passes by itself.
 //!
-//! A connection that may be half open is replaced: a call got no answer in time, or was given up after 100 ms, and no other call
-//! was answered since it began. A caller that is less patient than the others does not make them reconnect.
+//! A connection that may be half open is replaced: a call got no answer in time, or was given up after 100 ms, and nothing arrived
+//! from the server since it began. A caller that is less patient than the others does not make them reconnect.
 //!
 //! While there is no server, calls start a new attempt every 50 to 100 ms, at random; the first call after the server's
 //! return finds it. In a cluster the slot map is refreshed at the same pace. More concurrent calls than
@@ -180,7 +180,7 @@ impl RedisStore {
     pub async fn connect(config: impl Into<RedisConfig>) -> Result<Self, RedisStoreError> {
         let config = config.into().validate()?;
         let deadline = Instant::now() + config.connect_timeout;
-        let store = Self::new(config)?;
+        let store = Self::new(config);
         let connected = store.0.topology.connect(deadline).await;
         connected.map_err(|error| RedisStoreError::connecting(error.for_read()))?;
         health::warn(&store.0, deadline).await;
@@ -196,17 +196,17 @@ impl RedisStore {
     ///
     /// The configuration cannot be used.
     pub fn lazy(config: impl Into<RedisConfig>) -> Result<Self, RedisStoreError> {
-        Self::new(config.into().validate()?)
+        Ok(Self::new(config.into().validate()?))
     }
 
-    fn new(mut config: ValidConfig) -> Result<Self, RedisStoreError> {
-        Ok(Self(Arc::new(Executor {
+    fn new(mut config: ValidConfig) -> Self {
+        Self(Arc::new(Executor {
             prefix: std::mem::take(&mut config.prefix),
             response_timeout: config.response_timeout,
             wait_replicas: config.wait_replicas,
             read_from_replicas: config.read_from_replicas,
-            topology: Topology::new(config)?,
-        })))
+            topology: Topology::new(config),
+        }))
     }
 
     /// A store over a connection that the application already has, of the `redis` crate's major version 1.

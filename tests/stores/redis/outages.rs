@@ -223,6 +223,31 @@ async fn a_call_that_times_out_does_not_make_the_others_reconnect_who_are_answer
     assert_eq!(more, 0);
 }
 
+#[tokio::test]
+async fn writes_that_wait_for_each_others_replicas_do_not_make_each_other_reconnect() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port()).await;
+    // There is no replica, so that each write blocks the connection for all of its timeout.
+    let config = RedisConfig::new(proxy.url())
+        .response_timeout(3 * DISTANCE)
+        .wait_replicas(1, 2 * DISTANCE);
+    let store = RedisStore::connect(config).await.unwrap();
+    let kind = async |number| store.delete(&key(number), None).await.unwrap_err().kind();
+    let in_time = async || (kind(1).await == StoreErrorKind::Unreplicated).then_some(());
+    let is_free = async || eventually("the connection is free", in_time).await;
+    let one_is_late = async || {
+        is_free().await;
+        let before = proxy.connections();
+        let (one, other) = tokio::join!(kind(2), kind(3));
+        let late = [one, other].contains(&StoreErrorKind::OutcomeUnknown);
+        let in_time = [one, other].contains(&StoreErrorKind::Unreplicated);
+        is_free().await;
+        (late && in_time).then(|| proxy.connections() - before)
+    };
+    let (more, _) = eventually("one of two writes comes too late", one_is_late).await;
+    assert_eq!(more, 0);
+}
+
 fn received(info: &str) -> u64 {
     let line = info
         .lines()

@@ -70,7 +70,10 @@ fn start() -> TlsServer {
 }
 
 fn start_with(names: &str, args: &[&str]) -> TlsServer {
-    let directory = certificates(names);
+    start_in(&certificates(names), args)
+}
+
+fn start_in(directory: &Path, args: &[&str]) -> TlsServer {
     for _ in 0..5 {
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -89,7 +92,7 @@ fn start_with(names: &str, args: &[&str]) -> TlsServer {
             "{dir}/ca.pem",
         ];
         all.extend(args);
-        let server = RedisServer::in_directory(&directory, &all);
+        let server = RedisServer::in_directory(directory, &all);
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return TlsServer { server, port };
         }
@@ -120,6 +123,145 @@ async fn a_server_that_nobody_vouches_for_is_not_connected_to() {
         let error = RedisStore::connect(config).await.unwrap_err();
         assert!(error.to_string().contains("certificate"), "{error}");
     }
+}
+
+/// A server with the certificate that this command makes of a new key, and the URL of it. It is the file `ca.pem`, too.
+fn self_signed(request: &str) -> TlsServer {
+    let directory = RedisServer::new_directory();
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key";
+    openssl(
+        &directory,
+        &format!("req -x509 {key} -out server.pem {request}"),
+    );
+    std::fs::copy(directory.join("server.pem"), directory.join("ca.pem")).unwrap();
+    start_in(&directory, &["--tls-auth-clients", "no"])
+}
+
+/// The same with a certificate that is valid between these times only.
+fn self_signed_between(times: [&str; 2]) -> TlsServer {
+    let directory = RedisServer::new_directory();
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key";
+    openssl(
+        &directory,
+        &format!("req {key} -out server.csr -subj /CN=redis"),
+    );
+    let settings = "[ca]\ndefault_ca=d\n[d]\ndatabase=index\nnew_certs_dir=.\nserial=serial\ndefault_md=sha256\n\
+                    policy=p\nx509_extensions=e\n[p]\ncommonName=supplied\n[e]\nbasicConstraints=critical,CA:TRUE\n";
+    for (name, text) in [("settings", settings), ("index", ""), ("serial", "01\n")] {
+        std::fs::write(directory.join(name), text).unwrap();
+    }
+    let [from, to] = times;
+    openssl(
+        &directory,
+        &format!(
+            "ca -batch -notext -config settings -selfsign -keyfile server.key -in server.csr -out server.pem \
+             -startdate {from} -enddate {to}"
+        ),
+    );
+    std::fs::copy(directory.join("server.pem"), directory.join("ca.pem")).unwrap();
+    start_in(&directory, &["--tls-auth-clients", "no"])
+}
+
+impl TlsServer {
+    /// Connects to the server under this name with its certificate in `tls_ca_file`.
+    async fn connect(
+        &self,
+        host: &str,
+    ) -> Result<RedisStore, tower_keycard::store::RedisStoreError> {
+        let config = RedisConfig::new(format!("rediss://{host}:{}", self.port));
+        let authority = self.server.directory().join("ca.pem");
+        RedisStore::connect(config.tls_ca_file(authority)).await
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_named_is_trusted_as_itself() {
+    for request in [
+        // As openssl makes it: CA:TRUE, and a name that is no name of a host.
+        "-days 2 -subj /CN=localhost",
+        "-days 2 -subj /CN=redis",
+        "-days 2 -subj /CN=redis -addext basicConstraints=critical,CA:TRUE,pathlen:0",
+        "-days 2 -subj /CN=redis -addext basicConstraints=CA:FALSE",
+        "-days 2 -subj /CN=redis -addext keyUsage=keyCertSign -addext extendedKeyUsage=serverAuth",
+        "-days 2 -subj /CN=redis -addext subjectAltName=DNS:localhost",
+        "-days 2 -subj /CN=redis -addext subjectAltName=DNS:localhost -addext basicConstraints=CA:FALSE",
+    ] {
+        let tls = self_signed(request);
+        let store = tls.connect("localhost").await;
+        let store = store.unwrap_or_else(|error| panic!("{request}: {error}"));
+        created(&store, &key(1)).await;
+        assert_eq!(tls.server.cli(&["DBSIZE"]), "1");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_authority_is_trusted_as_itself_though_it_did_not_issue_itself() {
+    let tls = start();
+    let file = |name: &str| tls.server.directory().join(name);
+    std::fs::copy(file("server.pem"), file("ca.pem")).unwrap();
+    let store = tls.connect("localhost").await.unwrap();
+    created(&store, &key(1)).await;
+    let problem = tls.connect("127.0.0.1").await.unwrap_err().to_string();
+    assert!(problem.contains("not valid for name"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_named_is_not_trusted_for_another_host_or_time() {
+    let named = self_signed("-days 2 -subj /CN=redis -addext subjectAltName=DNS:redis.internal");
+    let leaf = "-addext basicConstraints=CA:FALSE";
+    let leaf = self_signed(&format!(
+        "-days 2 -subj /CN=redis -addext subjectAltName=DNS:h {leaf}"
+    ));
+    let past = self_signed_between(["20200101000000Z", "20200102000000Z"]);
+    let future = self_signed_between(["22000101000000Z", "22000102000000Z"]);
+    for (tls, why) in [
+        (&named, "not valid for name"),
+        (&leaf, "not valid for name"),
+        (&past, "expired"),
+        (&future, "not valid yet"),
+    ] {
+        let error = tls.connect("localhost").await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Refused, "{error}");
+        let problem = error.to_string();
+        assert!(problem.contains("certificate"), "{problem}");
+        assert!(problem.contains(why), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_named_is_refused_and_the_error_says_what_to_do() {
+    let own = self_signed("-days 2 -subj /CN=redis");
+    let other = self_signed("-days 2 -subj /CN=redis");
+    let file = |tls: &TlsServer, name| tls.server.directory().join(name);
+    // The same name, and another key.
+    std::fs::copy(file(&other, "server.pem"), file(&own, "ca.pem")).unwrap();
+    let problem = own.connect("localhost").await.unwrap_err().to_string();
+    assert!(problem.contains("CA:TRUE"), "{problem}");
+    assert!(
+        problem.contains("tls_ca_file has this certificate itself"),
+        "{problem}"
+    );
+
+    let tls = start();
+    std::fs::copy(file(&other, "server.pem"), file(&tls, "ca.pem")).unwrap();
+    let problem = tls.connect("localhost").await.unwrap_err().to_string();
+    assert!(
+        problem.contains("set tls_ca_file to the certificate"),
+        "{problem}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_first_version_is_refused_and_the_error_says_so() {
+    let directory = certificates("DNS:localhost");
+    openssl(
+        &directory,
+        "x509 -req -in server.csr -signkey server.key -days 2 -out server.pem",
+    );
+    std::fs::copy(directory.join("server.pem"), directory.join("ca.pem")).unwrap();
+    let tls = start_in(&directory, &["--tls-auth-clients", "no"]);
+    let problem = tls.connect("localhost").await.unwrap_err().to_string();
+    assert!(problem.contains("X.509 version 1"), "{problem}");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::error::RedisStoreError;
-pub(crate) use self::tls::Certificates;
+pub(crate) use self::tls::{Tls, TlsError};
 pub(crate) use self::url::Url;
 pub(crate) use self::validate::ValidConfig;
 #[cfg(feature = "redis-1")]
@@ -192,8 +192,14 @@ impl RedisConfig {
         self
     }
 
-    /// A PEM file with the certificates of the authorities to trust in place of the system's, for `rediss://`. It is read when
-    /// the store is made.
+    /// A PEM file with the certificates to trust in place of the system's authorities, for `rediss://`. It is read when the store
+    /// is made.
+    ///
+    /// Each is an authority, whose word for other certificates is taken. And each is trusted as itself if a server presents
+    /// this very certificate, even if it says of itself that it is of an authority (`CA:TRUE`), as those of `openssl req -x509`
+    /// do. It must be within its time, and if it names hosts (`subjectAltName`), one of them must be the server's. One that names
+    /// none is trusted for every host: only the holder of its key can present it. A `CN` is no name of a host
+    /// ([RFC 9525, 2](https://www.rfc-editor.org/rfc/rfc9525#section-2)).
     #[must_use]
     pub fn tls_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.tls_ca_file = Some(path.into());

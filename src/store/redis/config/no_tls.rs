@@ -1,27 +1,35 @@
-//! What stands in for certificates without the feature `redis-tls`.
+//! What stands in for TLS without the feature `redis-tls`.
 
+use std::io;
 use std::path::Path;
 
-use redis::{Client, ConnectionInfo};
+use tokio::net::TcpStream;
 
 use super::error::RedisStoreError;
 
-/// There are none without TLS.
-pub(crate) enum Certificates {}
+/// There is none.
+#[derive(Clone)]
+pub(crate) enum Tls {}
 
-impl Certificates {
+impl Tls {
     pub(super) fn read(
         _: Option<&Path>,
         _: Option<(&Path, &Path)>,
     ) -> Result<Self, RedisStoreError> {
         Err(RedisStoreError::config(
-            "certificates need the feature `redis-tls` of tower-keycard",
+            "TLS needs the feature `redis-tls` of tower-keycard",
         ))
     }
 
-    pub(crate) fn client(&self, _: ConnectionInfo) -> Result<Client, RedisStoreError> {
+    pub(crate) async fn connect(&self, _: &str, _: TcpStream) -> Result<TcpStream, TlsError> {
         match *self {}
     }
 }
 
-pub(super) fn install_crypto_provider() {}
+/// Why there is no TLS connection.
+pub(crate) enum TlsError {
+    #[allow(dead_code)]
+    Untrusted(String),
+    #[allow(dead_code)]
+    Io(io::Error),
+}

@@ -7,7 +7,7 @@ use redis::{ConnectionInfo, ProtocolVersion};
 
 use super::RedisConfig;
 use super::error::RedisStoreError;
-use super::tls::{self, Certificates};
+use super::tls::Tls;
 use super::url::{self, Url};
 use super::wait_replicas::WaitReplicas;
 
@@ -15,7 +15,7 @@ use super::wait_replicas::WaitReplicas;
 pub(crate) struct ValidConfig {
     /// With the users and passwords of the configuration applied.
     pub(crate) url: Url,
-    pub(crate) certificates: Option<Certificates>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) prefix: Box<str>,
     pub(crate) connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
@@ -54,18 +54,15 @@ impl RedisConfig {
             }
         };
         let authorities = self.tls_ca_file.as_deref();
-        let certificates = match (authorities, client_certificate) {
-            (None, None) => None,
-            _ if !url.is_tls() => {
+        let tls = match url.is_tls() {
+            true => Some(Tls::read(authorities, client_certificate)?),
+            false if authorities.is_some() || client_certificate.is_some() => {
                 return Err(RedisStoreError::config(
                     "tls_ca_file and client certificates are for rediss:// URLs; this URL is of another kind",
                 ));
             }
-            _ => Some(Certificates::read(authorities, client_certificate)?),
+            false => None,
         };
-        if url.is_tls() {
-            tls::install_crypto_provider();
-        }
         let credentials = Credentials {
             username: self.username,
             password: self.password,
@@ -111,7 +108,7 @@ impl RedisConfig {
         };
         Ok(ValidConfig {
             url,
-            certificates,
+            tls,
             prefix,
             connect_timeout: self.connect_timeout,
             response_timeout: self.response_timeout,

@@ -1,38 +1,32 @@
-//! How to open a client of a server: user, password, TLS, socket options.
+//! How to reach a server: address, user, password, TLS, socket options.
 
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisError};
+use std::fmt;
 
-use crate::store::redis::config::{Certificates, RedisStoreError};
+use redis::{ConnectionAddr, ConnectionInfo, RedisConnectionInfo};
 
-/// Opens clients that differ only in their address.
+use crate::store::redis::config::Tls;
+
+/// How to reach one server.
 #[derive(Clone)]
-pub(crate) struct ClientTemplate(ConnectionInfo);
+pub(crate) struct Client {
+    pub(super) info: ConnectionInfo,
+    /// How to encrypt the connections. None if they are not encrypted, or if the application's own client encrypts them: its
+    /// certificates are in the `info`, where only that client can read them.
+    pub(super) tls: Option<Tls>,
+}
 
-impl ClientTemplate {
-    pub(crate) fn new(
-        info: ConnectionInfo,
-        certificates: Option<&Certificates>,
-    ) -> Result<Self, RedisStoreError> {
-        let client = match certificates {
-            Some(certificates) => certificates.client(info)?,
-            None => Client::open(info).map_err(config_error)?,
-        };
-        Ok(Self(client.get_connection_info().clone()))
+impl Client {
+    pub(crate) fn new(info: ConnectionInfo, tls: Option<Tls>) -> Self {
+        Self { info, tls }
     }
 
-    /// A client of the server that the template was made for.
-    pub(crate) fn client(&self) -> Result<Client, RedisStoreError> {
-        Client::open(self.0.clone()).map_err(config_error)
+    pub(crate) fn addr(&self) -> &ConnectionAddr {
+        self.info.addr()
     }
 
-    /// The address of that server, for people to read.
-    pub(crate) fn address(&self) -> String {
-        self.0.addr().to_string()
-    }
-
-    /// The host and the port of that server, unless it listens on a Unix socket.
+    /// The host and the port of the server, unless it listens on a Unix socket.
     pub(crate) fn host_and_port(&self) -> Option<(&str, u16)> {
-        match self.0.addr() {
+        match self.addr() {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
                 Some((host, *port))
             }
@@ -40,10 +34,10 @@ impl ClientTemplate {
         }
     }
 
-    /// A client of another server.
-    pub(crate) fn client_at(&self, host: &str, port: u16) -> Result<Client, RedisError> {
+    /// How to reach another server, which differs only in its address.
+    pub(crate) fn at(&self, host: &str, port: u16) -> Self {
         let host = host.to_owned();
-        let address = match self.0.addr() {
+        let address = match self.addr() {
             ConnectionAddr::TcpTls {
                 insecure,
                 tls_params,
@@ -56,22 +50,28 @@ impl ClientTemplate {
             },
             _ => ConnectionAddr::Tcp(host, port),
         };
-        Client::open(self.0.clone().set_addr(address))
+        Self {
+            info: self.info.clone().set_addr(address),
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// The same with other settings.
+    pub(super) fn with(
+        &self,
+        set: impl FnOnce(RedisConnectionInfo) -> RedisConnectionInfo,
+    ) -> Self {
+        let settings = set(self.info.redis_settings().clone());
+        Self {
+            info: self.info.clone().set_redis_settings(settings),
+            tls: self.tls.clone(),
+        }
     }
 }
 
-fn config_error(error: RedisError) -> RedisStoreError {
-    RedisStoreError::config(error.to_string())
-}
-
-/// The address of a client's server, for people to read.
-pub(crate) fn address_of(client: &Client) -> String {
-    client.get_connection_info().addr().to_string()
-}
-
-/// A connection without timeouts of its own: an attempt to connect has one deadline for all its steps, and so has a call.
-pub(crate) fn without_timeouts() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(None)
-        .set_response_timeout(None)
+/// Where it is, for people to read.
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.addr().fmt(f)
+    }
 }

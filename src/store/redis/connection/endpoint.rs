@@ -1,9 +1,9 @@
 //! Where a connection leads.
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
-use redis::{Client, Cmd, Value};
+use redis::{Cmd, Value};
 
-use super::client::address_of;
+use super::client::Client;
 use super::error::ConnectError;
 use super::handshake::{self, Mode};
 
@@ -29,7 +29,7 @@ pub(crate) trait Endpoint: Send + Sync {
 /// This server, whether it is a primary or a replica.
 impl Endpoint for Client {
     fn address(&self) -> String {
-        address_of(self)
+        self.to_string()
     }
 
     fn locate(&self) -> BoxFuture<'_, Result<Client, ConnectError>> {
@@ -47,7 +47,7 @@ pub(crate) struct OfKind {
 
 impl Endpoint for OfKind {
     fn address(&self) -> String {
-        self.client.address()
+        self.client.to_string()
     }
 
     fn locate(&self) -> BoxFuture<'_, Result<Client, ConnectError>> {
@@ -57,12 +57,8 @@ impl Endpoint for OfKind {
     fn verify(&self, hello: &Value) -> Result<(), ConnectError> {
         match handshake::mode(hello) {
             Some(found) if found != self.kind => {
-                let parts = self.client.get_connection_info().addr();
-                Err(ConnectError::other_kind(
-                    &self.address(),
-                    Some(parts),
-                    Some(found),
-                ))
+                let (name, address) = (self.address(), self.client.addr());
+                Err(ConnectError::other_kind(&name, Some(address), Some(found)))
             }
             // Perhaps it is a proxy.
             _ => Ok(()),

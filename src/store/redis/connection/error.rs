@@ -19,6 +19,8 @@ pub(crate) enum ConnectError {
         code: String,
         detail: String,
     },
+    /// The server's certificate is not trusted, for this reason.
+    Untrusted { address: String, why: String },
     /// There was no answer in time.
     TimedOut { address: String },
     /// The server is too old.
@@ -71,6 +73,11 @@ impl ConnectError {
         Self::OtherKind { address, is, url }
     }
 
+    /// Whether the server answered that it does not know the command.
+    pub(crate) fn is_unknown_command(&self) -> bool {
+        matches!(self, Self::Refused { detail, .. } if detail.starts_with("unknown command"))
+    }
+
     /// Whether another attempt in a moment may succeed.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
@@ -78,6 +85,7 @@ impl ConnectError {
                 true
             }
             Self::Refused { .. }
+            | Self::Untrusted { .. }
             | Self::TimedOut { .. }
             | Self::TooOld { .. }
             | Self::OtherKind { .. } => false,
@@ -87,7 +95,9 @@ impl ConnectError {
     pub(crate) fn into_store_error(self) -> StoreError {
         let kind = match &self {
             Self::NotPrimary { .. } | Self::UnknownPrimary { .. } => StoreErrorKind::Unavailable,
-            Self::TooOld { .. } | Self::OtherKind { .. } => StoreErrorKind::Refused,
+            Self::TooOld { .. } | Self::OtherKind { .. } | Self::Untrusted { .. } => {
+                StoreErrorKind::Refused
+            }
             Self::TimedOut { .. } => StoreErrorKind::Unavailable,
             Self::Refused { code, detail, .. }
                 if code == "ERR" && detail.starts_with("max number") =>
@@ -104,12 +114,6 @@ impl ConnectError {
         };
         StoreError::caused_by(kind, self)
     }
-}
-
-/// Whether a server answered that it does not know the command.
-pub(crate) fn is_unknown_command(error: &RedisError) -> bool {
-    let unknown = |detail: &str| detail.starts_with("unknown command");
-    error.detail().is_some_and(unknown)
 }
 
 /// A host and a port as they stand in a URL.
@@ -134,6 +138,12 @@ impl fmt::Display for ConnectError {
                 f,
                 "Redis at {address} refuses the connection: {code} {detail}"
             ),
+            Self::Untrusted { address, why } => {
+                write!(
+                    f,
+                    "Redis at {address} shows a certificate that is not trusted: {why}"
+                )
+            }
             Self::TimedOut { address } => write!(f, "Redis at {address} does not answer"),
             Self::NotPrimary { address } => write!(f, "Redis at {address} is a replica"),
             Self::OtherKind { address, is, url } => {

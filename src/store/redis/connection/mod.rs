@@ -6,8 +6,11 @@ mod endpoint;
 mod error;
 pub(crate) mod handshake;
 mod reconnect;
+mod signs;
+mod stream;
 
-pub(crate) use self::client::{ClientTemplate, address_of, without_timeouts};
+pub(crate) use self::client::Client;
+pub(crate) use self::connect::open;
 pub(crate) use self::endpoint::{Endpoint, OfKind};
-pub(crate) use self::error::{ConnectError, is_unknown_command};
+pub(crate) use self::error::ConnectError;
 pub(crate) use self::reconnect::{Lease, Reconnect};

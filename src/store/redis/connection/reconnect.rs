@@ -7,9 +7,9 @@
 //! A connection is discarded, and the next call makes a new one, if
 //!
 //! - it is closed or broken: this is noticed when it happens, not by the next call;
-//! - a call got no answer in time, or was given up after a while, and no call has been answered since it began: the
+//! - a call got no answer in time, or was given up after a while, and nothing has arrived from the server since it began: the
 //!   connection may be half open. Calls that still wait on it may yet be answered. An impatient caller alone proves nothing:
-//!   if others are answered meanwhile, the connection stays;
+//!   while answers arrive, for others or for nobody, the connection stays;
 //! - the server is read-only: after a fail-over the same name leads to another server.
 //!
 //! The next attempt locates the [endpoint](Endpoint) again.
@@ -107,8 +107,8 @@ pub(crate) struct Lease<'a> {
     from: &'a Reconnect,
     connected: Connected,
     taken: Instant,
-    /// How many calls had been answered on the connection when this one began.
-    answers: u64,
+    /// How often something had arrived on the connection when this call began.
+    heard: u64,
     /// Whether the call has reported what it learnt.
     done: bool,
 }
@@ -118,7 +118,7 @@ impl<'a> Lease<'a> {
         Self {
             from,
             taken: Instant::now(),
-            answers: connected.answers(),
+            heard: connected.signs().times_heard(),
             connected,
             done: false,
         }
@@ -131,7 +131,6 @@ impl<'a> Lease<'a> {
     /// The server answered.
     pub(crate) fn answered(&mut self) {
         self.done = true;
-        self.connected.answered();
     }
 
     /// The server answered that it is read-only. Discards the connection, but not sooner than a name may have changed.
@@ -142,10 +141,10 @@ impl<'a> Lease<'a> {
         }
     }
 
-    /// There was no answer in time. Discards the connection, unless another call was answered on it meanwhile.
+    /// There was no answer in time. Discards the connection, unless something else arrived on it meanwhile.
     pub(crate) fn unanswered(&mut self) {
         self.done = true;
-        if self.connected.answers() == self.answers {
+        if self.connected.signs().times_heard() == self.heard {
             self.from.0.discard(&self.connected);
         }
     }
@@ -191,7 +190,7 @@ impl Shared {
     fn acquire(self: &Arc<Self>) -> Result<Acquire, StoreError> {
         let mut state = self.state();
         match &*state {
-            State::Connected(connected) if !connected.is_closed() => {
+            State::Connected(connected) if !connected.signs().is_closed() => {
                 return Ok(Acquire::Ready(connected.clone()));
             }
             // An error means that the attempt was lost.

@@ -24,9 +24,9 @@ use self::sentinel::{SentinelPrimary, Sentinels};
 use self::server::Server;
 #[cfg(feature = "redis-1")]
 use crate::store::redis::config::RedisConfig;
-use crate::store::redis::config::{RedisStoreError, Url, ValidConfig};
+use crate::store::redis::config::{Url, ValidConfig};
 use crate::store::redis::connection::handshake::Mode;
-use crate::store::redis::connection::{ClientTemplate, Endpoint, OfKind};
+use crate::store::redis::connection::{Client, Endpoint, OfKind};
 use crate::store::redis::protocol::CallError;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -50,21 +50,20 @@ enum Servers {
 
 impl Topology {
     /// The servers of a configuration. Nothing is connected yet.
-    pub(crate) fn new(config: ValidConfig) -> Result<Self, RedisStoreError> {
+    pub(crate) fn new(config: ValidConfig) -> Self {
         let (connections, connect_timeout) = (config.connections, config.connect_timeout);
-        let template = |info| ClientTemplate::new(info, config.certificates.as_ref());
+        let client = |info| Client::new(info, config.tls.clone());
         let servers = match config.url {
             Url::Server(info) => {
                 let endpoint: Arc<dyn Endpoint> = Arc::new(OfKind {
-                    client: template(info)?.client()?,
+                    client: client(info),
                     kind: Mode::Standalone,
                     setup: None,
                 });
                 Servers::Standalone(Server::new(&endpoint, connections, connect_timeout))
             }
             Url::Cluster(nodes) => {
-                let seeds = nodes.into_iter().map(template);
-                let seeds = seeds.collect::<Result<_, _>>()?;
+                let seeds = nodes.into_iter().map(client).collect();
                 Servers::Cluster(Cluster::new(seeds, connections, connect_timeout))
             }
             Url::Sentinels {
@@ -72,14 +71,13 @@ impl Topology {
                 service,
                 primary,
             } => {
-                let sentinels = sentinels.into_iter().map(template);
-                let sentinels = sentinels.collect::<Result<_, _>>()?;
-                let sentinels = Sentinels::new(sentinels, service, template(primary)?)?;
+                let sentinels = sentinels.into_iter().map(client).collect();
+                let sentinels = Sentinels::new(sentinels, service, client(primary));
                 let primary = SentinelPrimary::new(sentinels, connections, connect_timeout);
                 Servers::Sentinel(primary)
             }
         };
-        Ok(Self::with(servers, config.max_in_flight))
+        Self::with(servers, config.max_in_flight)
     }
 
     fn with(servers: Servers, max_in_flight: usize) -> Self {

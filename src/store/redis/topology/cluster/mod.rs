@@ -22,7 +22,7 @@ use self::slot_map::SlotMap;
 use self::slots::Redirect;
 use super::replica;
 use super::replication::Replication;
-use crate::store::redis::connection::ClientTemplate;
+use crate::store::redis::connection::Client;
 use crate::store::redis::protocol::CallError;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -39,11 +39,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn new(
-        seeds: Vec<ClientTemplate>,
-        connections: usize,
-        connect_timeout: Duration,
-    ) -> Self {
+    pub(super) fn new(seeds: Vec<Client>, connections: usize, connect_timeout: Duration) -> Self {
         let map = SlotMap::new(seeds, connections, connect_timeout);
         let address = map.address().into();
         Self { map, address }
@@ -177,11 +173,11 @@ impl Cluster {
             let asking = match redirect {
                 Redirect::Moved(address) => {
                     self.map.suspect();
-                    node = self.map.node(&address)?;
+                    node = self.map.node(&address);
                     false
                 }
                 Redirect::Ask(address) => {
-                    node = self.map.node(&address)?;
+                    node = self.map.node(&address);
                     true
                 }
                 Redirect::TryAgain => {

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use redis::RedisError;
-
 use super::slots::Address;
 use crate::store::redis::connection::handshake::Mode;
-use crate::store::redis::connection::{ClientTemplate, Endpoint, OfKind};
+use crate::store::redis::connection::{Client, Endpoint, OfKind};
 use crate::store::redis::sync::unpoisoned;
 use crate::store::redis::topology::replica::ReplicaHealth;
 use crate::store::redis::topology::server::Server;
@@ -28,18 +26,14 @@ pub(super) struct Node {
 /// The known nodes, and how to reach others.
 pub(super) struct Nodes {
     /// The nodes of the URL.
-    seeds: Vec<ClientTemplate>,
+    seeds: Vec<Client>,
     connections: usize,
     connect_timeout: Duration,
     known: Mutex<HashMap<Address, Arc<Node>>>,
 }
 
 impl Nodes {
-    pub(super) fn new(
-        seeds: Vec<ClientTemplate>,
-        connections: usize,
-        connect_timeout: Duration,
-    ) -> Self {
+    pub(super) fn new(seeds: Vec<Client>, connections: usize, connect_timeout: Duration) -> Self {
         Self {
             seeds,
             connections,
@@ -50,18 +44,18 @@ impl Nodes {
 
     /// The address of the cluster, for people to read.
     pub(super) fn address(&self) -> String {
-        let addresses: Vec<_> = self.seeds.iter().map(ClientTemplate::address).collect();
+        let addresses: Vec<_> = self.seeds.iter().map(Client::to_string).collect();
         format!("the cluster of {}", addresses.join(", "))
     }
 
     /// The node at this address, which becomes known.
-    pub(super) fn at(&self, address: &Address) -> Result<Arc<Node>, RedisError> {
+    pub(super) fn at(&self, address: &Address) -> Arc<Node> {
         let mut known = self.known();
         if let Some(node) = known.get(address) {
-            return Ok(Arc::clone(node));
+            return Arc::clone(node);
         }
         // All nodes of a cluster have the same user and password.
-        let client = self.seeds[0].client_at(&address.host, address.port)?;
+        let client = self.seeds[0].at(&address.host, address.port);
         let server = |setup| {
             let (client, kind) = (client.clone(), Mode::Cluster);
             let endpoint: Arc<dyn Endpoint> = Arc::new(OfKind {
@@ -79,12 +73,12 @@ impl Nodes {
             health: ReplicaHealth::default(),
         });
         known.insert(address.clone(), Arc::clone(&node));
-        Ok(node)
+        node
     }
 
     /// The nodes to ask about the cluster, in this order: the known ones, of which another one is the first each `turn`. Those
     /// of the URL come in between, in case all others are gone.
-    pub(super) fn in_order_to_ask(&self, turn: usize) -> Result<Vec<Arc<Node>>, RedisError> {
+    pub(super) fn in_order_to_ask(&self, turn: usize) -> Vec<Arc<Node>> {
         let mut nodes: Vec<_> = self.known().values().cloned().collect();
         nodes.sort_unstable_by(|one, other| one.address.cmp(&other.address));
         let count = nodes.len().max(1);
@@ -96,12 +90,12 @@ impl Nodes {
                 let address = Address { host, port };
                 let is_listed = |node: &Arc<Node>| node.address == address;
                 if !nodes.iter().chain(&rest).any(is_listed) {
-                    nodes.push(self.at(&address)?);
+                    nodes.push(self.at(&address));
                 }
             }
         }
         nodes.extend(rest);
-        Ok(nodes)
+        nodes
     }
 
     /// Forgets the other nodes and their connections. Those of the URL become known again when they are asked.
@@ -123,7 +117,7 @@ mod tests {
     fn nodes(seeds: &[&str]) -> Nodes {
         let seed = |url: &&str| {
             let info = url.into_connection_info().unwrap();
-            ClientTemplate::new(info, None).unwrap()
+            Client::new(info, None)
         };
         let seeds = seeds.iter().map(seed).collect();
         Nodes::new(seeds, 1, Duration::from_secs(1))
@@ -135,7 +129,7 @@ mod tests {
     }
 
     fn ports(nodes: &Nodes, turn: usize) -> Vec<u16> {
-        let asked = nodes.in_order_to_ask(turn).unwrap();
+        let asked = nodes.in_order_to_ask(turn);
         asked.iter().map(|node| node.address.port).collect()
     }
 
@@ -147,7 +141,7 @@ mod tests {
         assert_eq!(first, [1, 2, 6]);
         nodes.retain(|_| false);
         for port in 5..9 {
-            nodes.at(&address(port)).unwrap();
+            nodes.at(&address(port));
         }
         assert_eq!(ports(&nodes, 0), [5, 6, 1, 2, 7, 8]);
         nodes.retain(|node| node.address.host == "10.0.0.1");
@@ -157,8 +151,8 @@ mod tests {
     #[test]
     fn a_node_stays_the_same_until_it_is_forgotten() {
         let nodes = nodes(&["redis://one:1"]);
-        let node = nodes.at(&address(5)).unwrap();
-        let is_same = || Arc::ptr_eq(&node, &nodes.at(&address(5)).unwrap());
+        let node = nodes.at(&address(5));
+        let is_same = || Arc::ptr_eq(&node, &nodes.at(&address(5)));
         assert!(is_same());
         nodes.retain(|shown| Arc::ptr_eq(shown, &node));
         assert!(is_same());

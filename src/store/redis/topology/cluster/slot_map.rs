@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::nodes::{Node, Nodes};
 use super::slots::{self, Address, SLOTS};
-use crate::store::redis::connection::{ClientTemplate, ConnectError};
+use crate::store::redis::connection::{Client, ConnectError};
 use crate::store::redis::protocol::CallError;
 use crate::store::redis::sync::unpoisoned;
 use crate::store::{StoreError, StoreErrorKind};
@@ -59,11 +59,7 @@ struct Refresh {
 type Outcome = Option<Result<(), StoreError>>;
 
 impl SlotMap {
-    pub(super) fn new(
-        seeds: Vec<ClientTemplate>,
-        connections: usize,
-        connect_timeout: Duration,
-    ) -> Self {
+    pub(super) fn new(seeds: Vec<Client>, connections: usize, connect_timeout: Duration) -> Self {
         Self(Arc::new(Shared {
             nodes: Nodes::new(seeds, connections, connect_timeout),
             connect_timeout,
@@ -119,8 +115,8 @@ impl SlotMap {
     }
 
     /// The node at the address that a redirection named.
-    pub(super) fn node(&self, address: &Address) -> Result<Arc<Node>, CallError> {
-        self.0.nodes.at(address).map_err(CallError::Lost)
+    pub(super) fn node(&self, address: &Address) -> Arc<Node> {
+        self.0.nodes.at(address)
     }
 
     /// Starts a refresh because the map may be wrong, unless it has just been refreshed. Does not wait for it.
@@ -219,7 +215,6 @@ impl Shared {
     /// Asks one node after the other, each as soon as the one before has failed or is slow.
     async fn ask_nodes(&self, turn: usize) -> Result<(), StoreError> {
         let nodes = self.nodes.in_order_to_ask(turn);
-        let nodes = nodes.map_err(|error| CallError::Lost(error).for_read())?;
         let deadline = Instant::now() + self.connect_timeout;
         let (mut nodes, mut asked) = (nodes.into_iter(), JoinSet::new());
         let mut failure = None;
@@ -245,7 +240,10 @@ impl Shared {
                 _ => timeout(ASK_TIMEOUT, asked.join_next()).await,
             };
             match answer {
-                Ok(Some(Ok(Ok(ranges)))) => return self.adopt(ranges),
+                Ok(Some(Ok(Ok(ranges)))) => {
+                    self.adopt(ranges);
+                    return Ok(());
+                }
                 Ok(Some(Ok(Err(error)))) => failure = Some(error),
                 Ok(Some(Err(_)) | None) | Err(_) => {}
             }
@@ -253,21 +251,17 @@ impl Shared {
         Err(failure.unwrap_or(CallError::TimedOut).for_read())
     }
 
-    fn adopt(&self, ranges: Vec<slots::Range>) -> Result<(), StoreError> {
+    fn adopt(&self, ranges: Vec<slots::Range>) {
         let mut snapshot = Snapshot {
             taken: Some(Instant::now()),
             shards: Vec::with_capacity(ranges.len()),
             shard_of_slot: vec![u16::MAX; usize::from(SLOTS)],
         };
-        let node = |address: &Address| {
-            let node = self.nodes.at(address);
-            node.map_err(|error| CallError::Lost(error).for_read())
-        };
         for range in ranges {
-            let replicas = range.replicas.iter().map(node);
+            let replicas = range.replicas.iter();
             let shard = Shard {
-                primary: node(&range.primary)?,
-                replicas: replicas.collect::<Result<_, _>>()?,
+                primary: self.nodes.at(&range.primary),
+                replicas: replicas.map(|replica| self.nodes.at(replica)).collect(),
             };
             let index = u16::try_from(snapshot.shards.len()).unwrap_or(u16::MAX);
             snapshot.shard_of_slot[range.slots].fill(index);
@@ -275,6 +269,5 @@ impl Shared {
         }
         self.nodes.retain(|node| snapshot.contains(node));
         *unpoisoned(self.current.write()) = Arc::new(snapshot);
-        Ok(())
     }
 }

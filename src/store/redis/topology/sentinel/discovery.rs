@@ -10,15 +10,11 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 #[cfg(feature = "redis-1")]
 use redis::sentinel::SentinelClient;
-use redis::{Client, Cmd, RedisError, Value};
+use redis::{Cmd, Value};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::store::redis::config::RedisStoreError;
-use crate::store::redis::connection::{
-    ClientTemplate, ConnectError, Endpoint, address_of, handshake, is_unknown_command,
-    without_timeouts,
-};
+use crate::store::redis::connection::{Client, ConnectError, Endpoint, handshake, open};
 
 /// How long one sentinel may take to answer before another one is asked too.
 const ASK_TIMEOUT: Duration = Duration::from_millis(100);
@@ -37,7 +33,7 @@ pub(crate) struct Configured {
     clients: Box<[Client]>,
     service: Box<str>,
     /// How to reach the servers that they name.
-    servers: ClientTemplate,
+    servers: Client,
     /// The sentinel that answered last.
     first: AtomicUsize,
     address: Box<str>,
@@ -48,25 +44,19 @@ pub(crate) struct Configured {
 pub(crate) struct External(tokio::sync::Mutex<SentinelClient>);
 
 impl Sentinels {
-    pub(crate) fn new(
-        sentinels: Vec<ClientTemplate>,
-        service: String,
-        servers: ClientTemplate,
-    ) -> Result<Self, RedisStoreError> {
-        let clients = sentinels.iter().map(ClientTemplate::client);
-        let clients: Box<[Client]> = clients.collect::<Result<_, _>>()?;
-        let addresses: Vec<_> = clients.iter().map(address_of).collect();
+    pub(crate) fn new(sentinels: Vec<Client>, service: String, servers: Client) -> Self {
+        let addresses: Vec<_> = sentinels.iter().map(Client::to_string).collect();
         let address = format!(
             "the primary of {service} (sentinels {})",
             addresses.join(", ")
         );
-        Ok(Self::Configured(Configured {
-            clients,
+        Self::Configured(Configured {
+            clients: sentinels.into(),
             service: service.into(),
             servers,
             first: AtomicUsize::new(0),
             address: address.into(),
-        }))
+        })
     }
 
     #[cfg(feature = "redis-1")]
@@ -123,7 +113,7 @@ impl External {
         let info = client.map_err(failed)?.get_connection_info().clone();
         let settings = info.redis_settings().clone();
         let settings = settings.set_protocol(redis::ProtocolVersion::RESP3);
-        Client::open(info.set_redis_settings(settings)).map_err(failed)
+        Ok(Client::new(info.set_redis_settings(settings), None))
     }
 }
 
@@ -133,9 +123,7 @@ impl Configured {
         command.arg("GET-MASTER-ADDR-BY-NAME").arg(&*self.service);
         let answer = self.ask(&command).await?;
         let (host, port) = primary_in(&answer).ok_or_else(|| self.unknown())?;
-        self.servers
-            .client_at(&host, port)
-            .map_err(|error| self.failed(error))
+        Ok(self.servers.at(&host, port))
     }
 
     async fn replicas(&self) -> Result<Vec<Client>, ConnectError> {
@@ -145,9 +133,8 @@ impl Configured {
             return Ok(Vec::new());
         };
         let replicas = replicas.iter().filter_map(healthy_replica);
-        let clients = replicas.map(|(host, port)| self.servers.client_at(&host, port));
-        let clients: Result<_, _> = clients.collect();
-        clients.map_err(|error| self.failed(error))
+        let clients = replicas.map(|(host, port)| self.servers.at(&host, port));
+        Ok(clients.collect())
     }
 
     /// The answer of the first sentinel that gives one.
@@ -177,11 +164,11 @@ impl Configured {
                     return Ok(answer);
                 }
                 Ok(Some(Ok((number, Err(error))))) => {
-                    let address = address_of(&clients[number]);
-                    let parts = clients[number].get_connection_info().addr();
-                    failure = Some(match is_unknown_command(&error) {
-                        true => ConnectError::other_kind(&address, Some(parts), None),
-                        false => ConnectError::new(&address, error),
+                    let client = &clients[number];
+                    let address = client.addr();
+                    failure = Some(match error.is_unknown_command() {
+                        true => ConnectError::other_kind(&client.to_string(), Some(address), None),
+                        false => error,
                     });
                 }
                 _ => {}
@@ -195,18 +182,14 @@ impl Configured {
             address: self.address.to_string(),
         }
     }
-
-    fn failed(&self, error: RedisError) -> ConnectError {
-        ConnectError::new(&self.address, error)
-    }
 }
 
-async fn ask_one(client: &Client, command: &Cmd) -> Result<Value, RedisError> {
-    let mut connection = client
-        .get_multiplexed_async_connection_with_config(&without_timeouts())
-        .await?;
-    let answer = connection.send_packed_command(command).await?;
-    answer.extract_error()
+async fn ask_one(client: &Client, command: &Cmd) -> Result<Value, ConnectError> {
+    let address = client.to_string();
+    let mut connected = open(client, &address).await?;
+    let answer = connected.connection.send_packed_command(command).await;
+    let answer = answer.and_then(Value::extract_error);
+    answer.map_err(|error| ConnectError::new(&address, error))
 }
 
 fn text(value: &Value) -> Option<&str> {

@@ -7,7 +7,7 @@ use redis::{Cmd, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::discovery::Sentinels;
-use crate::store::redis::connection::{Endpoint, address_of};
+use crate::store::redis::connection::Endpoint;
 use crate::store::redis::sync::unpoisoned;
 use crate::store::redis::topology::replica::{self, ReplicaHealth};
 use crate::store::redis::topology::server::Server;
@@ -92,7 +92,7 @@ impl SentinelPrimary {
         let mut list = unpoisoned(self.replicas.lock());
         let known = std::mem::take(&mut list.replicas);
         let replicas = clients.into_iter().map(|client| {
-            let address = address_of(&client);
+            let address = client.to_string();
             let known = known
                 .iter()
                 .find(|replica| replica.server.address() == address);

@@ -27,7 +27,8 @@ pub enum SessionError {
         /// The error of `serde_json`.
         source: Arc<serde_json::Error>,
     },
-    /// The value for this key could not be written as JSON.
+    /// The value for this key could not be written as JSON, or
+    /// [would be read as another](crate::Session#what-json-would-lose). Nothing was changed.
     Encode {
         /// The key.
         key: String,
@@ -99,7 +100,7 @@ impl fmt::Display for SessionError {
             Self::Encode { key, .. } => {
                 write!(
                     f,
-                    "the value for {key:?} in the session cannot be written as JSON"
+                    "the value for {key:?} in the session cannot be written as JSON and read as the same"
                 )
             }
             Self::TooLarge { limit } => {

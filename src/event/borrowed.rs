@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::kind::EventKind;
+use crate::error::SessionError;
 use crate::record::{DecodeError, SessionId};
 use crate::store::{StoreCall, StoreError};
 
@@ -30,6 +31,7 @@ pub(crate) enum Cause<'a> {
     Nothing,
     Store(&'a StoreError),
     Record(DecodeError),
+    Value(&'a SessionError),
 }
 
 impl<'a> Event<'a> {
@@ -57,6 +59,11 @@ impl<'a> Event<'a> {
 
     pub(crate) fn user(mut self, user: Option<&'a Arc<str>>) -> Self {
         self.user = user;
+        self
+    }
+
+    pub(crate) fn value(mut self, error: &'a SessionError) -> Self {
+        self.cause = Cause::Value(error);
         self
     }
 

@@ -172,6 +172,8 @@ named_enum! {
     Mismatch {
         /// The id of the session's user: [`user_as`](crate::Session::user_as).
         User = "user",
+        /// A value under a key that [reads such values as absent](crate::Key::none_on_error).
+        Value = "value",
     }
 }
 

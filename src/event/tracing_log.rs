@@ -68,6 +68,8 @@ pub(super) fn log(event: &Event<'_>, client: Option<&Arc<ClientFacts>>) {
         Cause::Nothing => (None, None),
         Cause::Store(error) => (Some(error), error.source().map(field::display)),
         Cause::Record(error) => (Some(error), None),
+        // The cause may quote the value.
+        Cause::Value(error) => (Some(error), None),
     };
     let failure = failure.map(field::display);
     // The level is a constant of each place where `tracing` is called.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Session;
+use super::json;
 use super::key::KeyText;
 use crate::error::SessionError;
 use crate::event::diagnostics;
@@ -96,7 +97,7 @@ impl<M> Session<M> {
     #[doc(alias = "messages")]
     #[doc(alias = "add_message")]
     pub fn flash(&self, level: FlashLevel, content: impl Serialize) -> Result<(), SessionError> {
-        let message = encode(&(level, content))?;
+        let message = json::encode(FLASHES, &(level, content))?;
         let add = Arc::new(AddMessage(message));
         self.queue_update(&KeyText::reserved(FLASHES), add, |add, present| {
             Ok(((), add.run(FLASHES, present)?))
@@ -214,13 +215,6 @@ fn messages(json: Option<&str>) -> Vec<String> {
 
 fn list(messages: &[String]) -> String {
     format!("[{}]", messages.join(","))
-}
-
-fn encode(message: &impl Serialize) -> Result<String, SessionError> {
-    serde_json::to_string(message).map_err(|source| SessionError::Encode {
-        key: FLASHES.to_owned(),
-        source: Arc::new(source),
-    })
 }
 
 #[cfg(test)]

@@ -4,14 +4,19 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::json;
 use crate::error::SessionError;
 use crate::lifecycle::changes::RESERVED;
 use crate::record::data;
 
 /// A typed key: the name of a value together with its type.
 ///
-/// Declare it once as a constant. Then every handler uses the same name and the same type. Plain text works as a key too, if
-/// the type is clear from the context.
+/// Declare it once as a constant. Then every handler uses the same name and the same type, and a value that would not be read
+/// as it was written is refused: see [`Session::insert`](crate::Session::insert). Plain text works as a key too, if the type is
+/// clear from the context.
 ///
 /// ```
 /// use tower_keycard::{Key, Session, SessionError};
@@ -25,6 +30,7 @@ use crate::record::data;
 /// ```
 pub struct Key<T> {
     name: Cow<'static, str>,
+    none_on_error: bool,
     value: PhantomData<fn() -> T>,
 }
 
@@ -34,6 +40,7 @@ impl<T> Key<T> {
     pub const fn new(name: &'static str) -> Self {
         Self {
             name: Cow::Borrowed(name),
+            none_on_error: false,
             value: PhantomData,
         }
     }
@@ -43,8 +50,34 @@ impl<T> Key<T> {
     pub const fn from_string(name: String) -> Self {
         Self {
             name: Cow::Owned(name),
+            none_on_error: false,
             value: PhantomData,
         }
+    }
+}
+
+impl<T> Key<T> {
+    /// Makes a value that is not of type `T` read as absent, as serde's `DefaultOnError` does. Without it such a value is an
+    /// error.
+    ///
+    /// Use it for values whose type changes between two versions of the application, and that visitors can do without: those
+    /// of the older version read as `None`, and the next write replaces them. The event
+    /// [`TypeMismatch`](crate::event::EventKind::TypeMismatch) reports each.
+    ///
+    /// ```
+    /// use tower_keycard::Key;
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Filter {
+    ///     colour: String,
+    /// }
+    ///
+    /// const FILTER: Key<Filter> = Key::new("filter").none_on_error();
+    /// ```
+    #[must_use]
+    pub const fn none_on_error(mut self) -> Self {
+        self.none_on_error = true;
+        self
     }
 }
 
@@ -58,6 +91,7 @@ impl<T> Clone for Key<T> {
     fn clone(&self) -> Self {
         Self {
             name: self.name.clone(),
+            none_on_error: self.none_on_error,
             value: PhantomData,
         }
     }
@@ -73,17 +107,49 @@ impl<T> fmt::Debug for Key<T> {
 pub trait SessionKey<T> {
     /// The name of the value.
     fn name(&self) -> &str;
-}
 
-impl<T> SessionKey<T> for Key<T> {
-    fn name(&self) -> &str {
-        &self.name
+    /// Whether a value that is not of type `T` [reads as absent](Key::none_on_error). It does not by default.
+    fn reads_errors_as_none(&self) -> bool {
+        false
+    }
+
+    /// Checks that this JSON, which a value of type `T` was written as, is read as the same value. Text does not know which
+    /// type is read, and checks nothing.
+    ///
+    /// # Errors
+    ///
+    /// The JSON is no `T`, or another one. The value is then not written.
+    fn reads_back(&self, json: &str) -> Result<(), serde_json::Error> {
+        let _ = json;
+        Ok(())
     }
 }
 
-impl<T> SessionKey<T> for &Key<T> {
+impl<T: Serialize + DeserializeOwned> SessionKey<T> for Key<T> {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn reads_errors_as_none(&self) -> bool {
+        self.none_on_error
+    }
+
+    fn reads_back(&self, json: &str) -> Result<(), serde_json::Error> {
+        json::reads_back::<T>(json)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> SessionKey<T> for &Key<T> {
+    fn name(&self) -> &str {
+        (*self).name()
+    }
+
+    fn reads_errors_as_none(&self) -> bool {
+        (*self).reads_errors_as_none()
+    }
+
+    fn reads_back(&self, json: &str) -> Result<(), serde_json::Error> {
+        (*self).reads_back(json)
     }
 }
 

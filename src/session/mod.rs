@@ -7,6 +7,7 @@ mod credential;
 mod csrf;
 mod devices;
 mod flash;
+mod json;
 mod key;
 mod login;
 mod marker;

@@ -7,8 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Session;
+use super::json::{decode, encode, reads_back, refused};
 use super::key::{KeyText, SessionKey};
 use crate::error::SessionError;
+use crate::event::{Event, EventKind, Mismatch};
 use crate::lifecycle::State;
 use crate::lifecycle::changes::{Changes, RESERVED, Update};
 use crate::record::Record;
@@ -56,7 +58,8 @@ impl State {
 impl<M> Session<M> {
     /// Returns the value under `key`, or `None` if there is none.
     ///
-    /// It reads what was loaded with the session, and what this request has written. No store call is made.
+    /// It reads what was loaded with the session, and what this request has written. No store call is made. A null reads as
+    /// `None`, unless `T` has a null of its own, as an `Option` has.
     ///
     /// ```
     /// use tower_keycard::{Session, SessionError};
@@ -69,17 +72,36 @@ impl<M> Session<M> {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Decode`] if the value is not of type `T`. The value stays. [`SessionError::ReservedKey`] if the key begins
-    /// with `_keycard.`: what this crate keeps for itself, such as the secret of [CSRF tokens](Session::csrf_token), cannot be
-    /// read.
+    /// [`SessionError::Decode`] if the value is not of type `T`. The value stays. A [`Key`](crate::Key) can say that such a value
+    /// [reads as absent](crate::Key::none_on_error). [`SessionError::ReservedKey`] if the key begins with `_keycard.`: what
+    /// this crate keeps for itself, such as the secret of [CSRF tokens](Session::csrf_token), cannot be read.
     pub fn get<T: DeserializeOwned>(
         &self,
         key: impl SessionKey<T>,
     ) -> Result<Option<T>, SessionError> {
-        let name = key.name();
-        let text = KeyText::parse(name)?;
-        let raw = self.request.state().raw(&text);
-        decode(name, raw.as_ref().map(Raw::as_json))
+        let text = KeyText::parse(key.name())?;
+        self.read(&key, &text)
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        key: &impl SessionKey<T>,
+        text: &KeyText<'_>,
+    ) -> Result<Option<T>, SessionError> {
+        let raw = self.request.state().raw(text);
+        match decode(key.name(), raw.as_ref().map(Raw::as_json)) {
+            Err(error) if key.reads_errors_as_none() => {
+                let event = Event::new(EventKind::TypeMismatch(Mismatch::Value));
+                let user = {
+                    let state = self.request.state();
+                    state.pending.user(&state.lookup).cloned()
+                };
+                let event = event.session(self.id()).user(user.as_ref());
+                self.request.context().report(event.value(&error));
+                Ok(None)
+            }
+            value => value,
+        }
     }
 
     /// Stores `value` under `key`, in place of the value before. An equal value is no change.
@@ -95,9 +117,20 @@ impl<M> Session<M> {
     /// }
     /// ```
     ///
+    /// # What JSON would lose
+    ///
+    /// A value that would not be read as it was written is refused now, and not when it is needed. Under any key: a number that
+    /// is not finite, which JSON writes as null; a `Some` that is written as null, such as `Some(None)`; and a map with keys of
+    /// text and of numbers, as a flattened map with numbers for keys makes of its struct.
+    ///
+    /// Under a typed [`Key`](crate::Key), and in every [`update`](Session::update), the value is also read back as its type and
+    /// written again, which must give the same JSON. This finds everything else that the type does not read again, for example
+    /// a `u128` in a tagged enum, or a skipped field without a default. What the type does not write is not compared. Plain text as a key does not know the type that is read.
+    ///
     /// # Errors
     ///
-    /// [`SessionError::Encode`] if the value cannot be written as JSON. [`SessionError::TooLarge`] if the data would grow
+    /// [`SessionError::Encode`] if the value cannot be written as JSON, or [would be read as another](#what-json-would-lose).
+    /// [`SessionError::TooLarge`] if the data would grow
     /// beyond [`max_data_size`](crate::SessionConfig::max_data_size). [`SessionError::TooDeep`] if the value nests too deeply.
     /// [`SessionError::ReservedKey`] if the key begins with `_keycard.`. Also
     /// [when a write is refused](Session#when-a-write-is-refused).
@@ -110,6 +143,8 @@ impl<M> Session<M> {
         let name = key.name();
         let text = KeyText::parse(name)?;
         let json = encode(name, &value)?;
+        key.reads_back(&json)
+            .map_err(|source| refused(name, source))?;
         let displaced = {
             let mut state = self.request.state();
             state.writable()?;
@@ -144,7 +179,8 @@ impl<M> Session<M> {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Decode`] if the present value is not of type `T`, and the errors of [`insert`](Session::insert).
+    /// [`SessionError::Decode`] if the present value is not of type `T`, and the errors of [`insert`](Session::insert). The new
+    /// value is always read back as `T`.
     #[doc(alias = "setdefault")]
     pub fn update<T>(
         &self,
@@ -156,8 +192,14 @@ impl<M> Session<M> {
     {
         let name = key.name();
         let text = KeyText::parse(name)?;
+        let none_on_error = key.reads_errors_as_none();
+        if none_on_error {
+            // Reports a value that is not of type `T`.
+            self.read(&key, &text)?;
+        }
         let update = Arc::new(Updater {
             change,
+            none_on_error,
             value: PhantomData,
         });
         self.queue_update(&text, update, |update, present| {
@@ -312,13 +354,20 @@ impl<M> Session<M> {
 /// The application's closure for one value, so that it can run again.
 struct Updater<T, F> {
     change: F,
+    /// Whether a present value that is not of type `T` counts as absent.
+    none_on_error: bool,
     value: PhantomData<fn(T) -> T>,
 }
 
 impl<T: Serialize + DeserializeOwned, F: Fn(Option<T>) -> T> Updater<T, F> {
     fn compute(&self, name: &str, present: Option<&str>) -> Result<(T, String), SessionError> {
-        let value = (self.change)(decode(name, present)?);
+        let present = match decode(name, present) {
+            Err(_) if self.none_on_error => None,
+            present => present?,
+        };
+        let value = (self.change)(present);
         let json = encode(name, &value)?;
+        reads_back::<T>(&json).map_err(|source| refused(name, source))?;
         Ok((value, json))
     }
 }
@@ -332,21 +381,4 @@ where
         self.compute(&data::key_name(key), present)
             .map(|(_, json)| Some(json))
     }
-}
-
-fn decode<T: DeserializeOwned>(name: &str, json: Option<&str>) -> Result<Option<T>, SessionError> {
-    let decode = |json| {
-        serde_json::from_str(json).map_err(|source| SessionError::Decode {
-            key: name.to_owned(),
-            source: Arc::new(source),
-        })
-    };
-    json.map(decode).transpose()
-}
-
-fn encode<T: Serialize>(name: &str, value: &T) -> Result<String, SessionError> {
-    serde_json::to_string(value).map_err(|source| SessionError::Encode {
-        key: name.to_owned(),
-        source: Arc::new(source),
-    })
 }

@@ -21,6 +21,8 @@ use super::harness::{Browser, DAY, HOUR, MINUTE, Place, STRANGER, application, o
 on_every_store![
     s18_a_change_is_saved_with_every_status_that_answers,
     s18_what_did_not_change_is_not_saved,
+    s18_what_would_be_read_as_another_value_is_refused,
+    s18_a_null_and_what_its_key_forgives_read_as_absent,
     s19_a_response_that_says_that_it_failed_stores_and_sets_nothing,
     s19_a_handler_that_a_time_limit_cuts_off_stores_nothing,
     s19_a_panic_stores_nothing,
@@ -76,6 +78,30 @@ async fn s18_what_did_not_change_is_not_saved(place: Place) {
     let (after, _) = place.record(browser.selector().unwrap()).await;
     assert_eq!(after.revision(), before.revision());
     assert_eq!(place.calls(StoreCall::Replace), 0);
+}
+
+async fn s18_what_would_be_read_as_another_value_is_refused(place: Place) {
+    let browser = with_session(&place).await;
+    let (before, _) = place.record(browser.selector().unwrap()).await;
+    for write in ["insert-nan", "insert-some-none"] {
+        let reply = browser.get(&format!("/try:{write}:a/get:a")).await.ok();
+        reply.says("Encode 1").sets_nothing();
+    }
+    let (after, _) = place.record(browser.selector().unwrap()).await;
+    assert_eq!(after.revision(), before.revision());
+}
+
+async fn s18_a_null_and_what_its_key_forgives_read_as_absent(place: Place) {
+    let browser = with_session(&place).await;
+    browser.get("/insert-none:null").await.ok();
+    browser.get("/number:null").await.ok().says("-");
+    browser.get("/update:null").await.ok().says("1");
+    // Another version of the application wrote text, and the value stays until one that reads it so replaces it.
+    browser.get("/try:number:a").await.ok().says("Decode");
+    browser.get("/number-if-any:a/get:a").await.ok().says("- 1");
+    browser.get("/update-if-any:a").await.ok().says("1");
+    browser.get("/number:a").await.ok().says("1");
+    assert_eq!(place.log.count("type_mismatch"), 2);
 }
 
 async fn s19_a_response_that_says_that_it_failed_stores_and_sets_nothing(place: Place) {

@@ -307,6 +307,61 @@ async fn serde_shapes_that_raw_json_is_known_to_trip_over_survive() {
 }
 
 #[tokio::test]
+async fn what_would_be_read_as_another_value_is_refused_under_every_key_that_can_know() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        Number { number: u128 },
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Counts {
+        name: String,
+        #[serde(flatten)]
+        counts: BTreeMap<u32, u32>,
+    }
+    const TAGGED: Key<Tagged> = Key::new("value");
+    let tagged = || Tagged::Number { number: 7 };
+    let counts = || Counts {
+        name: "name".to_owned(),
+        counts: BTreeMap::from([(7, 1)]),
+    };
+    let client = Client::new();
+    client
+        .request(async |session| {
+            session.insert("value", 1)?;
+            let refused = [
+                session.insert("value", f64::NAN),
+                session.insert("value", vec![Some(f32::INFINITY)]),
+                session.insert("value", Some(None::<u8>)),
+                session.insert("value", Some(())),
+                session.insert("value", counts()),
+                session.insert(TAGGED, tagged()),
+                session.insert(Key::from_string("value".to_owned()), tagged()),
+                session.update("other", move |_| tagged()).map(drop),
+                session
+                    .update("other", |_: Option<Option<f64>>| Some(f64::NAN))
+                    .map(drop),
+                session.flash(FlashLevel::Info, f64::NAN),
+            ];
+            for (number, refused) in refused.into_iter().enumerate() {
+                let expected = match number {
+                    0..=6 => "value",
+                    7 | 8 => "other",
+                    _ => "_keycard.flashes",
+                };
+                assert!(
+                    matches!(&refused, Err(SessionError::Encode { key, .. }) if key == expected),
+                    "{number}: {refused:?}"
+                );
+            }
+            assert_eq!(session.get("value")?, Some(1));
+            assert_eq!(session.keys(), ["value"]);
+            Ok(())
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn an_update_from_within_an_update_sees_the_session_and_does_not_lock_up() {
     let client = Client::new();
     client

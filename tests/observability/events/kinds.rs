@@ -9,10 +9,11 @@ use tower_keycard::config::BeyondLimit;
 use tower_keycard::event::{EventKind, Revocation, StoreCall};
 use tower_keycard::store::StoreErrorKind;
 use tower_keycard::store::testing::fault::Fault;
-use tower_keycard::{Login, MemoryStore, Session, SessionConfig, SessionId};
+use tower_keycard::{Key, Login, MemoryStore, Session, SessionConfig, SessionId};
 
 use super::witness::{START, look, site, site_on, site_with};
 use crate::support::client::ask;
+use crate::support::log::Log;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -417,6 +418,32 @@ async fn an_id_of_another_type_than_the_application_asks_for_is_reported() {
     assert_eq!(super::witness::words(&events[1]), "type_mismatch user");
     assert_eq!(events[1].user.as_deref(), Some("alice"));
     assert!(events[1].session.is_some());
+}
+
+#[tokio::test]
+async fn a_value_that_its_key_reads_as_absent_is_reported_with_its_name_and_not_itself() {
+    const CART: Key<u32> = Key::new("cart").none_on_error();
+    let log = Log::start();
+    let site = site();
+    let device = site.logged_in("alice").await;
+    device
+        .request(async |session: Session| session.insert("cart", "s3cret"))
+        .await;
+    for used in [
+        |session: &Session| session.get(CART).map(|cart| assert_eq!(cart, None)),
+        |session: &Session| session.take(CART).map(|cart| assert_eq!(cart, None)),
+        |session: &Session| session.update(CART, |cart| cart.map_or(0, |_| 1)).map(drop),
+    ] {
+        site.events().await;
+        device.request(async |session| used(&session)).await;
+        let events = site.events().await;
+        assert_eq!(super::witness::words(&events[1]), "type_mismatch value");
+        assert_eq!(events[1].user.as_deref(), Some("alice"));
+    }
+    let logged = log.events("type_mismatch");
+    assert_eq!(logged.len(), 3);
+    assert!(logged[0]["failure"].contains("\"cart\""));
+    assert!(!format!("{logged:?}").contains("s3cret"));
 }
 
 #[tokio::test]

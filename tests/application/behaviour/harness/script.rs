@@ -14,7 +14,7 @@ use axum::{RequestPartsExt, Router};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use tower_keycard::session::Expiry;
-use tower_keycard::{Clock, Login, Session, SessionError};
+use tower_keycard::{Clock, Key, Login, Session, SessionError};
 
 use super::gate::{Gates, Signal};
 
@@ -172,6 +172,19 @@ pub(crate) async fn command<M>(
             let (key, value) = rest.split_once(':').unwrap();
             session.insert(key, value)?;
         }
+        "insert-nan" => session.insert(rest, f64::NAN)?,
+        "insert-some-none" => session.insert(rest, Some(None::<u32>))?,
+        "insert-none" => session.insert(rest, None::<u32>)?,
+        "number" => words.push(session.get(rest)?.map_or("-".to_owned(), word)),
+        "number-if-any" => {
+            let key = Key::from_string(rest.to_owned()).none_on_error();
+            words.push(session.get(key)?.map_or("-".to_owned(), word));
+        }
+        "update-if-any" => {
+            let key = Key::from_string(rest.to_owned()).none_on_error();
+            let count = session.update(key, |count: Option<u32>| count.unwrap_or(0) + 1)?;
+            words.push(count.to_string());
+        }
         "update" => {
             let count = session.update(rest, |count: Option<u32>| count.unwrap_or(0) + 1)?;
             words.push(count.to_string());
@@ -219,6 +232,10 @@ pub(crate) async fn command<M>(
         unknown => panic!("no such command: {unknown}"),
     }
     Ok(())
+}
+
+fn word(number: u32) -> String {
+    number.to_string()
 }
 
 fn millis(time: SystemTime) -> u128 {

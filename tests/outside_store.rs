@@ -29,6 +29,6 @@ use tower_keycard::{AnyStore, SessionLayer};
 
 #[test]
 fn a_store_made_of_public_names_alone_serves_a_layer() {
-    let store = store::redis::RedisStore::lazy("redis://127.0.0.1").unwrap();
+    let store = store::redis::RedisStore::connect_lazily("redis://127.0.0.1").unwrap();
     SessionLayer::new(AnyStore::new(store));
 }

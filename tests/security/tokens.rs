@@ -202,7 +202,7 @@ fn r26_there_are_no_default_keys_and_no_empty_namespace() {
     assert!(layer("").is_err());
     assert!(layer("shop").is_ok());
     assert!(
-        tower_keycard::store::RedisStore::lazy(
+        tower_keycard::store::RedisStore::connect_lazily(
             tower_keycard::store::RedisConfig::new("redis://localhost").prefix("")
         )
         .is_err()

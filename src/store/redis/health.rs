@@ -1,9 +1,7 @@
 //! What a server's own settings mean for the sessions it stores.
 
-use redis::Value;
-use tokio::time::Instant;
+use redis::{Cmd, Value};
 
-use super::execute::Executor;
 use crate::config::Weakness;
 use crate::store::redis::protocol::CallError;
 
@@ -48,16 +46,16 @@ macro_rules! log {
     };
 }
 
-/// What the settings of the servers put at risk.
-pub(super) async fn weaknesses(
-    executor: &Executor,
-    deadline: Instant,
-) -> Result<Vec<Weakness>, CallError> {
-    let info = redis::cmd("INFO");
+/// Asks a server for its settings.
+pub(crate) fn info() -> Cmd {
+    redis::cmd("INFO")
+}
+
+/// What the settings of the servers put at risk, by their answers to [`info`].
+pub(crate) fn weaknesses(answers: &[Value]) -> Result<Vec<Weakness>, CallError> {
     let mut found = Vec::new();
-    let replies = executor.topology.execute_everywhere(&info, deadline).await;
-    for reply in replies? {
-        collect(&reply, &mut found)?;
+    for answer in answers {
+        collect(answer, &mut found)?;
     }
     found.sort_unstable_by_key(Weakness::id);
     found.dedup();
@@ -65,8 +63,8 @@ pub(super) async fn weaknesses(
 }
 
 /// Logs the [`weaknesses`]. If the settings may not be read, the store starts anyway.
-pub(super) async fn warn(executor: &Executor, deadline: Instant) {
-    match weaknesses(executor, deadline).await {
+pub(crate) fn warn(answers: &[Value]) {
+    match weaknesses(answers) {
         Ok(found) => {
             for weakness in found {
                 log!(warn, "weak_setting", id = weakness.id(), "{weakness}");

@@ -75,6 +75,12 @@
 //! If a server does not know a script yet, the store sends it the text with
 //! [`EVAL`](https://redis.io/docs/latest/commands/eval/). That is one more round trip, once after each restart of the server.
 //!
+//! # The checks of the first connection
+//!
+//! Before a store serves its first call, it makes sure that the servers can keep sessions, as [`connect`](RedisStore::connect)
+//! says. It does so once, in one round trip. A server that it meets later, after a fail-over or in a cluster that has grown, is
+//! not checked for rights: a call that it refuses fails, and the others go on.
+//!
 //! # A user with no more rights than needed
 //!
 //! [One line](crate::documentation::production#a-user-with-no-more-rights-than-needed) creates one. It needs these commands,
@@ -116,12 +122,13 @@
 
 // Files and folders import in one direction only:
 //
-//     mod → user_index, health → execute → topology → connection → protocol → config, sync
+//     mod → user_index → execute → topology → connection → health → protocol → config, sync
 //
 // config      what the operator decides: URL, timeouts, certificates; validated here
 // protocol    commands, scripts, replies, the stored value; no I/O
 // connection  one connection to one server: how it is made, shared and replaced
-// topology    which server answers: one, a cluster's nodes, or the primary that sentinels name; replicas
+// health      what the server's settings mean for sessions
+// topology    the checks of the first connection; which server answers: one, a cluster's nodes, or the primary that sentinels name; replicas
 //
 // They import only public names of the crate, as an outside store does: tests/outside_store.rs compiles them outside of it.
 
@@ -164,15 +171,19 @@ pub struct RedisStore(Arc<Executor>);
 
 /// How to make a store.
 impl RedisStore {
-    /// Connects to the server at a URL or of a [`RedisConfig`], and makes sure that it answers and is new enough.
+    /// Connects to the server at a URL or of a [`RedisConfig`], and makes sure that it can keep sessions: it answers, is new
+    /// enough, and of the kind that the URL is for; one server is a primary; and its user may run every command of the store on
+    /// keys with the prefix. The store runs each once, on a key that does not exist, so that it changes nothing. In a cluster it
+    /// checks every primary that answers.
     ///
     /// It takes no longer than the [connect timeout](RedisConfig::connect_timeout). It logs a warning for each weakness that
     /// [`check`](RedisStore::check) finds in the server's settings.
     ///
     /// # Errors
     ///
-    /// The configuration cannot be used, or the server does not answer, refuses the password, is too old, or is of another kind
-    /// than the URL is for. The text of the error is for the operator. It does not contain the password.
+    /// The configuration cannot be used, or the server does not answer, refuses the password, is too old, of another kind than
+    /// the URL is for, or a replica, or its user lacks rights: the error names each. The text of the error is for the operator.
+    /// It does not contain the password.
     ///
     /// # Panics
     ///
@@ -183,25 +194,36 @@ impl RedisStore {
         let store = Self::new(config);
         let connected = store.0.topology.connect(deadline).await;
         connected.map_err(|error| RedisStoreError::connecting(error.for_read()))?;
-        health::warn(&store.0, deadline).await;
         Ok(store)
     }
 
-    /// The same without connecting: the first call connects. It is for an application that starts before its Redis does.
+    /// The same without a server: the first call connects. It is for an application that starts before its Redis does, and
+    /// for one that must start although Redis is away.
     ///
-    /// If the server then is too old, or refuses the password, every call fails with
-    /// [`Refused`](crate::store::StoreErrorKind::Refused) until this is corrected.
+    /// The first connection is checked as [`connect`](RedisStore::connect) does, and the warnings are logged then. Until the
+    /// checks have passed, every call fails: with [`Unavailable`](crate::store::StoreErrorKind::Unavailable) while there is no
+    /// server, and requests that need a session get 503; with [`Refused`](crate::store::StoreErrorKind::Refused) if the server
+    /// cannot keep sessions. Calls try again at the pace of a [reconnection](self#when-the-server-is-away), one at a time.
+    ///
+    /// ```
+    /// use tower_keycard::SessionLayer;
+    /// use tower_keycard::store::RedisStore;
+    ///
+    /// let store = RedisStore::connect_lazily("redis://127.0.0.1:6379")?;
+    /// let layer = SessionLayer::new(store);
+    /// # Ok::<(), tower_keycard::store::RedisStoreError>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// The configuration cannot be used.
-    pub fn lazy(config: impl Into<RedisConfig>) -> Result<Self, RedisStoreError> {
+    pub fn connect_lazily(config: impl Into<RedisConfig>) -> Result<Self, RedisStoreError> {
         Ok(Self::new(config.into().validate()?))
     }
 
-    fn new(mut config: ValidConfig) -> Self {
+    fn new(config: ValidConfig) -> Self {
         Self(Arc::new(Executor {
-            prefix: std::mem::take(&mut config.prefix),
+            prefix: config.prefix.clone(),
             response_timeout: config.response_timeout,
             wait_replicas: config.wait_replicas,
             read_from_replicas: config.read_from_replicas,
@@ -227,8 +249,9 @@ impl RedisStore {
         prefix: impl Into<String>,
         response_timeout: Duration,
     ) -> Result<Self, RedisStoreError> {
-        let topology = Topology::external(ExternalConnection::Manager(connection));
-        Self::over(topology, prefix.into(), response_timeout)
+        let prefix = prefix.into();
+        let topology = Topology::external(ExternalConnection::Manager(connection), &prefix);
+        Self::over(topology, prefix, response_timeout)
     }
 
     /// A store over a connection to a cluster that the application already has, of the `redis` crate's major version 1.
@@ -249,8 +272,9 @@ impl RedisStore {
         prefix: impl Into<String>,
         response_timeout: Duration,
     ) -> Result<Self, RedisStoreError> {
-        let topology = Topology::external(ExternalConnection::Cluster(connection));
-        Self::over(topology, prefix.into(), response_timeout)
+        let prefix = prefix.into();
+        let topology = Topology::external(ExternalConnection::Cluster(connection), &prefix);
+        Self::over(topology, prefix, response_timeout)
     }
 
     /// A store over the primary that the application's client of sentinels finds, of the `redis` crate's major version 1.
@@ -268,8 +292,9 @@ impl RedisStore {
         prefix: impl Into<String>,
         response_timeout: Duration,
     ) -> Result<Self, RedisStoreError> {
-        let topology = Topology::sentinel_client(client);
-        Self::over(topology, prefix.into(), response_timeout)
+        let prefix = prefix.into();
+        let topology = Topology::sentinel_client(client, &prefix);
+        Self::over(topology, prefix, response_timeout)
     }
 
     #[cfg(feature = "redis-1")]
@@ -295,7 +320,7 @@ impl RedisStore {
     /// have after a fail-over. In a cluster it asks every primary.
     ///
     /// [`connect`](RedisStore::connect) asks too, and logs a warning for each weakness (target `tower_keycard`, event
-    /// `weak_setting`). This method is for a store that was made [lazily](RedisStore::lazy), for a health page, or for an
+    /// `weak_setting`). This method is for a store that was made [lazily](RedisStore::connect_lazily), for a health page, or for an
     /// application that must not start with a weak setting:
     ///
     /// ```no_run
@@ -321,7 +346,11 @@ impl RedisStore {
     /// The server cannot be reached, or the user may not run `INFO`
     /// ([`Refused`](crate::store::StoreErrorKind::Refused)). The store works without that command.
     pub async fn check(&self) -> Result<Vec<Weakness>, StoreError> {
-        let found = health::weaknesses(&self.0, self.0.deadline()).await;
+        let (info, deadline) = (health::info(), self.0.deadline());
+        let answers = self.0.topology.execute_everywhere(&info, deadline);
+        let found = answers
+            .await
+            .and_then(|answers| health::weaknesses(&answers));
         found.map_err(CallError::for_read)
     }
 

@@ -28,7 +28,7 @@ impl Stage {
             true => proxy.url(),
             false => server.url(),
         };
-        let store = RedisStore::lazy(url).unwrap();
+        let store = RedisStore::connect_lazily(url).unwrap();
         let clock = Clock::manual(SystemTime::now());
         let layer = SessionLayer::builder(store)
             .config(SessionConfig::new().store_timeout(DEADLINE))

@@ -155,7 +155,7 @@ async fn replicas_that_sentinels_know_serve_reads() {
 #[tokio::test]
 async fn without_replicas_to_read_from_or_with_too_short_a_time_to_wait_a_store_is_refused() {
     let refused = |config: RedisConfig| {
-        let store = RedisStore::lazy(config);
+        let store = RedisStore::connect_lazily(config);
         store.unwrap_err().to_string()
     };
     let one = RedisConfig::new("redis://127.0.0.1");

@@ -294,7 +294,7 @@ async fn r11_no_error_holds_a_token_a_key_or_a_password() {
         format!("redis://:{PASSWORD}@127.0.0.1:1"),
         format!("redis+unix:///nowhere?pass={PASSWORD}"),
     ] {
-        match RedisStore::lazy(url.clone()) {
+        match RedisStore::connect_lazily(url.clone()) {
             Ok(store) => {
                 seen.debug(&store);
                 seen.error(&store.load(&key).await.unwrap_err());

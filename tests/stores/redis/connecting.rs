@@ -31,7 +31,7 @@ async fn the_password_opens_and_a_wrong_one_is_refused_without_being_repeated() 
             shown.contains("127.0.0.1") && !shown.contains("wr0ng"),
             "{shown}"
         );
-        let lazy = RedisStore::lazy(config).unwrap();
+        let lazy = RedisStore::connect_lazily(config).unwrap();
         assert_eq!(
             lazy.load(&key(1)).await.unwrap_err().kind(),
             StoreErrorKind::Refused
@@ -96,7 +96,7 @@ async fn a_redis_that_is_too_old_is_refused_with_its_version_and_what_is_needed(
         assert!(shown.contains(&wanted), "{shown}");
         assert!(!shown.contains("s3cret"), "{shown}");
 
-        let store = RedisStore::lazy(config).unwrap();
+        let store = RedisStore::connect_lazily(config).unwrap();
         let record = sample_record("{}");
         for _ in 0..2 {
             let errors = [
@@ -181,7 +181,7 @@ async fn a_server_of_another_kind_than_the_url_is_refused_with_the_url_for_it() 
             "{scheme}: {shown}"
         );
         assert!(!shown.contains("s3cret"), "{shown}");
-        let lazy = RedisStore::lazy(config).unwrap();
+        let lazy = RedisStore::connect_lazily(config).unwrap();
         let error = lazy.load(&key(1)).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");
     }
@@ -225,18 +225,43 @@ async fn a_server_that_answers_nonsense_is_no_session_store() {
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
 }
 
+#[tokio::test]
+async fn a_store_is_made_before_its_server_and_serves_as_soon_as_that_is_up() {
+    let mut server = RedisServer::start();
+    server.kill();
+    let store = RedisStore::connect_lazily(server.url()).unwrap();
+    for _ in 0..3 {
+        let error = store.load(&key(1)).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error:?}");
+    }
+    server.restart();
+    let first_call = async |number| {
+        let load = async || store.load(&key(number)).await.ok();
+        support::eventually("the store serves", load).await
+    };
+    futures_util::future::join_all((0..50).map(first_call)).await;
+    let statistics = server.cli(&["INFO", "commandstats"]);
+    let checks = statistics
+        .lines()
+        .find(|line| line.starts_with("cmdstat_zmscore:"));
+    assert!(
+        checks.unwrap().starts_with("cmdstat_zmscore:calls=1,"),
+        "{statistics}"
+    );
+}
+
 #[test]
 fn a_lazy_store_is_made_without_a_runtime_and_without_a_server() {
-    let store = RedisStore::lazy("redis://:s3cret@127.0.0.1:1").unwrap();
+    let store = RedisStore::connect_lazily("redis://:s3cret@127.0.0.1:1").unwrap();
     assert!(!format!("{store:?}").contains("s3cret"));
-    let error = RedisStore::lazy("redis:/:s3cret@127.0.0.1").unwrap_err();
+    let error = RedisStore::connect_lazily("redis:/:s3cret@127.0.0.1").unwrap_err();
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
 }
 
 #[test]
 fn a_store_outlives_the_runtime_that_its_connection_was_made_on() {
     let server = RedisServer::start();
-    let store = RedisStore::lazy(server.url()).unwrap();
+    let store = RedisStore::connect_lazily(server.url()).unwrap();
     for number in 0..3 {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -201,9 +201,21 @@ async fn a_server_that_a_long_script_keeps_busy_is_unavailable_and_nothing_was_c
 
 #[tokio::test]
 async fn no_key_or_record_gets_into_the_error_of_a_server_that_repeats_what_it_does_not_know() {
-    let without = ["GET", "EVALSHA", "EVAL"].map(|name| ["--rename-command", name, ""]);
-    let server = RedisServer::with(&without.concat());
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    // The store would refuse such a server, but has been connected to a better one in its place.
+    let directory = RedisServer::new_directory();
+    let settings = directory.join("settings");
+    std::fs::write(&settings, "").unwrap();
+    let mut server = RedisServer::in_directory(&directory, &["--include", "{dir}/settings"]);
+    let store = RedisStore::connect(server.patiently()).await.unwrap();
+    server.kill();
+    let without = ["GET", "EVALSHA", "EVAL"].map(|name| format!("rename-command {name} \"\"\n"));
+    std::fs::write(&settings, without.concat()).unwrap();
+    server.restart();
+    let refused = async || {
+        let error = store.load(&key(1)).await.unwrap_err();
+        (error.kind() == StoreErrorKind::Refused).then_some(())
+    };
+    support::eventually("the store is back", refused).await;
     let record = created(&store, &key(1)).await;
     let next = sample_revision_of(&record, "{}");
     let load = store.load(&key(1)).await.unwrap_err();

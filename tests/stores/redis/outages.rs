@@ -259,7 +259,7 @@ fn received(info: &str) -> u64 {
 async fn a_listener_that_never_answers_costs_a_call_no_more_than_its_deadline() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
-    let store = RedisStore::lazy(config(&url)).unwrap();
+    let store = RedisStore::connect_lazily(config(&url)).unwrap();
     for (name, error) in failures(&store).await {
         assert_eq!(
             error.kind(),
@@ -288,7 +288,7 @@ async fn many_calls_that_wait_for_a_connection_wait_for_one() {
         _ => "-ERR\r\n".to_owned(),
     })
     .await;
-    let store = RedisStore::lazy(server.url()).unwrap();
+    let store = RedisStore::connect_lazily(server.url()).unwrap();
     let calls: Vec<_> = (0..500)
         .map(|number| {
             let store = store.clone();
@@ -305,7 +305,7 @@ async fn many_calls_that_wait_for_a_connection_wait_for_one() {
 #[tokio::test]
 async fn an_attempt_to_connect_goes_on_when_the_call_that_began_it_is_given_up() {
     let server = RedisServer::start();
-    let store = RedisStore::lazy(RedisConfig::new(server.url())).unwrap();
+    let store = RedisStore::connect_lazily(RedisConfig::new(server.url())).unwrap();
     server.pause();
     tokio::time::timeout(Duration::from_millis(20), store.load(&key(1)))
         .await

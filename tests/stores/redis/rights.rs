@@ -16,7 +16,12 @@ async fn a_user_with_the_documented_rights_can_do_everything_in_its_prefix_and_n
     assert_eq!(server.denied(), "", "nothing was denied");
 
     let config = server.restricted().prefix("other:");
+    let error = RedisStore::connect(config.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("~other:*"), "{error}");
+    // The rights are taken away after the store has connected.
+    server.cli(&["ACL", "SETUSER", "keycard", "~other:*"]);
     let other = RedisStore::connect(config).await.unwrap();
+    server.cli(&["ACL", "SETUSER", "keycard", "resetkeys", "~keycard:*"]);
     let (record, login) = (sample_record("{}"), sample_login("alice", LONG));
     let (at, revision) = (key(1), record.revision());
     let denied = [
@@ -39,6 +44,91 @@ async fn a_user_with_the_documented_rights_can_do_everything_in_its_prefix_and_n
         assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");
         assert!(!format!("{error:?}").contains(at.id().as_str()));
     }
+}
+
+/// The documented rights, without that to ask for the settings.
+fn needed() -> Vec<&'static str> {
+    let words = documented_user().split(' ');
+    let rights = words.filter_map(|word| word.strip_prefix('+'));
+    rights.filter(|right| *right != "info").collect()
+}
+
+#[tokio::test]
+async fn each_right_that_is_missing_is_named_when_the_store_connects() {
+    let server = RedisServer::start();
+    for right in needed() {
+        let config = server.restricted();
+        server.cli(&["ACL", "SETUSER", "keycard", &format!("-{right}")]);
+        let error = RedisStore::connect(config.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Refused, "{error}");
+        let named = format!("the user lacks the rights +{right}");
+        assert!(error.to_string().ends_with(&named), "{right}: {error}");
+        let lazy = RedisStore::connect_lazily(config).unwrap();
+        let error = lazy.load(&key(1)).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");
+        assert!(format!("{error:?}").contains(&named), "{error:?}");
+        // Nobody has to restart the application when the right is granted.
+        server.cli(&["ACL", "SETUSER", "keycard", &format!("+{right}")]);
+        support::eventually("the store serves", async || lazy.load(&key(1)).await.ok()).await;
+    }
+    let config = server.restricted();
+    server.cli(&["ACL", "SETUSER", "keycard", "-evalsha", "-time"]);
+    let error = RedisStore::connect(config).await.unwrap_err().to_string();
+    assert!(
+        error.ends_with("the user lacks the rights +evalsha +time"),
+        "{error}"
+    );
+    assert_eq!(
+        server.cli(&["DBSIZE"]),
+        "0",
+        "the checks leave nothing behind"
+    );
+}
+
+#[tokio::test]
+async fn keys_that_the_user_may_not_read_or_not_write_are_named_when_the_store_connects() {
+    let server = RedisServer::start();
+    let config = server.restricted();
+    for (keys, missed) in [
+        ("~shop:*", "(for get, getrange, set, "),
+        ("%R~keycard:*", "(for set, setrange, "),
+        ("%W~keycard:*", "(for get, getrange, "),
+    ] {
+        server.cli(&["ACL", "SETUSER", "keycard", "resetkeys", keys]);
+        let error = RedisStore::connect(config.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Refused, "{error}");
+        let wanted = format!("the user lacks the keys ~keycard:* {missed}");
+        assert!(error.to_string().contains(&wanted), "{keys}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_the_server_does_not_have_is_named_when_the_store_connects() {
+    let server = RedisServer::with(&["--rename-command", "EVALSHA", ""]);
+    let error = RedisStore::connect(server.url()).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused, "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("does not know the commands evalsha"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_right_that_is_taken_away_from_a_store_that_serves_costs_only_the_calls_that_need_it() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(server.restricted()).await.unwrap();
+    created(&store, &key(1)).await;
+    server.cli(&["ACL", "SETUSER", "keycard", "-evalsha"]);
+    server.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    support::eventually("the store is back", async || store.load(&key(1)).await.ok()).await;
+    let revision = sample_record("{}").revision();
+    let error = store
+        .touch(&key(1), revision, LONG, None)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused, "{error:?}");
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn a_server_without_an_append_only_file_is_reported_whether_it_takes_snaps
     let server = RedisServer::start();
     for snapshots in ["", "900 1"] {
         server.cli(&["CONFIG", "SET", "save", snapshots]);
-        let store = RedisStore::lazy(server.url()).unwrap();
+        let store = RedisStore::connect_lazily(server.url()).unwrap();
         assert_eq!(ids(&store).await, ["keycard.R003"]);
     }
 }
@@ -60,7 +60,9 @@ async fn a_primary_that_writes_without_its_replicas_is_reported() {
     })
     .await;
     assert_eq!(found(&primary).await, ["keycard.R004"]);
-    assert!(found(&replica).await.is_empty());
+    let error = RedisStore::connect(replica.url()).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused, "{error}");
+    assert!(error.to_string().contains("is a replica"), "{error}");
     primary.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
     assert!(found(&primary).await.is_empty());
 }

@@ -330,7 +330,7 @@ fn half_a_clients_certificate_or_none_where_the_file_says_so_is_refused() {
     let refused = |certificate, key| {
         let config = RedisConfig::new("rediss://localhost");
         let config = config.tls_client_cert_files(file(certificate), file(key));
-        RedisStore::lazy(config).unwrap_err().to_string()
+        RedisStore::connect_lazily(config).unwrap_err().to_string()
     };
     assert!(refused("client.pem", "missing").contains("tls_client_key_file"));
     assert!(refused("client.key", "client.key").contains("tls_client_cert_file"));
@@ -338,7 +338,7 @@ fn half_a_clients_certificate_or_none_where_the_file_says_so_is_refused() {
     assert!(problem.contains("no PEM private key"), "{problem}");
     let json = r#"{"url": "rediss://h", "tls_client_key_file": "k"}"#;
     let half: RedisConfig = serde_json::from_str(json).unwrap();
-    let problem = RedisStore::lazy(half).unwrap_err().to_string();
+    let problem = RedisStore::connect_lazily(half).unwrap_err().to_string();
     assert!(problem.contains("need each other"), "{problem}");
     std::fs::remove_dir_all(directory).unwrap();
 }

@@ -17,7 +17,7 @@ fn the_image_understands_every_url_of_its_compositions() {
     assert!(features.split(',').any(|feature| feature == "redis"));
     let mut schemes = Vec::new();
     for url in urls {
-        let error = RedisStore::lazy(RedisConfig::new(&url)).err();
+        let error = RedisStore::connect_lazily(RedisConfig::new(&url)).err();
         assert!(error.is_none(), "{url}: {error:?}");
         schemes.push(url.split_once("://").unwrap().0.to_owned());
     }

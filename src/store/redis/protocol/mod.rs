@@ -3,9 +3,11 @@
 pub(crate) mod command;
 mod error;
 mod key;
+mod probe;
 pub(crate) mod reply;
 pub(crate) mod scripts;
 pub(crate) mod value;
 
 pub(crate) use self::error::{CallError, kind_of, without_arguments};
 pub(crate) use self::key::Key;
+pub(crate) use self::probe::{missing, probe};

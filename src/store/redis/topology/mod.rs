@@ -1,5 +1,6 @@
 //! The servers that answer commands: one, a cluster, or a primary and its replicas. What the commands mean is not known here.
 
+mod admission;
 mod cluster;
 #[cfg(feature = "redis-1")]
 mod external;
@@ -12,8 +13,9 @@ use std::sync::Arc;
 
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
+use self::admission::Admission;
 use self::cluster::Cluster;
 #[cfg(feature = "redis-1")]
 use self::external::External;
@@ -26,13 +28,14 @@ use self::server::Server;
 use crate::store::redis::config::RedisConfig;
 use crate::store::redis::config::{Url, ValidConfig};
 use crate::store::redis::connection::handshake::Mode;
-use crate::store::redis::connection::{Client, Endpoint, OfKind};
+use crate::store::redis::connection::{Client, ConnectError, Endpoint, OfKind};
 use crate::store::redis::protocol::CallError;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Where commands go, and how many of them may be in flight.
 pub(crate) struct Topology {
     servers: Servers,
+    admission: Admission,
     calls: Semaphore,
 }
 
@@ -52,6 +55,15 @@ impl Topology {
     /// The servers of a configuration. Nothing is connected yet.
     pub(crate) fn new(config: ValidConfig) -> Self {
         let (connections, connect_timeout) = (config.connections, config.connect_timeout);
+        let mut more = Vec::new();
+        if config.wait_replicas.is_some() {
+            more.push(replication::probe());
+        }
+        if matches!(config.url, Url::Cluster(_)) {
+            more.push(cluster::probe());
+        }
+        let needs_primary = matches!(config.url, Url::Server(_));
+        let admission = Admission::new(&config.prefix, &more, needs_primary);
         let client = |info| Client::new(info, config.tls.clone());
         let servers = match config.url {
             Url::Server(info) => {
@@ -77,25 +89,28 @@ impl Topology {
                 Servers::Sentinel(primary)
             }
         };
-        Self::with(servers, config.max_in_flight)
+        Self::with(servers, admission, config.max_in_flight)
     }
 
-    fn with(servers: Servers, max_in_flight: usize) -> Self {
+    fn with(servers: Servers, admission: Admission, max_in_flight: usize) -> Self {
         Self {
             servers,
+            admission,
             calls: Semaphore::new(max_in_flight),
         }
     }
 
     #[cfg(feature = "redis-1")]
-    pub(crate) fn external(connection: ExternalConnection) -> Self {
+    pub(crate) fn external(connection: ExternalConnection, prefix: &str) -> Self {
+        let needs_primary = matches!(connection, ExternalConnection::Manager(_));
         let servers = Servers::External(External::new(connection));
-        Self::with(servers, RedisConfig::DEFAULT_MAX_IN_FLIGHT)
+        let admission = Admission::new(prefix, &[], needs_primary);
+        Self::with(servers, admission, RedisConfig::DEFAULT_MAX_IN_FLIGHT)
     }
 
     /// The primary that the application's client of sentinels names.
     #[cfg(feature = "redis-1")]
-    pub(crate) fn sentinel_client(client: redis::sentinel::SentinelClient) -> Self {
+    pub(crate) fn sentinel_client(client: redis::sentinel::SentinelClient, prefix: &str) -> Self {
         let primary = SentinelPrimary::new(
             Sentinels::from_client(client),
             RedisConfig::DEFAULT_CONNECTIONS,
@@ -103,19 +118,46 @@ impl Topology {
         );
         Self::with(
             Servers::Sentinel(primary),
+            Admission::new(prefix, &[], false),
             RedisConfig::DEFAULT_MAX_IN_FLIGHT,
         )
     }
 
-    /// Makes sure that a server answers.
+    /// Makes sure that the servers have passed the checks of the first connection.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<(), CallError> {
-        match &self.servers {
-            Servers::Standalone(server) => server.connect(deadline).await,
-            Servers::Cluster(cluster) => cluster.connect(deadline).await,
-            Servers::Sentinel(primary) => primary.server().connect(deadline).await,
-            #[cfg(feature = "redis-1")]
-            Servers::External(_) => Ok(()),
+        let turn = timeout_at(deadline, self.admission.turn()).await;
+        let turn = turn.map_err(|_| {
+            let address = self.address().to_owned();
+            CallError::NotSent(ConnectError::TimedOut { address }.into_store_error())
+        })?;
+        match turn? {
+            Some(turn) => {
+                let answers = self.ask_everyone(&turn.questions(), deadline).await?;
+                turn.conclude(answers)
+            }
+            None => Ok(()),
         }
+    }
+
+    /// The answers of every server that has keys, and where it is.
+    async fn ask_everyone(
+        &self,
+        questions: &Pipeline,
+        deadline: Instant,
+    ) -> Result<Vec<(String, Result<Vec<Value>, CallError>)>, CallError> {
+        let answers = match &self.servers {
+            Servers::Standalone(server) => server.execute_all(questions, None, deadline).await,
+            Servers::Cluster(cluster) => return cluster.ask_everyone(questions, deadline).await,
+            Servers::Sentinel(primary) => {
+                let server = primary.server();
+                server.execute_all(questions, None, deadline).await
+            }
+            #[cfg(feature = "redis-1")]
+            Servers::External(external) => external.execute_all(questions, deadline).await,
+        };
+        // Nothing was written: it does not matter whether the questions arrived.
+        let answers = answers.map_err(|error| CallError::NotSent(error.for_read()));
+        Ok(vec![(self.address().to_owned(), answers)])
     }
 
     /// The answer to one command. An error reply is a [`Value`] too.
@@ -125,7 +167,7 @@ impl Topology {
         replication: Option<&Replication>,
         deadline: Instant,
     ) -> Result<Value, CallError> {
-        let _call = self.enter()?;
+        let _call = self.enter(deadline).await?;
         match &self.servers {
             Servers::Standalone(server) => server.execute(command, replication, deadline).await,
             // Boxed, here and below, so that calls to one server stay small.
@@ -149,7 +191,7 @@ impl Topology {
         replication: Option<&Replication>,
         deadline: Instant,
     ) -> Result<Vec<Value>, CallError> {
-        let _call = self.enter()?;
+        let _call = self.enter(deadline).await?;
         match &self.servers {
             Servers::Standalone(server) => {
                 server.execute_all(commands, replication, deadline).await
@@ -173,7 +215,7 @@ impl Topology {
         deadline: Instant,
     ) -> Result<Vec<Value>, CallError> {
         if let Servers::Cluster(cluster) = &self.servers {
-            let _call = self.enter()?;
+            let _call = self.enter(deadline).await?;
             return cluster.execute_everywhere(command, deadline).await;
         }
         Ok(vec![self.execute(command, None, deadline).await?])
@@ -181,7 +223,11 @@ impl Topology {
 
     /// The answer of a replica to a command that only reads, if one answers in time.
     pub(crate) async fn read_replica(&self, command: &Cmd, deadline: Instant) -> Option<Value> {
-        let _call = self.enter().ok()?;
+        // Before the checks of the first connection the primary is asked, which makes them.
+        if !self.admission.has_passed() {
+            return None;
+        }
+        let _call = self.place().ok()?;
         match &self.servers {
             Servers::Standalone(_) => None,
             Servers::Cluster(cluster) => Box::pin(cluster.read_replica(command, deadline)).await,
@@ -212,8 +258,18 @@ impl Topology {
         }
     }
 
+    /// A place among the calls in flight, on servers that have passed the checks of the first connection.
+    async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CallError> {
+        let place = self.place()?;
+        if !self.admission.has_passed() {
+            // Boxed, because it happens once.
+            Box::pin(self.connect(deadline)).await?;
+        }
+        Ok(place)
+    }
+
     /// A place among the calls in flight. If there are too many calls, this one fails at once, because it would time out.
-    fn enter(&self) -> Result<SemaphorePermit<'_>, CallError> {
+    fn place(&self) -> Result<SemaphorePermit<'_>, CallError> {
         self.calls.try_acquire().map_err(|_| {
             CallError::NotSent(StoreError::caused_by(
                 StoreErrorKind::Unavailable,

@@ -62,6 +62,13 @@ impl Replication {
     }
 }
 
+/// The command that [`Replication::command`] is, in a form that waits for nobody.
+pub(super) fn probe() -> Cmd {
+    let mut command = redis::cmd("WAIT");
+    command.arg(0).arg(1);
+    command
+}
+
 /// Whether all writes of a call have reached enough replicas, if the call waits for any.
 pub(crate) fn confirmed(replication: Option<&Replication>) -> Result<(), CallError> {
     replication.map_or(Ok(()), Replication::confirmed)

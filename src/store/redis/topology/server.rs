@@ -40,12 +40,6 @@ impl Server {
         &self.address
     }
 
-    /// Makes sure that there is a connection.
-    pub(super) async fn connect(&self, deadline: Instant) -> Result<(), CallError> {
-        self.lease(None, deadline).await?.answered();
-        Ok(())
-    }
-
     /// The answer to one command. An error reply is a [`Value`] too.
     pub(super) async fn execute(
         &self,

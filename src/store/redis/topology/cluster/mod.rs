@@ -50,10 +50,19 @@ impl Cluster {
         &self.address
     }
 
-    /// Makes sure that there is a slot map.
-    pub(super) async fn connect(&self, deadline: Instant) -> Result<(), CallError> {
-        let refreshed = self.map.refreshed(deadline).await;
-        refreshed.map_err(CallError::NotSent)
+    /// The answers of every primary, and where it is. A primary redirects the commands about keys that it does not have.
+    pub(super) async fn ask_everyone(
+        &self,
+        questions: &Pipeline,
+        deadline: Instant,
+    ) -> Result<Vec<(String, Result<Vec<Value>, CallError>)>, CallError> {
+        let primaries = self.map.primaries(deadline).await?;
+        let asked = primaries.iter().map(async |node| {
+            let answers = node.server.execute_all(questions, None, deadline).await;
+            let answers = answers.map_err(|error| CallError::NotSent(error.for_read()));
+            (node.server.address().to_owned(), answers)
+        });
+        Ok(join_all(asked).await)
     }
 
     pub(super) async fn execute(
@@ -215,6 +224,11 @@ impl Cluster {
         }
         answer
     }
+}
+
+/// A command that only a cluster needs. It concerns the next command on its connection: the store sends one that changes nothing.
+pub(super) fn probe() -> Cmd {
+    redis::cmd("ASKING")
 }
 
 /// The commands for one node, and the positions of their answers.

@@ -243,6 +243,16 @@ impl SessionConfig {
                     hint: "Set less than the absolute limit",
                 },
             ),
+            (
+                !self.cache_private,
+                Weakness {
+                    id: "keycard.W015",
+                    option: "cache_private",
+                    reason: "a cache between the server and the browser may show the page of one user to another: many \
+                             ignore `Vary: Cookie` (ASVS 5.0, 14.2.2; RFC 9111, 5.2.2.7)",
+                    hint: "Enable it, and set `Cache-Control` yourself where a response may be shared",
+                },
+            ),
         ];
         findings
             .into_iter()

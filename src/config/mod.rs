@@ -22,6 +22,7 @@
 //!     on_interrupted = "conflict-unless-safe"   # or "conflict", "drop-silently"
 //!     store_timeout = "500ms"
 //!     max_data_size = 65536            # in bytes
+//!     cache_private = true
 //!     clear_site_data = true
 //!     namespace = "shop"
 //!

@@ -130,6 +130,18 @@ impl SessionConfig {
         self
     }
 
+    /// Whether a response for a logged-in user has `Cache-Control: private`. On by default.
+    ///
+    /// Most content delivery networks ignore `Vary: Cookie`, and would show the page of one user to the next. The layer sets
+    /// the header if the handler used the session of a logged-in user, or if the body of the response still can, and if the
+    /// application has set no `Cache-Control` itself. A response that sets the cookie has `no-store` instead, in any case. ASVS
+    /// 5.0, 14.2.2; RFC 9111, section 5.2.2.7.
+    #[must_use]
+    pub fn cache_private(mut self, private: bool) -> Self {
+        self.cache_private = private;
+        self
+    }
+
     /// Whether a logout makes the browser drop everything it has cached and stored of the site. Off by default.
     ///
     /// The response to the logout then has the header `Clear-Site-Data: "cache", "storage"`. It does not list `"cookies"`,
@@ -197,6 +209,10 @@ impl SessionConfig {
     }
 
     /// Whether the cookie is sent over TLS only. On by default. Browsers make an exception for `http://localhost`.
+    ///
+    /// At another address that is reached by plain HTTP they drop the cookie, and every request begins a new session. The layer
+    /// logs it once per process (`secure_cookie_dropped`) when a request of a browser shows it: by the `Origin` of its form, or
+    /// by the `Forwarded` or `X-Forwarded-Proto` of a proxy.
     #[must_use]
     pub fn secure(mut self, secure: bool) -> Self {
         self.cookie.secure = secure;

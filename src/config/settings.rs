@@ -42,6 +42,7 @@ pub struct SessionConfig {
     #[serde(with = "durations::plain")]
     pub(crate) store_timeout: Duration,
     pub(crate) max_data_size: usize,
+    pub(crate) cache_private: bool,
     pub(crate) clear_site_data: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) namespace: Option<String>,
@@ -96,6 +97,7 @@ impl Default for SessionConfig {
             on_interrupted: OnInterrupted::default(),
             store_timeout: Duration::from_millis(500),
             max_data_size: 64 << 10,
+            cache_private: true,
             clear_site_data: false,
             namespace: None,
             remember_me: Some(RememberMe::default()),

@@ -6,6 +6,7 @@
 )]
 
 use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::hook::Hook;
 
@@ -83,6 +84,20 @@ pub(super) fn hook_panicked(hook: Hook) {
 /// A setting is valid but weak.
 pub(crate) fn weak_setting(id: &str, weakness: &dyn Display) {
     log!(warn, event = "weak_setting", id, "{weakness}");
+}
+
+/// A browser reached the site by plain HTTP, and got a Secure cookie. Logged once in the life of the process.
+pub(crate) fn secure_cookie_dropped() {
+    static LOGGED: AtomicBool = AtomicBool::new(false);
+    if !LOGGED.swap(true, Ordering::Relaxed) {
+        log!(
+            warn,
+            event = "secure_cookie_dropped",
+            "a browser reached this site by plain HTTP, where it drops the Secure session cookie, so each of its requests begins \
+             a new session; serve the site by HTTPS, or build the layer with `SessionConfig::secure(false)` for development \
+             only; on http://localhost browsers keep the cookie"
+        );
+    }
 }
 
 /// An event could not be written to the audit log.

@@ -7,6 +7,8 @@ pub(crate) enum Hook {
     Observer,
     /// The function that describes the client of a request.
     Client,
+    /// The function that says whether a request counts as activity.
+    Activity,
     /// The subscriber of the log.
     Log,
 }
@@ -16,7 +18,7 @@ impl Hook {
         not(feature = "metrics"),
         allow(dead_code, reason = "for the metrics alone")
     )]
-    pub(super) const ALL: [Self; 3] = [Self::Observer, Self::Client, Self::Log];
+    pub(super) const ALL: [Self; 4] = [Self::Observer, Self::Client, Self::Activity, Self::Log];
 
     /// The name in the log and in the metrics.
     #[cfg_attr(
@@ -27,6 +29,7 @@ impl Hook {
         match self {
             Self::Observer => "observer",
             Self::Client => "client",
+            Self::Activity => "activity",
             Self::Log => "log",
         }
     }

@@ -104,7 +104,10 @@ mod tests {
             verifier_hash,
             record: Record::new(header, Data::empty()),
             touch_due: false,
+            confirms: false,
             unconfirmed: false,
+            slides: true,
+            kept_until: Timestamp::from_millis(0),
         })
     }
 

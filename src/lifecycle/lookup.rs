@@ -60,10 +60,16 @@ pub(crate) struct OpenSession {
     /// The hash of the token's verifier. If the record has another one, another request has rotated the token.
     pub(crate) verifier_hash: VerifierHash,
     pub(crate) record: Record,
+    /// Until when the store kept the record when it was loaded or written.
+    pub(crate) kept_until: Timestamp,
     /// Whether a touch was due when the record was loaded or written.
     pub(crate) touch_due: bool,
+    /// Whether the store has the session as unconfirmed. A touch or a write for the client that brought the token confirms it.
+    pub(crate) confirms: bool,
     /// Whether this request has created the session and no user is logged in on it. The client may never send its token.
     pub(crate) unconfirmed: bool,
+    /// Whether this request slides the idle limit.
+    pub(crate) slides: bool,
 }
 
 impl OpenSession {
@@ -116,9 +122,12 @@ impl Lookup {
                     let open = OpenSession {
                         token: token.clone(),
                         verifier_hash,
+                        kept_until: now.plus(remaining),
                         // The client has brought the token: a touch confirms the session, however young it is.
                         touch_due: unconfirmed || lifetime.touch_is_due(remaining),
+                        confirms: unconfirmed,
                         unconfirmed: false,
+                        slides: true,
                         record,
                     };
                     (Self::Open(open), None)
@@ -149,6 +158,23 @@ impl Lookup {
             Self::Open(open) => Some(open),
             _ => None,
         }
+    }
+
+    /// The same for a request that does not count as activity: nothing that it does slides the session. But it confirms a new
+    /// one, because it has brought the token.
+    pub(crate) fn without_activity(mut self) -> Self {
+        if let Self::Open(open) = &mut self
+            && !open.confirms
+        {
+            open.slides = false;
+            open.touch_due = false;
+        }
+        self
+    }
+
+    /// Whether the token opens the session of a user who is logged in.
+    pub(crate) fn has_user(&self) -> bool {
+        self.open().is_some_and(|open| open.header().user.is_some())
     }
 
     /// The event that reports a token which opens nothing.

@@ -132,6 +132,7 @@ impl ClientContext<'_> {
     ) -> OpenSession {
         match stored {
             Some((record, remaining)) if record.header().verifier.same_as(&open.verifier_hash) => {
+                open.kept_until = now.plus(remaining);
                 open.touch_due = self.lifetime(&record, now).touch_is_due(remaining);
                 open.record = record;
             }

@@ -121,6 +121,12 @@ impl Pending {
         }
     }
 
+    /// Whether the user or the application has decided how long the session lives from now on. Then even a request that does
+    /// not count as activity moves its end.
+    pub(crate) fn sets_lifetime(&self) -> bool {
+        self.login.is_some() || self.reauthenticated.is_some() || self.expiry.is_some()
+    }
+
     /// Whether an existing session gets a new verifier.
     pub(crate) fn rotates(&self) -> bool {
         self.rotate || self.login.is_some() || self.reauthenticated.is_some()
@@ -231,8 +237,11 @@ mod tests {
             token: Token::generate(&Random::System).unwrap().0,
             verifier_hash: OLD,
             record: Record::new(header(), data),
+            kept_until: NOW,
             touch_due: false,
+            confirms: false,
             unconfirmed: false,
+            slides: true,
         })
     }
 

@@ -35,6 +35,11 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
+    /// Whether the handler is done.
+    fn is_late(self) -> bool {
+        self != Self::Open
+    }
+
     /// Whether the session cannot be changed.
     pub(crate) fn is_sealed(self) -> bool {
         matches!(self, Self::Sealing | Self::Sealed)
@@ -63,6 +68,10 @@ pub(crate) struct State {
     cookie: Option<CookieChange>,
     /// Whether a logout was carried out, even if something was written after it.
     logged_out: bool,
+    /// Whether the handler failed, or its client is gone.
+    failed: bool,
+    /// Whether the session that was looked up had a user at any time, whom the response may show.
+    had_user: bool,
 }
 
 /// A change of the browser's cookie.
@@ -83,6 +92,8 @@ pub(crate) struct RequestSession {
     withheld: bool,
     /// What the application says about the client of the request.
     pub(crate) client: Option<Arc<ClientFacts>>,
+    /// Whether the request counts as activity, which slides the idle limit.
+    activity: bool,
     /// Locked during every store call for this request: one call at a time.
     exclusive: RawMutex,
     state: Mutex<State>,
@@ -91,7 +102,10 @@ pub(crate) struct RequestSession {
 /// What the response needs to know about the session.
 #[derive(Debug)]
 pub(crate) struct ResponseSummary {
-    pub(crate) accessed: bool,
+    /// Whether the response depends on the session: the application accessed it, or the body still can.
+    pub(crate) varies: bool,
+    /// Whether the response shows a logged-in user, or its body still can.
+    pub(crate) private: bool,
     /// The change of the cookie, with the token for [`CookieChange::Set`].
     pub(crate) cookie: Option<(CookieChange, Option<Token>)>,
     pub(crate) logged_out: bool,
@@ -99,7 +113,7 @@ pub(crate) struct ResponseSummary {
 
 /// How a request's session is finished.
 pub(crate) enum Finish {
-    /// The session was not accessed: the response stays as it is.
+    /// The session was not accessed, and nothing can access it any more: the response stays as it is.
     Untouched,
     AtOnce(Result<(), SessionError>),
     Later(DetachOnDrop<Result<(), SessionError>>),
@@ -176,6 +190,7 @@ impl RequestSession {
         presented: Presented,
         withheld: bool,
         client: Option<Arc<ClientFacts>>,
+        activity: bool,
         outer: Option<Arc<RequestSession>>,
     ) -> Self {
         Self {
@@ -184,6 +199,7 @@ impl RequestSession {
             presented,
             withheld,
             client,
+            activity,
             exclusive: RawMutex::default(),
             state: Mutex::new(State {
                 accessed: false,
@@ -193,6 +209,8 @@ impl RequestSession {
                 saving: Saving::No,
                 cookie: None,
                 logged_out: false,
+                failed: false,
+                had_user: false,
             }),
         }
     }
@@ -210,6 +228,19 @@ impl RequestSession {
         match &self.presented {
             Presented::Token(token) => Some(token.selector()),
             Presented::Nothing { .. } | Presented::Several(_) | Presented::TooMany => None,
+        }
+    }
+
+    /// Whether the client sent a token of this session.
+    fn was_brought(&self, id: SessionId) -> bool {
+        self.tokens().iter().any(|token| token.selector() == id)
+    }
+
+    fn tokens(&self) -> &[Token] {
+        match &self.presented {
+            Presented::Token(token) => std::slice::from_ref(token),
+            Presented::Several(tokens) => tokens,
+            Presented::Nothing { .. } | Presented::TooMany => &[],
         }
     }
 
@@ -234,21 +265,33 @@ impl RequestSession {
                 exclusive
             }
         };
-        exclusive.load().await
+        if exclusive.load().await?.is_late() {
+            Box::pin(exclusive.slide()).await;
+        }
+        Ok(())
     }
 
-    /// Reads the session again, drops what was not saved, and reopens a session in the phase [`Sealed`](Phase::Sealed).
+    /// Reads the session again, drops what was not saved, and reopens a session in the phase [`Sealed`](Phase::Sealed). It
+    /// counts as activity.
     pub(crate) async fn reload(&self) -> Result<(), SessionError> {
         if self.state().phase == Phase::Sealing {
             // The response is about to report these changes as stored.
             return Err(SessionError::Saving);
         }
-        let _exclusive = Exclusive::lock(self).await;
+        let exclusive = Exclusive::lock(self).await;
         let token = self.state().lookup.open().map(|open| open.token.clone());
         let lookup = match token {
             Some(token) => Some(self.context().look_up_latest(&token).await?),
             None => None,
         };
+        if self.reopen(lookup)?.is_late() {
+            Box::pin(exclusive.slide()).await;
+        }
+        Ok(())
+    }
+
+    /// Takes over what was looked up again, and drops what was not saved. Returns the phase that begins.
+    fn reopen(&self, lookup: Option<Lookup>) -> Result<Phase, SessionError> {
         let mut state = self.state();
         if state.phase == Phase::Sealing {
             return Err(SessionError::Saving);
@@ -259,7 +302,7 @@ impl RequestSession {
                 // The token of an earlier save opens nothing any more.
                 state.cookie = None;
             }
-            state.lookup = lookup;
+            state.found(self.counted(lookup));
         }
         if state.phase == Phase::Sealed {
             state.phase = Phase::Reopened;
@@ -274,18 +317,39 @@ impl RequestSession {
             ..Pending::default()
         };
         let dropped = std::mem::replace(&mut state.pending, kept);
+        let phase = state.phase;
         drop(state);
         drop(dropped);
-        Ok(())
+        Ok(phase)
+    }
+
+    /// The look-up, as this request sees it.
+    fn counted(&self, lookup: Lookup) -> Lookup {
+        match self.activity {
+            true => lookup,
+            false => lookup.without_activity(),
+        }
+    }
+
+    /// Whether something else holds the session, after the handler: the body of the response, or a task. It may still load it.
+    fn is_held(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1
     }
 
     /// The summary for the response. Called once.
-    pub(crate) fn response_summary(&self) -> ResponseSummary {
+    pub(crate) fn response_summary(self: &Arc<Self>) -> ResponseSummary {
+        let held = self.is_held();
         let mut state = self.state();
         state.phase = Phase::Sealed;
         let cookie = state.cookie.take();
+        let varies = state.accessed || held;
+        let may_have_user = match state.is_loaded() {
+            true => state.had_user,
+            false => held && !self.tokens().is_empty(),
+        };
         ResponseSummary {
-            accessed: state.accessed,
+            varies,
+            private: varies && may_have_user,
             cookie: cookie.map(|change| match change {
                 CookieChange::Set { .. } => {
                     let open = state.lookup.open();
@@ -303,9 +367,13 @@ impl RequestSession {
     /// The commit counts as in flight from this call on, not from its first poll.
     pub(crate) fn finish(self: &Arc<Self>, outcome: Outcome) -> Finish {
         let mut state = self.state();
-        if !state.accessed && !self.manager.config.save_every_request {
+        state.failed = outcome == Outcome::Failed;
+        if !state.accessed && !self.slides_unasked() {
             state.phase = Phase::Sealed;
-            return Finish::Untouched;
+            return match self.is_held() {
+                true => Finish::AtOnce(Ok(())),
+                false => Finish::Untouched,
+            };
         }
         state.phase = Phase::Sealing;
         self.commit_eagerly(state, outcome)
@@ -314,7 +382,7 @@ impl RequestSession {
     /// Finishes the session of a request whose client is gone. Only a logout is carried out.
     pub(crate) fn abandon(self: &Arc<Self>) {
         let mut state = self.state();
-        state.phase = Phase::Sealed;
+        (state.phase, state.failed) = (Phase::Sealed, true);
         let logs_out = state.pending.logs_out();
         if logs_out || !self.exclusive.is_locked() {
             // The commit is never polled, so it moves to the runtime when it is dropped.
@@ -360,11 +428,15 @@ impl RequestSession {
         }
     }
 
-    /// With save-every-request a session counts as used even if the application did not access it.
+    /// Whether the session counts as used even if the application does not access it.
+    fn slides_unasked(&self) -> bool {
+        self.manager.config.save_every_request && self.activity
+    }
+
     fn must_load_first(&self, state: &State, outcome: Outcome) -> bool {
-        self.manager.config.save_every_request
+        self.slides_unasked()
             && outcome == Outcome::Answered
-            && matches!(self.presented, Presented::Token(_) | Presented::Several(_))
+            && !self.tokens().is_empty()
             && !state.is_loaded()
     }
 
@@ -425,6 +497,12 @@ impl State {
         !matches!(self.lookup, Lookup::NotLoaded)
     }
 
+    /// Takes over what was looked up or committed, and returns what was there before.
+    fn found(&mut self, lookup: Lookup) -> Lookup {
+        self.had_user |= lookup.has_user();
+        std::mem::replace(&mut self.lookup, lookup)
+    }
+
     /// This request's own token confirms nothing while the client has not received it. After the head it may have, and another
     /// request may have confirmed the session, so from then on a write must not shorten its life.
     fn stays_unconfirmed(&self, reloaded: &mut Lookup) {
@@ -452,7 +530,8 @@ impl State {
 }
 
 impl<S: Deref<Target = RequestSession>> Exclusive<S> {
-    async fn load(&self) -> Result<(), StoreError> {
+    /// Loads the session, and returns the phase in which it was found.
+    async fn load(&self) -> Result<Phase, StoreError> {
         let session = &*self.session;
         let context = session.context();
         let lookup = match &session.presented {
@@ -487,8 +566,31 @@ impl<S: Deref<Target = RequestSession>> Exclusive<S> {
             }
             _ => {}
         }
-        session.state().lookup = lookup;
-        Ok(())
+        let mut state = session.state();
+        state.found(session.counted(lookup));
+        Ok(state.phase)
+    }
+
+    /// Slides the idle limit if that is due, for a session that was loaded after the handler: no decision follows that would
+    /// slide it, and no cookie can follow. After a failure nothing counts as activity. And a session is confirmed only for a
+    /// client that has brought its token.
+    async fn slide(&self) {
+        let session = &*self.session;
+        let lookup = {
+            let state = session.state();
+            let due = state.lookup.open().is_some_and(|open| {
+                open.touch_due && (!open.confirms || session.was_brought(open.id()))
+            });
+            if !due || state.failed {
+                return;
+            }
+            state.lookup.clone()
+        };
+        let nothing = Pending::default();
+        let touched = commit(session.context(), &lookup, &nothing, StoreAction::Touch).await;
+        if let Ok(touched) = touched {
+            session.state().found(touched.lookup);
+        }
     }
 
     async fn commit(&mut self, outcome: Outcome) -> Result<(), SessionError> {
@@ -544,7 +646,7 @@ impl<S: Deref<Target = RequestSession>> Exclusive<S> {
         let stored = std::mem::replace(&mut state.saving, Saving::No);
         let stored = matches!(stored, Saving::Running).then(|| std::mem::take(&mut state.pending));
         state.logged_out |= logs_out;
-        let before = std::mem::replace(&mut state.lookup, lookup);
+        let before = state.found(lookup);
         match cookie {
             CookieUpdate::Set(max_age) => state.cookie = Some(CookieChange::Set { max_age }),
             CookieUpdate::Remove => state.cookie = Some(CookieChange::Remove),

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::failure::DefaultFailureResponse;
-use super::identify::Identify;
+use super::inspect::Inspect;
 use super::layer::SessionLayer;
 use crate::client::ClientFacts;
 use crate::clock::Clock;
@@ -48,7 +48,7 @@ impl SessionLayer {
                 label: None,
                 clock: Clock::system(),
                 random: Random::default(),
-                identify: None,
+                inspect: Inspect::default(),
                 observers: ObserverHooks::default(),
                 monitor: None,
             },
@@ -74,7 +74,7 @@ struct Parts {
     label: Option<String>,
     clock: Clock,
     random: Random,
-    identify: Option<Identify>,
+    inspect: Inspect,
     observers: ObserverHooks,
     monitor: Option<Monitor>,
 }
@@ -135,7 +135,43 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
         mut self,
         client: impl Fn(&http::request::Parts) -> ClientFacts + Send + Sync + 'static,
     ) -> Self {
-        self.parts.identify = Some(Identify::new(client));
+        self.parts.inspect.set_client(client);
+        self
+    }
+
+    /// Sets the function that says whether a request counts as activity. By default every request does that uses its session;
+    /// with [`save_every_request`](SessionConfig::save_every_request) every request does.
+    ///
+    /// A request that the function refuses reads its session as always, and neither slides the idle limit nor sends the cookie
+    /// again. Refuse what the browser asks for without its user: a page that polls would keep the session alive for as long as
+    /// it is open. With `save_every_request`, refuse static files too.
+    ///
+    /// ```
+    /// use tower_keycard::{MemoryStore, SessionLayer};
+    ///
+    /// # fn main() -> Result<(), tower_keycard::ConfigError> {
+    /// let layer = SessionLayer::builder(MemoryStore::new())
+    ///     .activity(|request| {
+    ///         let path = request.uri.path();
+    ///         path != "/notifications" && !path.starts_with("/static/")
+    ///     })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// What such a request writes is stored, for as long as the session would have lived without it. Only a login, a
+    /// re-authentication and [`set_expiry`](crate::Session::set_expiry) move the end of the session, because they say so. A
+    /// WebSocket whose request is refused does not keep its session alive with [`reload`](crate::Session::reload) either.
+    ///
+    /// It is called once per request, before the handler, as [`client`](Self::client) is. If it panics, the request counts as
+    /// activity. ASVS 5.0, 7.3.1.
+    #[must_use]
+    pub fn activity(
+        mut self,
+        activity: impl Fn(&http::request::Parts) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.parts.inspect.set_activity(activity);
         self
     }
 
@@ -218,14 +254,14 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
             label,
             clock,
             random,
-            mut identify,
+            mut inspect,
             observers,
             monitor,
         } = self.parts;
         config.label = label;
         if monitor.is_some() {
             // Without a function of the application, the monitor identifies clients by their browser.
-            identify.get_or_insert_with(Identify::by_browser);
+            inspect.identify_by_browser();
         }
         let detector = monitor.map(Detector::new).transpose()?;
         let marker = TypeId::of::<M>();
@@ -236,7 +272,7 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
         }
         Ok(SessionLayer {
             manager: Arc::new(manager),
-            identify,
+            inspect,
             failure_response: self.failure_response,
             marker: PhantomData,
         })

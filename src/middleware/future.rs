@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use super::failure::{Failure, FailureResponse};
 use super::headers;
 use crate::error::SessionError;
+use crate::event::diagnostics;
 use crate::lifecycle::{CookieChange, Finish, Outcome, RequestSession, ResponseSummary};
 use crate::sync::DetachOnDrop;
 
@@ -148,23 +149,29 @@ fn release<B, E, F: FailureResponse<B>>(
     if let Err(error) = committed {
         let failure = Failure::of(&error);
         let on_interrupted = manager.config.on_interrupted;
-        if failure != Failure::Interrupted || on_interrupted.replaces(finisher.safe_method) {
+        if failure != Failure::Interrupted || on_interrupted.replaces(finisher.about.safe_method) {
             response = failure_response.failure_response(failure);
         }
     }
     let ResponseSummary {
-        accessed,
+        varies,
+        private,
         cookie,
         logged_out,
     } = finisher.session.response_summary();
     let template = &manager.cookie;
     let cookie = match cookie {
-        Some((CookieChange::Set { max_age }, Some(token))) => Some(template.set(&token, max_age)),
+        Some((CookieChange::Set { max_age }, Some(token))) => {
+            if finisher.about.drops_cookie {
+                diagnostics::secure_cookie_dropped();
+            }
+            Some(template.set(&token, max_age))
+        }
         Some((CookieChange::Remove, _)) => Some(template.remove()),
         Some((CookieChange::Set { .. }, None)) | None => None,
     };
     let headers = response.headers_mut();
-    if accessed || cookie.is_some() {
+    if varies || cookie.is_some() {
         headers::vary_on_cookie(headers);
     }
     if logged_out && manager.config.clear_site_data {
@@ -172,24 +179,34 @@ fn release<B, E, F: FailureResponse<B>>(
     }
     if let Some(cookie) = cookie {
         headers::put_cookie(headers, template.name(), cookie, template.remove_former());
-        headers::no_store_unless_set(headers);
+        headers::cache_unless_set(headers, "no-store");
+    } else if private && manager.config.cache_private {
+        headers::cache_unless_set(headers, "private");
     }
     Ok(response)
+}
+
+/// What the response has to know about its request.
+#[derive(Clone, Copy)]
+pub(crate) struct AboutRequest {
+    /// Whether the method is safe: it asks for no change (RFC 9110, section 9.2.1).
+    pub(crate) safe_method: bool,
+    /// Whether the browser will drop a cookie of the response, because it reached the site by plain HTTP.
+    pub(crate) drops_cookie: bool,
 }
 
 /// Finishes a request's session when the handler ends, panics, or is dropped because its client hung up.
 pub(crate) struct Finisher {
     session: Arc<RequestSession>,
-    /// Whether the request's method is safe: it asks for no change (RFC 9110, section 9.2.1).
-    safe_method: bool,
+    about: AboutRequest,
     finished: bool,
 }
 
 impl Finisher {
-    pub(crate) fn new(session: Arc<RequestSession>, safe_method: bool) -> Self {
+    pub(crate) fn new(session: Arc<RequestSession>, about: AboutRequest) -> Self {
         Self {
             session,
-            safe_method,
+            about,
             finished: false,
         }
     }

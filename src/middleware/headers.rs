@@ -25,10 +25,11 @@ fn names_cookies(line: &HeaderValue) -> bool {
         .any(|member| member == b"*" || member.eq_ignore_ascii_case(b"cookie"))
 }
 
-/// Keeps the response out of every cache, unless the application has set `Cache-Control` (ASVS 5.0, 14.3.2).
-pub(crate) fn no_store_unless_set(headers: &mut HeaderMap) {
+/// Says who may cache the response, unless the application has said it: nobody with `no-store` (ASVS 5.0, 14.3.2), only the
+/// user's browser with `private` (ASVS 5.0, 14.2.2; RFC 9111, section 5.2.2.7).
+pub(crate) fn cache_unless_set(headers: &mut HeaderMap, directive: &'static str) {
     if let Entry::Vacant(unset) = headers.entry(CACHE_CONTROL) {
-        unset.insert(HeaderValue::from_static("no-store"));
+        unset.insert(HeaderValue::from_static(directive));
     }
 }
 
@@ -153,12 +154,12 @@ mod tests {
     #[test]
     fn caches_are_kept_out_unless_the_application_set_cache_control() {
         let mut headers = HeaderMap::new();
-        no_store_unless_set(&mut headers);
+        cache_unless_set(&mut headers, "no-store");
         assert_eq!(lines(&headers, &CACHE_CONTROL), ["no-store"]);
 
         let own = ["private, max-age=60", "no-transform"];
         let mut headers = response(&CACHE_CONTROL, &own);
-        no_store_unless_set(&mut headers);
+        cache_unless_set(&mut headers, "no-store");
         assert_eq!(lines(&headers, &CACHE_CONTROL), own);
     }
 

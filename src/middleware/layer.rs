@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::failure::DefaultFailureResponse;
-use super::identify::Identify;
+use super::inspect::Inspect;
 use super::service::SessionService;
 use crate::event::{DRAIN_LIMIT, diagnostics};
 use crate::lifecycle::SessionManager;
@@ -42,7 +42,7 @@ use crate::session::{Main, Users};
 #[doc(alias = "SessionMiddleware")]
 pub struct SessionLayer<M = Main, F = DefaultFailureResponse> {
     pub(super) manager: Arc<SessionManager>,
-    pub(super) identify: Option<Identify>,
+    pub(super) inspect: Inspect,
     pub(super) failure_response: F,
     pub(super) marker: PhantomData<fn() -> M>,
 }
@@ -81,7 +81,7 @@ impl<M, F: Clone> Clone for SessionLayer<M, F> {
     fn clone(&self) -> Self {
         Self {
             manager: self.manager.clone(),
-            identify: self.identify.clone(),
+            inspect: self.inspect.clone(),
             failure_response: self.failure_response.clone(),
             marker: PhantomData,
         }
@@ -103,7 +103,7 @@ impl<S, M, F: Clone> Layer<S> for SessionLayer<M, F> {
         SessionService {
             inner,
             manager: self.manager.clone(),
-            identify: self.identify.clone(),
+            inspect: self.inspect.clone(),
             failure_response: self.failure_response.clone(),
             marker: PhantomData,
         }

@@ -9,8 +9,9 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::failure::FailureResponse;
-use super::future::{Finisher, ResponseFuture};
-use super::identify::Identify;
+use super::future::{AboutRequest, Finisher, ResponseFuture};
+use super::inspect::{Inspect, Inspected};
+use super::plain_http::drops_secure_cookies;
 use super::withheld::is_withheld;
 use crate::cookie::{self, Presented};
 use crate::event::diagnostics;
@@ -27,7 +28,7 @@ use crate::session::{Entry, Slot};
 pub struct SessionService<S, M, F> {
     pub(super) inner: S,
     pub(super) manager: Arc<SessionManager>,
-    pub(super) identify: Option<Identify>,
+    pub(super) inspect: Inspect,
     pub(super) failure_response: F,
     pub(super) marker: PhantomData<fn() -> M>,
 }
@@ -37,7 +38,7 @@ impl<S: Clone, M, F: Clone> Clone for SessionService<S, M, F> {
         Self {
             inner: self.inner.clone(),
             manager: self.manager.clone(),
-            identify: self.identify.clone(),
+            inspect: self.inspect.clone(),
             failure_response: self.failure_response.clone(),
             marker: PhantomData,
         }
@@ -84,20 +85,27 @@ where
         if !matches!(presented, Presented::Nothing { .. }) {
             cookie::hide(request.headers_mut());
         }
-        let withheld = matches!(presented, Presented::Nothing { malformed: false })
-            && is_withheld(manager.config.cookie.same_site, &request);
-        let safe_method = request.method().is_safe();
-        let mut client = None;
-        if let Some(identify) = &self.identify {
-            let (head, body) = request.into_parts();
-            client = identify.facts(&head, &manager.reporter);
-            request = Request::from_parts(head, body);
-        }
-        let session = RequestSession::new(manager.clone(), presented, withheld, client, outer);
+        let cookie = &manager.config.cookie;
+        let none = matches!(presented, Presented::Nothing { malformed: false });
+        let withheld = none && is_withheld(cookie.same_site, &request);
+        let about = AboutRequest {
+            safe_method: request.method().is_safe(),
+            drops_cookie: none && cookie.secure && drops_secure_cookies(&request),
+        };
+        let (mut request, inspected) = self.inspect.ask(request, &manager.reporter);
+        let Inspected { client, activity } = inspected;
+        let session = RequestSession::new(
+            manager.clone(),
+            presented,
+            withheld,
+            client,
+            activity,
+            outer,
+        );
         let session = Arc::new(session);
         request.extensions_mut().insert(Slot::new(session.clone()));
         // Made before the call, which may panic. Then a logout from before the panic is still carried out.
-        let finisher = Finisher::new(session, safe_method);
+        let finisher = Finisher::new(session, about);
         let handler = self.inner.call(request);
         ResponseFuture::new(handler, Some(finisher), failure_response)
     }

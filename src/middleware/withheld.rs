@@ -1,8 +1,11 @@
 //! Whether a browser withheld the cookie from a request, by Fetch Metadata (pure).
 
-use http::Request;
+use http::{HeaderName, Request};
 
 use crate::config::SameSite;
+
+pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Whether the browser withheld the session cookie from a request that carries none. SameSite withholds it from cross-site
 /// requests. If it is Lax, it is sent along a link to this site: with a safe method, and not into a frame of the other site.
@@ -10,19 +13,19 @@ use crate::config::SameSite;
 /// The response can still set a cookie, which would replace the one that was withheld (RFC 6265bis, sections 5.6.7.1 and
 /// 5.8.3; Fetch Metadata for `Sec-Fetch-Site` and `Sec-Fetch-Dest`).
 pub(super) fn is_withheld<B>(same_site: SameSite, request: &Request<B>) -> bool {
-    let is = |header, values: &[&str]| {
+    let is = |header: HeaderName, values: &[&str]| {
         let value = request.headers().get(header);
         value.is_some_and(|value| {
             let same = |other: &&str| value.as_bytes().eq_ignore_ascii_case(other.as_bytes());
             values.iter().any(same)
         })
     };
-    is("sec-fetch-site", &["cross-site"])
+    is(SEC_FETCH_SITE, &["cross-site"])
         && match same_site {
             SameSite::None => false,
             SameSite::Lax => {
                 !request.method().is_safe()
-                    || is("sec-fetch-dest", &["iframe", "frame", "embed", "object"])
+                    || is(SEC_FETCH_DEST, &["iframe", "frame", "embed", "object"])
             }
             SameSite::Strict => true,
         }

@@ -414,6 +414,9 @@ impl<M> Session<M> {
 
     /// When the session ends if nobody uses it until then. `None` while there is no session.
     ///
+    /// A page that shows how long the session still lives asks for it in a request that does not count as
+    /// [`activity`](crate::middleware::SessionLayerBuilder::activity).
+    ///
     /// In the request that creates a session without a login, this is when it ends unless the client sends its cookie again:
     /// after [`unconfirmed_idle`](crate::SessionConfig::unconfirmed_idle) at the latest.
     #[doc(alias = "get_expiry_date")]
@@ -425,15 +428,18 @@ impl<M> Session<M> {
         let state = self.request.state();
         let mut header = state.header()?.clone();
         header.expiry = state.pending.expiry.unwrap_or(header.expiry);
-        let unconfirmed = state.lookup.open().is_some_and(|open| open.unconfirmed);
-        let unconfirmed = unconfirmed && state.pending.login.is_none();
+        let (mut unconfirmed, mut unmoved) = (false, None);
+        if let Some(open) = state.lookup.open() {
+            unconfirmed = open.unconfirmed && state.pending.login.is_none();
+            unmoved = (!open.slides && !state.pending.sets_lifetime()).then_some(open.kept_until);
+        }
         drop(state);
         let lifetime = Lifetime::new(&manager.config, &header, now);
-        let left = match unconfirmed {
+        let end = now.plus(match unconfirmed {
             true => lifetime.ends_unconfirmed_in(),
             false => lifetime.ends_in(),
-        };
-        Some(SystemTime::from(now.plus(left)))
+        });
+        Some(unmoved.map_or(end, |unmoved| unmoved.min(end)).into())
     }
 
     /// Commits the changes so far now, instead of with the response.
@@ -460,6 +466,10 @@ impl<M> Session<M> {
     }
 
     /// Loads the session again. Changes that are not saved are dropped, except a [`logout`](Session::logout).
+    ///
+    /// It counts as activity, as a request does: it slides the idle limit if that is due. So call it when the user has done
+    /// something. A connection that reloads by itself keeps its session alive for as long as it is open, unless the layer's
+    /// [`activity`](crate::middleware::SessionLayerBuilder::activity) function refuses its request.
     ///
     /// After the response's head was sent (in a stream, SSE, or a WebSocket), it opens the session for writing again. You can
     /// write values and end the session, and [`save`](Session::save) commits it. A change that needs a new cookie is

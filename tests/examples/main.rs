@@ -20,3 +20,5 @@ mod readme;
 mod small;
 #[cfg(feature = "axum")]
 mod stores;
+#[cfg(all(feature = "axum", feature = "tracing"))]
+mod visits;

@@ -82,6 +82,20 @@ fn r09_a_cookie_that_a_browser_would_refuse_fails_when_the_layer_is_built() {
 }
 
 #[tokio::test]
+async fn r12_a_page_of_a_user_is_for_their_browser_alone() {
+    let app = App::in_memory();
+    let mut browser = app.browser();
+    browser.does("/login/alice").await;
+    let read = browser.get("/read").await;
+    assert_eq!(read.headers[CACHE_CONTROL], "private");
+    assert_eq!(read.headers[VARY], "Cookie");
+    let mut visitor = app.browser();
+    visitor.does("/write/x").await;
+    let read = visitor.get("/read").await;
+    assert!(!read.headers.contains_key(CACHE_CONTROL));
+}
+
+#[tokio::test]
 async fn r12_no_response_shows_the_token_but_in_the_cookie_and_none_with_it_is_stored() {
     let app = App::in_memory();
     let mut browser = app.browser();

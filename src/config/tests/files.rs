@@ -37,6 +37,7 @@ fn every_option_can_be_written() {
         on_interrupted = "drop-silently"
         store_timeout = "250ms"
         max_data_size = 1000
+        cache_private = false
         clear_site_data = true
         namespace = "shop"
 
@@ -77,6 +78,7 @@ fn every_option_can_be_written() {
         .on_interrupted(OnInterrupted::DropSilently)
         .store_timeout(Duration::from_millis(250))
         .max_data_size(1_000)
+        .cache_private(false)
         .clear_site_data(true)
         .namespace("shop")
         .remember_me(RememberMe::new(7 * DAY, 28 * DAY))
@@ -110,7 +112,8 @@ fn the_default_is_written_as_a_person_would() {
         toml::to_string(&config()).unwrap(),
         "idle = \"1d\"\nunconfirmed_idle = \"1h\"\nabsolute = \"14d\"\nsave_every_request = false\n\
          persistence = \"persistent\"\non_interrupted = \"conflict-unless-safe\"\n\
-         store_timeout = \"500ms\"\nmax_data_size = 65536\nclear_site_data = false\n\n\
+         store_timeout = \"500ms\"\nmax_data_size = 65536\ncache_private = true\n\
+         clear_site_data = false\n\n\
          [remember_me]\nidle = \"14d\"\nabsolute = \"30d\"\n\n[cookie]\nprefix = true\n\
          path = \"/\"\nsecure = true\nhttp_only = true\nsame_site = \"lax\"\n\
          partitioned = false\n"

@@ -50,6 +50,7 @@ fn each_weak_setting_has_its_id() {
         ("W014 remember_me.idle", |config| {
             config.remember_me(RememberMe::new(DAY, DAY / 2))
         }),
+        ("W015 cache_private", |config| config.cache_private(false)),
     ];
     for (expected, change) in weak {
         let config = change(config());

@@ -54,8 +54,11 @@ pub(super) async fn create(
         let open = OpenSession {
             token,
             verifier_hash,
+            kept_until: prepared.kept_until(),
             touch_due: prepared.touch_due,
+            confirms: false,
             unconfirmed: prepared.unconfirmed,
+            slides: true,
             record: prepared.record,
         };
         return Ok(Committed::open(open, cookie));

@@ -39,15 +39,20 @@ impl PreparedWrite {
         record: Record,
         (rotates, unconfirmed): (bool, bool),
         at: Timestamp,
+        kept_until: Option<Timestamp>,
     ) -> Result<Self, SessionError> {
         let lifetime = context.lifetime(&record, at);
         let unconfirmed = unconfirmed && record.user().is_none();
-        let kept = lifetime.time_to_live();
+        let mut ttl = lifetime.time_to_live();
+        if unconfirmed {
+            ttl = ttl.min(context.config.unconfirmed_idle);
+        }
+        if let Some(until) = kept_until {
+            // A store keeps nothing for no time at all.
+            ttl = ttl.min(until.since(at)).max(Duration::from_millis(1));
+        }
         Ok(Self {
-            ttl: match unconfirmed {
-                true => kept.min(context.config.unconfirmed_idle),
-                false => kept,
-            },
+            ttl,
             login_age: login_age(context, pending, at)?,
             rotates,
             unconfirmed,
@@ -79,10 +84,11 @@ impl PreparedWrite {
             .apply(None, context.config.max_data_size)
             .map_err(|error| too_large(context, error))?;
         let record = Record::new(header, data);
-        Self::new(context, pending, record, (false, true), now)
+        Self::new(context, pending, record, (false, true), now, None)
     }
 
-    /// Prepares the write of an existing session, with a new verifier if there is one.
+    /// Prepares the write of an existing session, with a new verifier if there is one. `kept_until` is the end of a session
+    /// that the write does not slide.
     pub(super) fn replace(
         context: ClientContext<'_>,
         pending: &Pending,
@@ -90,6 +96,7 @@ impl PreparedWrite {
         (base, unconfirmed): (&Record, bool),
         (token, new_verifier): (&Token, Option<VerifierHash>),
         revision: Revision,
+        kept_until: Option<Timestamp>,
     ) -> Result<Self, SessionError> {
         let now = context.now();
         let header = base.header();
@@ -105,7 +112,13 @@ impl PreparedWrite {
             .apply(Some(base.data()), context.config.max_data_size)
             .map_err(|error| too_large(context, error))?;
         let record = Record::new(header, data);
-        Self::new(context, pending, record, (rotates, unconfirmed), now)
+        let flags = (rotates, unconfirmed);
+        Self::new(context, pending, record, flags, now, kept_until)
+    }
+
+    /// Until when the store keeps what is written.
+    pub(super) fn kept_until(&self) -> Timestamp {
+        self.at.plus(self.ttl)
     }
 
     /// The write for the store call.

@@ -4,6 +4,7 @@ use super::committed::{Committed, CookieUpdate};
 use super::create::create;
 use super::prepared_write::PreparedWrite;
 use super::retry::{Retry, gave_up};
+use crate::clock::Timestamp;
 use crate::error::SessionError;
 use crate::event::{Event, EventKind, Rotation};
 use crate::lifecycle::changes::Changes;
@@ -28,6 +29,8 @@ pub(super) async fn replace(
         (rotated, drawn) = (Some((token, verifier_hash)), Some(revision));
     }
     let mut base = open.record.clone();
+    let slides = open.slides || pending.sets_lifetime();
+    let mut kept_until = open.kept_until;
     let mut rebased = None;
     let mut unanswered: Vec<Revision> = Vec::new();
     let mut retry = Retry::new(context);
@@ -49,6 +52,7 @@ pub(super) async fn replace(
             (&base, open.unconfirmed),
             (token, new_verifier),
             revision,
+            (!slides).then_some(kept_until),
         )?;
         if prepared.is_over {
             return Err(SessionError::Interrupted);
@@ -63,14 +67,16 @@ pub(super) async fn replace(
                 let moved = pending
                     .expiry
                     .is_some_and(|expiry| expiry != base.header().expiry);
-                let cookie = match rotated.is_some() || moved || prepared.cookie_slides {
+                let slid = slides && prepared.cookie_slides;
+                let cookie = match rotated.is_some() || moved || slid {
                     true => CookieUpdate::Set(prepared.max_age),
                     false => CookieUpdate::Keep,
                 };
                 report_rotation(context, pending, key.id(), &prepared.record);
                 prepared.report_capped_expiry(context, pending, key.id());
+                let kept_until = prepared.kept_until();
                 let flags = (prepared.touch_due, prepared.unconfirmed);
-                let open = written(open, prepared.record, flags, rotated);
+                let open = written(open, prepared.record, kept_until, flags, rotated);
                 return Ok(Some(Committed::open(open, cookie)));
             }
             Ok(Replaced::Conflict(present)) => present,
@@ -112,7 +118,9 @@ pub(super) async fn replace(
             };
             let unconfirmed = open.unconfirmed && present.user().is_none();
             let touch_due = !unconfirmed && lifetime.touch_is_due(remaining);
-            let open = written(open, present, (touch_due, unconfirmed), rotated);
+            let kept_until = context.now().plus(remaining);
+            let flags = (touch_due, unconfirmed);
+            let open = written(open, present, kept_until, flags, rotated);
             return Ok(Some(Committed::open(open, cookie)));
         }
         if !present.header().verifier.same_as(&open.verifier_hash) {
@@ -127,6 +135,7 @@ pub(super) async fn replace(
             context.report(event.user(present.shared_user()));
             rebased = Some(Box::new(rebase(&pending.changes, &present)?));
             base = present;
+            kept_until = context.now().plus(remaining);
             // Writers that conflicted once would conflict again, and many of them would use up their attempts. From here on
             // those of this process write one after the other; there are few other processes.
             if writer.is_none() {
@@ -141,6 +150,7 @@ pub(super) async fn replace(
 fn written(
     open: &OpenSession,
     record: Record,
+    kept_until: Timestamp,
     (touch_due, unconfirmed): (bool, bool),
     rotated: Option<(Token, VerifierHash)>,
 ) -> OpenSession {
@@ -150,8 +160,11 @@ fn written(
         token,
         verifier_hash,
         record,
-        touch_due,
+        kept_until,
+        touch_due: touch_due && open.slides,
+        confirms: false,
         unconfirmed,
+        slides: open.slides,
     }
 }
 

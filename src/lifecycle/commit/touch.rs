@@ -9,8 +9,10 @@ use crate::store::StoreCall;
 
 /// Slides the idle limit of a session. If the store fails, only the slide is lost.
 pub(super) async fn touch(context: ClientContext<'_>, open: &OpenSession) -> Committed {
-    let mut touch_due = open.touch_due;
-    let lifetime = context.lifetime(&open.record, context.now());
+    let (mut kept_until, mut touch_due) = (open.kept_until, open.touch_due);
+    let mut confirms = open.confirms;
+    let now = context.now();
+    let lifetime = context.lifetime(&open.record, now);
     let mut cookie = CookieUpdate::Keep;
     // A session may end while its request runs. It is not touched: if the clock was wrong, the session continues later.
     if !lifetime.is_over() {
@@ -19,6 +21,8 @@ pub(super) async fn touch(context: ClientContext<'_>, open: &OpenSession) -> Com
         let (expected, extends) = (open.record.revision(), extended_entry(&open.record, ttl));
         match context.store().touch(&key, expected, ttl, extends).await {
             Ok(true) => {
+                kept_until = now.plus(ttl);
+                confirms = false;
                 touch_due = lifetime.touch_is_always_due();
                 if lifetime.cookie_slides() {
                     cookie = CookieUpdate::Set(lifetime.max_age());
@@ -33,7 +37,9 @@ pub(super) async fn touch(context: ClientContext<'_>, open: &OpenSession) -> Com
         }
     }
     let open = OpenSession {
+        kept_until,
         touch_due,
+        confirms,
         ..open.clone()
     };
     Committed::open(open, cookie)

@@ -1,4 +1,5 @@
-//! S25: writing where the response has begun already, in a stream, server-sent events, or a connection of another protocol.
+//! S25, and parts of S2, S5 and S15: a session that is used where the response has begun already, in a stream, server-sent
+//! events, or a connection of another protocol.
 
 use axum::Router;
 use axum::body::Body;
@@ -12,8 +13,12 @@ use http_body_util::channel::Channel;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower_keycard::Session;
+use tower_keycard::store::StoreCall;
+use tower_keycard::store::testing::fault::Fault;
 
-use super::harness::{Browser, COOKIE_NAME, HOST, Place, Stage, command, on_every_store, variant};
+use super::harness::{
+    Browser, COOKIE_NAME, DAY, HOST, HOUR, Place, Stage, command, on_every_store, variant,
+};
 
 on_every_store![
     s25_in_a_stream_a_write_is_an_error_until_the_session_is_reloaded,
@@ -22,6 +27,10 @@ on_every_store![
     s25_a_stream_can_log_out,
     s25_server_sent_events_write_like_any_stream,
     s25_an_upgraded_connection_writes_after_a_reload,
+    s05_a_session_first_asked_for_after_the_head_slides,
+    s05_a_reload_after_the_head_slides,
+    s02_a_body_that_can_still_ask_for_the_session_varies,
+    s15_a_body_that_can_still_show_a_user_is_kept_out_of_shared_caches,
 ];
 
 /// Carries out a script; an error is a word of the answer, and the script goes on.
@@ -51,6 +60,30 @@ async fn stream(
         sender.send_data(words.into()).await.unwrap();
     });
     Body::new(body).into_response()
+}
+
+/// Sends the head, and asks for the session only then: as a page does that is rendered while it is sent.
+async fn late(
+    State(stage): State<Stage>,
+    Path(script): Path<String>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let (mut sender, body) = Channel::<Bytes>::new(1);
+    tokio::spawn(async move {
+        stage.gates.named("head").pass().await;
+        let session = Session::load(&parts.extensions).await.unwrap();
+        let words = play(&session, &stage, &script).await;
+        sender.send_data(words.into()).await.unwrap();
+    });
+    Body::new(body).into_response()
+}
+
+/// The same with a status that says that the handler failed.
+async fn failed(stage: State<Stage>, script: Path<String>, request: Request) -> Response {
+    let mut response = late(stage, script, request).await;
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 /// The same as server-sent events, one for each step.
@@ -96,15 +129,21 @@ async fn upgrade(
 
 /// A browser on the streams, and one on the scripts, with the same session.
 async fn open(place: &Place) -> (Browser, Browser) {
-    let layer = place.builder().build().unwrap();
+    // A request with the query `poll` is no activity.
+    let layer = place.builder();
+    let layer = layer.activity(|request| request.uri.query() != Some("poll"));
+    let layer = layer.build().unwrap();
     let streams = Router::new()
         .route("/stream/{*script}", get(stream))
+        .route("/late/{*script}", get(late))
+        .route("/failed/{*script}", get(failed))
         .route("/events/{*script}", get(events))
         .route("/upgrade/{*script}", get(upgrade))
         .with_state(place.stage.clone())
         .layer(layer);
     let scripts = place.open().await;
     scripts.get("/insert:a:1").await.ok();
+    scripts.get("/read").await.ok();
     let streams = place
         .browse(streams)
         .await
@@ -114,11 +153,20 @@ async fn open(place: &Place) -> (Browser, Browser) {
 
 /// What a stream says when its head has come.
 async fn read(place: &Place, browser: &Browser, path: &str) -> String {
+    read_all(place, browser, path).await.1
+}
+
+/// The same, with the headers for caches.
+async fn read_all(place: &Place, browser: &Browser, path: &str) -> ([Option<String>; 2], String) {
     let response = browser.open(Method::GET, path, &[]).await.unwrap();
     assert!(response.headers().get("set-cookie").is_none());
+    let headers = ["vary", "cache-control"].map(|name| {
+        let line = response.headers().get(name);
+        line.map(|line| line.to_str().unwrap().to_owned())
+    });
     place.gate("head").open();
     let body = response.into_body().collect().await.unwrap().to_bytes();
-    String::from_utf8(body.to_vec()).unwrap()
+    (headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
 async fn s25_in_a_stream_a_write_is_an_error_until_the_session_is_reloaded(place: Place) {
@@ -225,4 +273,75 @@ async fn s25_an_upgraded_connection_writes_after_a_reload(place: Place) {
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
     assert_eq!(words, "1 Sealed HeadSent 2");
     scripts.get("/get:a").await.ok().says("2");
+}
+
+async fn s05_a_session_first_asked_for_after_the_head_slides(place: Place) {
+    let (streams, scripts) = open(&place).await;
+    let id = scripts.selector().unwrap();
+    let confirmed = place.calls(StoreCall::Touch);
+    for touches in 1..=2 {
+        place.pass(HOUR);
+        for _ in 0..2 {
+            assert_eq!(read(&place, &streams, "/late/get:a").await, "1");
+        }
+        place.keeps_for(id, DAY).await;
+        assert_eq!(place.calls(StoreCall::Touch) - confirmed, touches);
+    }
+    place.pass(HOUR);
+    assert_eq!(read(&place, &streams, "/late/get:a?poll").await, "1");
+    place.keeps_for(id, DAY - HOUR).await;
+    // A slide that fails is not the client's trouble.
+    place.faults.next(StoreCall::Touch, Fault::Unavailable);
+    assert_eq!(read(&place, &streams, "/late/get:a").await, "1");
+    assert_eq!(place.calls(StoreCall::Touch) - confirmed, 3);
+    // What fails is no activity.
+    assert_eq!(read(&place, &streams, "/failed/get:a").await, "1");
+    place.keeps_for(id, DAY - HOUR).await;
+}
+
+async fn s05_a_reload_after_the_head_slides(place: Place) {
+    let (streams, scripts) = open(&place).await;
+    let id = scripts.selector().unwrap();
+    let script = "wait:x/reload/get:a/wait:x/reload/get:a";
+    for (poll, left) in [("", DAY), ("?poll", DAY - 2 * HOUR)] {
+        scripts.get("/read").await.ok();
+        let touches = place.calls(StoreCall::Touch);
+        let path = format!("/stream/{script}{poll}");
+        let time = async {
+            for _ in 0..2 {
+                place.gate("x").arrived().await;
+                place.pass(HOUR);
+                place.gate("x").open();
+            }
+        };
+        let (words, ()) = tokio::join!(read(&place, &streams, &path), time);
+        assert_eq!(words, "1 1");
+        place.keeps_for(id, left).await;
+        let slid = if poll.is_empty() { 2 } else { 0 };
+        assert_eq!(place.calls(StoreCall::Touch) - touches, slid);
+    }
+}
+
+async fn s02_a_body_that_can_still_ask_for_the_session_varies(place: Place) {
+    let (streams, _) = open(&place).await;
+    let nobody = streams.twin().with_token("none");
+    let (headers, words) = read_all(&place, &nobody, "/late/get:a/exists").await;
+    assert_eq!(
+        (headers, &*words),
+        ([Some("Cookie".to_owned()), None], "- false")
+    );
+    let (headers, _) = read_all(&place, &streams, "/late/get:a").await;
+    assert_eq!(headers[0].as_deref(), Some("Cookie"));
+}
+
+async fn s15_a_body_that_can_still_show_a_user_is_kept_out_of_shared_caches(place: Place) {
+    let (streams, scripts) = open(&place).await;
+    scripts.get("/login:ann").await.ok();
+    let streams = streams.with_token(&scripts.token().unwrap());
+    for path in ["/late/user", "/stream/user", "/events/user"] {
+        let ([vary, cache], words) = read_all(&place, &streams, path).await;
+        assert!(words.contains("ann"), "{path}: {words}");
+        assert_eq!(vary.as_deref(), Some("Cookie"), "{path}");
+        assert_eq!(cache.as_deref(), Some("private"), "{path}");
+    }
 }

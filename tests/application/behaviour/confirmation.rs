@@ -23,6 +23,7 @@ on_every_store![
     s47_it_never_outlives_its_idle_limit_and_is_confirmed_once,
     s47_requests_at_the_same_time_confirm_it_together,
     s47_a_stream_that_began_it_does_not_shorten_its_life_again,
+    s47_a_request_that_does_not_count_as_activity_confirms_it_and_slides_nothing_after,
 ];
 
 impl Place {
@@ -193,6 +194,8 @@ async fn s47_a_stream_that_began_it_does_not_shorten_its_life_again(place: Place
     let (reload, save) = (place.gate("reload"), place.gate("save"));
     reload.open();
     save.arrived().await;
+    // Its own reload confirms nothing.
+    place.keeps(&stream, HOUR).await;
     pages.get("/get:a").await.ok().says("1");
     place.pass(SECOND);
     save.open();
@@ -200,4 +203,21 @@ async fn s47_a_stream_that_began_it_does_not_shorten_its_life_again(place: Place
     assert_eq!(body, "saved");
     place.keeps(&pages, DAY).await;
     pages.get("/keys").await.ok().says("a,b");
+}
+
+async fn s47_a_request_that_does_not_count_as_activity_confirms_it_and_slides_nothing_after(
+    place: Place,
+) {
+    for path in ["/read?poll", "/insert:a:2?poll"] {
+        let layer = place.builder();
+        let layer = layer.activity(|request| request.uri.query() != Some("poll"));
+        let browser = place.open_layer(layer.build().unwrap()).await;
+        browser.get("/insert:a:1").await.ok();
+        place.pass(MINUTE);
+        browser.get(path).await.ok().sets_nothing();
+        place.keeps(&browser, DAY).await;
+        place.pass(HOUR);
+        browser.get(path).await.ok().sets_nothing();
+        place.keeps(&browser, DAY - HOUR).await;
+    }
 }

@@ -11,7 +11,7 @@ use tower_keycard::store::{DecodeError, Loaded, StoreCall};
 
 use super::harness::{
     Browser, COOKIE_NAME, DAY, HOST, HOUR, MINUTE, Place, Reply, SECOND, STRANGER, SetCookie,
-    on_every_store, selector,
+    config, on_every_store, selector,
 };
 
 /// A token whose session ended by its absolute limit.
@@ -44,9 +44,11 @@ on_every_store![
     s04_with_a_valid_token_an_untouched_session_leaves_no_trace,
     s05_reading_a_session_slides_its_idle_limit,
     s05_a_session_in_constant_use_is_touched_once_a_minute,
+    s05_what_does_not_count_as_activity_slides_nothing,
     s06_writing_keeps_the_token_and_sends_no_cookie,
     s06_writing_sends_the_same_token_again_where_its_lifetime_moved,
     s06_an_unconfirmed_write_sends_no_cookie,
+    s06_a_write_that_does_not_count_as_activity_leaves_the_end_where_it_is,
     s07_an_unknown_token_is_left_alone_while_nobody_asks,
     s07_an_unknown_token_is_left_alone_on_a_read,
     s07_a_slow_read_does_not_remove_the_cookie_of_a_login_made_meanwhile,
@@ -70,9 +72,10 @@ on_every_store![
     s11_a_logout_removes_a_token_that_opens_nothing,
     s11_a_logout_with_a_token_just_rotated_out_ends_the_session,
     s12_a_session_that_ends_with_the_browser_has_no_lifetime,
-    s13_every_method_and_status_below_500_is_a_response_like_any_other,
+    s13_every_method_and_status_that_answers_is_a_response_like_any_other,
     s14_vary_is_appended_once_and_in_order,
     s15_a_response_with_our_cookie_is_kept_out_of_caches,
+    s15_a_response_for_a_user_is_kept_out_of_shared_caches,
     s16_other_cookies_survive_and_ours_appears_once,
     s17_asking_which_token_came_is_no_access,
 ];
@@ -181,6 +184,97 @@ async fn s05_a_session_in_constant_use_is_touched_once_a_minute(place: Place) {
         varies_only(&browser.get("/get:a").await.ok());
     }
     assert_eq!(place.calls(StoreCall::Touch), 2);
+}
+
+/// A browser on a layer for which a request with the query `poll` is no activity.
+async fn polled(place: &Place, configure: impl FnOnce(SessionConfig) -> SessionConfig) -> Browser {
+    let layer = place.builder().config(configure(config()));
+    let layer = layer.activity(|request| request.uri.query() != Some("poll"));
+    place.open_layer(layer.build().unwrap()).await
+}
+
+async fn s05_what_does_not_count_as_activity_slides_nothing(place: Place) {
+    for every in [false, true] {
+        let browser = polled(&place, |config| config.save_every_request(every)).await;
+        browser.get("/insert:a:1").await.ok();
+        browser.get("/read").await.ok();
+        let id = browser.selector().unwrap();
+        let (before, touches) = (place.faults.all_calls(), place.calls(StoreCall::Touch));
+        for hour in 1..=3 {
+            place.pass(HOUR);
+            is_untouched(&browser.get("/untouched?poll").await.ok());
+            let left = (DAY - hour * HOUR).as_secs();
+            for path in ["/get:a/left?poll", "/get:a/save/reload/left?poll"] {
+                let reply = browser.get(path).await.ok();
+                varies_only(&reply);
+                let told: u64 = reply.text.strip_prefix("1 ").unwrap().parse().unwrap();
+                assert!((left - 60..=left).contains(&told), "{told} of {left}");
+            }
+            place.keeps_for(id, DAY - hour * HOUR).await;
+        }
+        assert_eq!(place.calls(StoreCall::Touch), touches);
+        assert_eq!(place.faults.all_calls(), before + 9, "three loads an hour");
+        browser.get("/get:a").await.ok();
+        place.keeps_for(id, DAY).await;
+        place.pass(23 * HOUR);
+        browser.get("/get:a?poll").await.ok().says("1");
+        place.pass(HOUR + SECOND);
+        browser.get("/get:a?poll").await.ok().says("-");
+    }
+    // A function that panics says nothing.
+    let layer = place.builder().activity(|_| panic!("as the test wants"));
+    let browser = place.open_layer(layer.build().unwrap()).await;
+    browser.get("/insert:a:1").await.ok();
+    browser.get("/get:a").await.ok();
+    place.pass(HOUR);
+    browser.get("/get:a").await.ok();
+    place.keeps_for(browser.selector().unwrap(), DAY).await;
+    assert_eq!(place.log.count("hook_panicked"), 3);
+}
+
+async fn s06_a_write_that_does_not_count_as_activity_leaves_the_end_where_it_is(place: Place) {
+    // Without an absolute limit, and under save-every-request, activity would send the cookie again.
+    for (every, absolute) in [(false, None), (true, None), (true, Some(14 * DAY))] {
+        let configure = |config: SessionConfig| config.save_every_request(every).absolute(absolute);
+        let browser = polled(&place, configure).await;
+        browser.get("/insert:a:1").await.ok();
+        browser.get("/read").await.ok();
+        let id = browser.selector().unwrap();
+        place.pass(HOUR);
+        varies_only(&browser.get("/insert:b:2?poll").await.ok());
+        varies_only(
+            &browser
+                .get("/insert:b:3/save/insert:b:4/save?poll")
+                .await
+                .ok(),
+        );
+        place.keeps_for(id, DAY - HOUR).await;
+        // Two that meet, so that one writes what the other has left.
+        let twin = browser.twin();
+        let one = (&browser, "/update:n?poll");
+        for reply in place.interleave(one, (&twin, "/update:n?poll")).await {
+            varies_only(&reply.ok());
+        }
+        browser.get("/get:b/get:n?poll").await.ok().says("4 2");
+        place.keeps_for(id, DAY - HOUR).await;
+        browser.get("/rotate?poll").await.ok().new_cookie();
+        place.keeps_for(id, DAY - HOUR).await;
+        browser.get("/insert:b:5").await.ok();
+        place.keeps_for(id, DAY).await;
+        // What says how long the session lives is no mere activity.
+        place.pass(HOUR);
+        browser.get("/login:ann?poll").await.ok().new_cookie();
+        place.keeps_for(id, DAY).await;
+        place.pass(HOUR);
+        browser.get("/reauthenticate?poll").await.ok().new_cookie();
+        place.keeps_for(id, DAY).await;
+        browser
+            .get("/expiry:idle:600000?poll")
+            .await
+            .ok()
+            .new_cookie();
+        place.keeps_for(id, 10 * MINUTE).await;
+    }
 }
 
 async fn s06_writing_keeps_the_token_and_sends_no_cookie(place: Place) {
@@ -756,7 +850,7 @@ async fn s12_a_session_that_ends_with_the_browser_has_no_lifetime(place: Place) 
     }
 }
 
-async fn s13_every_method_and_status_below_500_is_a_response_like_any_other(place: Place) {
+async fn s13_every_method_and_status_that_answers_is_a_response_like_any_other(place: Place) {
     let browser = place.open().await;
     for method in [
         Method::HEAD,
@@ -833,6 +927,54 @@ async fn s15_a_response_with_our_cookie_is_kept_out_of_caches(place: Place) {
         (ended.lines("cache-control"), ended.lines("vary")),
         (vec!["no-store"], vec!["Cookie"])
     );
+}
+
+async fn s15_a_response_for_a_user_is_kept_out_of_shared_caches(place: Place) {
+    let browser = place.open().await;
+    browser.post("/login:ann").await.ok();
+    let cached = async |path: &str| {
+        let reply = browser.get(path).await.sets_nothing();
+        let lines = reply.lines("cache-control").into_iter();
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for path in [
+        "/user",
+        "/read",
+        "/option",
+        "/insert:a:1",
+        "/user/status:404",
+    ] {
+        assert_eq!(cached(path).await, ["private"], "{path}");
+    }
+    let own = "/user/header:cache-control:public,max-age=60";
+    assert_eq!(cached(own).await, ["public,max-age=60"]);
+    assert_eq!(cached("/untouched").await, [""; 0]);
+    // What the handler saw was the user's, though another request has ended the session meanwhile.
+    let slow = browser.twin();
+    let ends = (&browser, "/logout");
+    let page = (&slow, Method::GET, "/user/reload/user");
+    let [_, page] = place.interleave_as(ends, page).await;
+    let page = page.ok().sets_nothing();
+    assert_eq!(
+        (&*page.text, page.lines("cache-control")),
+        ("ann -", vec!["private"])
+    );
+    browser.post("/login:ann").await.ok();
+    // Nobody is logged in: a visitor without a session, one with a session, and one who logged out.
+    let visitor = place.open().await;
+    for path in ["/read", "/insert:a:1", "/user"] {
+        let reply = visitor.get(path).await.ok();
+        let expected: &[&str] = if reply.set_cookie().is_some() {
+            &["no-store"]
+        } else {
+            &[]
+        };
+        assert_eq!(reply.lines("cache-control"), expected, "{path}");
+    }
+    // An application may want the old way.
+    let off = place.open_with(|config| config.cache_private(false)).await;
+    let off = off.with_token(&browser.token().unwrap());
+    varies_only(&off.get("/user").await.ok().says("ann"));
 }
 
 async fn s16_other_cookies_survive_and_ours_appears_once(place: Place) {

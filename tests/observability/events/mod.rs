@@ -8,5 +8,6 @@ mod log;
 mod metrics;
 mod observers;
 mod page;
+mod plain_http;
 mod redis;
 mod witness;

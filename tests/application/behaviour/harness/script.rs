@@ -194,6 +194,11 @@ pub(crate) async fn command<M>(
         "keys" => words.push(session.keys().join(",")),
         "user" => words.push(session.user().unwrap_or("-".to_owned())),
         "exists" => words.push(session.exists().to_string()),
+        "left" => {
+            let end = session.expires_at().map(millis);
+            let left = end.map(|end| end - u128::from(clock.now().as_millis()));
+            words.push(left.map_or("-".to_owned(), |left| (left / 1_000).to_string()));
+        }
         "withheld" => words.push(session.is_withheld().to_string()),
         "csrf" => words.push(session.csrf_token()?.to_string()),
         "verify" => session.verify_csrf(rest)?,

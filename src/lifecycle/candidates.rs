@@ -107,7 +107,7 @@ mod tests {
             confirms: false,
             unconfirmed: false,
             slides: true,
-            kept_until: Timestamp::from_millis(0),
+            kept_until: NOW,
         })
     }
 

@@ -1,8 +1,8 @@
 //! Where sessions are kept: the store contract, and the stores of this crate.
 //!
 //! A store keeps [`Record`]s under [`RecordKey`]s. It knows nothing of HTTP, cookies, users' data or merging. It has five
-//! calls. In the stores of this crate each call is one round trip, with two exceptions: the write of a login takes two, and
-//! on a Redis cluster so does a call that also changes an entry of the [user index](UserIndex).
+//! calls. In the stores of this crate each call is one round trip, with two exceptions: the write of a login and the deletion
+//! of a user's session take two, and on a Redis cluster so does a call that extends an entry of the [user index](UserIndex).
 //!
 //! # The contract
 //!

@@ -52,7 +52,7 @@
 //! | [`create`](SessionStore::create) | [`SET`](https://redis.io/docs/latest/commands/set/) `… NX PX` |
 //! | [`replace`](SessionStore::replace) | [`EVALSHA`](https://redis.io/docs/latest/commands/evalsha/): [`GETRANGE`](https://redis.io/docs/latest/commands/getrange/), then `SET … PX`, or `GET` on a conflict |
 //! | [`touch`](SessionStore::touch) | `EVALSHA`: `GETRANGE`, then [`PEXPIRE`](https://redis.io/docs/latest/commands/pexpire/) and [`SETRANGE`](https://redis.io/docs/latest/commands/setrange/) |
-//! | [`delete`](SessionStore::delete) | `SET … PX 60000` of a tombstone, and [`ZREM`](https://redis.io/docs/latest/commands/zrem/) of the user's entry |
+//! | [`delete`](SessionStore::delete) | `SET … PX 60000` of a tombstone; then, if there is a user, [`ZREM`](https://redis.io/docs/latest/commands/zrem/) of the entry |
 //!
 //! A login takes one more round trip, before the record is written. Without an absolute limit, each write and each touch of a
 //! user's session sends one more command, which extends the life of the entry:
@@ -68,9 +68,9 @@
 //! limit.
 //!
 //! If a full server refuses a tombstone, a script writes it in the place of the record: no user stays logged in because the
-//! server is full. In a cluster the index of a user is usually on another node than the sessions. There the entry is written
-//! first and removed last, in a round trip of its own, so that the index lists too many sessions and never too few. So a
-//! user's logout takes two round trips there, and so does a write or a touch of a user's session without an absolute limit.
+//! server is full. A user's logout takes two round trips: the entry is removed once the tombstone is confirmed, because a session
+//! that goes on must not lose its entry. In a cluster the index of a user is usually on another node than the sessions. So a
+//! write or a touch of a user's session without an absolute limit takes two round trips there: the entry is extended first.
 //!
 //! If a server does not know a script yet, the store sends it the text with
 //! [`EVAL`](https://redis.io/docs/latest/commands/eval/). That is one more round trip, once after each restart of the server.
@@ -447,41 +447,18 @@ impl SessionStore for RedisStore {
         let replication = replication.as_ref();
         let record_key = self.0.record_key(key);
         let delete = command::delete(record_key);
-        let unbind = user.map(|user| {
-            let index = self.0.index_key(key.namespace(), user);
-            command::unbind(index, std::iter::once(&key.id()))
-        });
-        let (reply, unbind) = match unbind {
-            Some(unbind) if !topology.is_sharded() => {
-                let mut commands = Pipeline::with_capacity(2);
-                commands.add_command(delete);
-                commands.add_command(unbind);
-                let replies = topology.execute_all(&commands, replication, deadline).await;
-                // Whether the entry was removed does not matter.
-                let first = |replies: Vec<Value>| replies.into_iter().next();
-                let reply =
-                    replies.and_then(|replies| first(replies).ok_or(CallError::Unexpected("SET")));
-                (reply, None)
-            }
-            unbind => {
-                let reply = topology.execute(&delete, replication, deadline).await;
-                (reply, unbind)
-            }
-        };
-        let deleted = match reply {
-            Ok(reply) => {
-                let deleted = self
-                    .0
-                    .complete_delete(record_key, reply, replication, deadline);
-                deleted.await
-            }
-            Err(error) => Err(error),
-        };
-        let deleted = deleted.and_then(|()| confirmed(replication));
+        let reply = topology.execute(&delete, replication, deadline).await;
+        let reply = reply.map_err(CallError::for_write)?;
+        let deleted = self
+            .0
+            .complete_delete(record_key, reply, replication, deadline);
+        let deleted = deleted.await.and_then(|()| confirmed(replication));
         deleted.map_err(CallError::for_write)?;
-        if let Some(unbind) = unbind {
-            // The entry is on another node. It is removed only now, because a session that goes on, or may come back, must not
-            // lose its entry. An entry that stays does no harm.
+        if let Some(user) = user {
+            // The entry is removed only now, because a session that goes on, or may come back, must not lose it. An entry that
+            // stays does no harm.
+            let index = self.0.index_key(key.namespace(), user);
+            let unbind = command::unbind(index, std::iter::once(&key.id()));
             topology.execute(&unbind, None, deadline).await.ok();
         }
         Ok(())

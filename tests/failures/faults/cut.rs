@@ -4,6 +4,7 @@ use super::stage::Stage;
 use crate::alone;
 use crate::support::app::Answer;
 use crate::support::cookie::Cookie;
+use crate::support::proxy::Network;
 
 fn is_unaffected(answer: &Answer) {
     assert_eq!((answer.status, &answer.body[..]), (200, "alice"));
@@ -46,4 +47,35 @@ async fn a_change_whose_answer_is_cut_anywhere_is_made_once() {
             assert_eq!(count.body, writes.to_string(), "{after} {reset}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_that_a_full_server_did_not_confirm_leaves_the_session_in_the_index() {
+    let _alone = alone().await;
+    let stage = Stage::start(&["--maxmemory-policy", "noeviction"], true).await;
+    let token = stage.app.logged_in("alice").await;
+    stage.app.gate.close();
+    let (app, own) = (stage.app.clone(), token.clone());
+    let logout = tokio::spawn(async move { app.get("/logout", Some(&own)).await });
+    stage.app.gate.gathered(1).await;
+    // The server has no memory for the tombstone, and nobody hears of it.
+    stage.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    stage.proxy.set(Network::Cut {
+        after: 0,
+        reset: false,
+    });
+    stage.app.gate.open(1);
+    let answer = logout.await.unwrap();
+    assert_eq!((answer.status, answer.cookie), (503, Cookie::Untouched));
+    stage.proxy.set(Network::Fine);
+    let index = "keycard:__Host-id:user=alice";
+    let entry = stage.ask(&["ZSCORE", index, &token[..20]]);
+    assert_ne!(entry, redis::Value::Nil, "the session goes on");
+    is_unaffected(&stage.app.get("/read", Some(&token)).await);
+    // So whoever logs out everywhere ends it.
+    stage.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    let other = stage.app.logged_in("alice").await;
+    let everywhere = stage.app.get("/logout_everywhere", Some(&other)).await;
+    assert_eq!(everywhere.status, 200);
+    assert_eq!(stage.app.get("/read", Some(&token)).await.body, "nobody");
 }

@@ -269,7 +269,7 @@ async fn a_login_as_another_user_deletes_the_old_session_before_it_creates_the_n
     let answer = stack.app.get("/login/bob", Some(&token)).await;
     let (old, new) = (key(&token), key(answer.token()));
     stack.costs(
-        4,
+        5,
         &[
             &load(&old),
             &delete(&old),
@@ -281,12 +281,12 @@ async fn a_login_as_another_user_deletes_the_old_session_before_it_creates_the_n
 }
 
 #[tokio::test]
-async fn a_logout_is_a_load_and_one_set_of_a_tombstone_and_the_end_of_the_entry() {
+async fn a_logout_is_a_load_and_one_set_of_a_tombstone_and_then_the_end_of_the_entry() {
     let mut stack = Stack::start().await;
     let token = stack.logged_in().await;
     stack.app.get("/logout", Some(&token)).await;
     let key = key(&token);
-    stack.costs(2, &[&load(&key), &delete(&key), &unbind("alice", &token)]);
+    stack.costs(3, &[&load(&key), &delete(&key), &unbind("alice", &token)]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZero;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A point in time: whole milliseconds since the Unix epoch.
 ///
@@ -140,6 +140,35 @@ impl Clock {
                 Timestamp::from_millis(now.load(std::sync::atomic::Ordering::SeqCst))
             }
             Source::Function(now) => now().into(),
+        }
+    }
+}
+
+/// A moment to measure from. Unlike a [`Timestamp`], it does not move if the system's clock is set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Moment {
+    Monotonic(Instant),
+    /// By a clock that a test moves, while real time passes too, as it does for a server.
+    #[cfg(any(test, feature = "testing"))]
+    Manual(Timestamp, Instant),
+}
+
+impl Clock {
+    /// The present moment.
+    pub(crate) fn moment(&self) -> Moment {
+        match &self.0 {
+            #[cfg(any(test, feature = "testing"))]
+            Source::Manual(_) => Moment::Manual(self.now(), Instant::now()),
+            Source::System | Source::Function(_) => Moment::Monotonic(Instant::now()),
+        }
+    }
+
+    /// How much time has passed since a moment of this clock.
+    pub(crate) fn since(&self, moment: Moment) -> Duration {
+        match moment {
+            Moment::Monotonic(instant) => instant.elapsed(),
+            #[cfg(any(test, feature = "testing"))]
+            Moment::Manual(then, instant) => self.now().since(then) + instant.elapsed(),
         }
     }
 }

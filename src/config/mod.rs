@@ -30,7 +30,7 @@
 //!     idle = "14d"
 //!     absolute = "30d"
 //!
-//!     [max_sessions_per_user]
+//!     [max_sessions_per_user]          # or above, `max_sessions_per_user = "off"`
 //!     most = 5
 //!     beyond = "evict-oldest"          # or "refuse"
 //!
@@ -79,6 +79,7 @@ mod remember;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod user_limit;
 mod validate;
 
 pub use self::check::Weakness;
@@ -88,5 +89,6 @@ pub use self::error::ConfigError;
 pub use self::former_cookie::FormerCookie;
 pub(crate) use self::limits::Limits;
 pub use self::remember::RememberMe;
-pub(crate) use self::settings::SessionLimit;
-pub use self::settings::{BeyondLimit, OnInterrupted, Persistence, SessionConfig};
+pub use self::settings::{OnInterrupted, Persistence, SessionConfig};
+pub use self::user_limit::BeyondLimit;
+pub(crate) use self::user_limit::{SessionLimit, UserLimit};

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::cookie::SameSite;
 use super::former_cookie::FormerCookie;
 use super::remember::RememberMe;
-use super::settings::{BeyondLimit, OnInterrupted, Persistence, SessionConfig, SessionLimit};
+use super::settings::{OnInterrupted, Persistence, SessionConfig};
+use super::user_limit::{BeyondLimit, SessionLimit, UserLimit};
 
 impl SessionConfig {
     /// The idle limit: how long a session lives without a request that uses it. 24 hours by default.
@@ -114,19 +115,34 @@ impl SessionConfig {
         self
     }
 
-    /// The number of sessions that a user may have at the same time, and what happens to a login beyond it. No limit by
-    /// default.
+    /// The number of sessions that a user may have at the same time, and what happens to a login beyond it. By default 1,000, of
+    /// which the oldest ends, if the store keeps an index of users; [`unlimited_sessions`](Self::unlimited_sessions) lifts it.
     ///
-    /// The store must keep an index of users, as `MemoryStore` and `RedisStore` do. Each login then reads the index once, or
-    /// twice with [`BeyondLimit::Refuse`]. Up to two other sessions with a login younger than ten seconds are neither counted
-    /// nor evicted, so that a double click on "log in" does not lead to a dead cookie. ASVS 5.0, 7.1.2.
+    /// A limit of your own needs a store that keeps an index of users, as `MemoryStore` and `RedisStore` do. Each login then lists
+    /// the user's sessions; with [`BeyondLimit::Refuse`] also before it is carried out. Once the logins of a user are done, the
+    /// limit is exact, also if they came at the same time. If the other login of a double click has overtaken a login, that one is
+    /// answered without a cookie, so that the browser keeps the one that opens a session. Where logins are refused, those that come
+    /// at the same time on one and the same session may all be refused. ASVS 5.0, 7.1.2.
+    ///
+    /// A login ends at most 64 sessions: after the limit was lowered, later logins end the rest. With a limit of 100 or more, as
+    /// by default, a login lists the sessions only if the index has more entries than that, and then ends a sixteenth of them, so
+    /// that the next logins need not. Logins at the same time may exceed such a limit for a while.
     ///
     /// With [`BeyondLimit::Refuse`], an attacker who knows a user's password and does not log out keeps the user out until
     /// the attacker's sessions end. If the user can authenticate in another way, call
     /// [`Users::end_all`](crate::session::Users::end_all).
     #[must_use]
     pub fn max_sessions_per_user(mut self, most: u32, beyond: BeyondLimit) -> Self {
-        self.max_sessions_per_user = Some(SessionLimit { most, beyond });
+        self.max_sessions_per_user = UserLimit::Set(SessionLimit { most, beyond });
+        self
+    }
+
+    /// Lifts the [limit](Self::max_sessions_per_user) of a user's sessions: in a file, `max_sessions_per_user = "off"`.
+    ///
+    /// A user, or a script with a user's password, can then have as many sessions as the store has room for.
+    #[must_use]
+    pub fn unlimited_sessions(mut self) -> Self {
+        self.max_sessions_per_user = UserLimit::Off;
         self
     }
 

@@ -8,6 +8,7 @@ use super::cookie::CookieConfig;
 use super::durations;
 use super::former_cookie::FormerCookie;
 use super::remember::{self, RememberMe};
+use super::user_limit::UserLimit;
 
 /// The options of a session layer. Every option is a method.
 ///
@@ -49,40 +50,14 @@ pub struct SessionConfig {
     // Tables come last: in TOML, an option after a table would belong to that table.
     #[serde(with = "remember")]
     pub(crate) remember_me: Option<RememberMe>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) max_sessions_per_user: Option<SessionLimit>,
+    #[serde(skip_serializing_if = "UserLimit::is_default")]
+    pub(crate) max_sessions_per_user: UserLimit,
     pub(crate) cookie: CookieConfig,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) former_cookies: Vec<FormerCookie>,
     /// The label of a marked layer, which its builder sets. It is no option: one file may configure several layers.
     #[serde(skip)]
     pub(crate) label: Option<String>,
-}
-
-/// The number of sessions that a user may have at the same time, and what happens to one more login. ASVS 5.0, 7.1.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table with `most` and `beyond`")]
-pub(crate) struct SessionLimit {
-    pub(crate) most: u32,
-    pub(crate) beyond: BeyondLimit,
-}
-
-impl SessionLimit {
-    pub(crate) fn most(self) -> usize {
-        self.most as usize
-    }
-}
-
-/// What happens to a login beyond the limit of a user's sessions.
-///
-/// Set it with [`SessionConfig::max_sessions_per_user`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BeyondLimit {
-    /// The login succeeds, and the session with the oldest login ends.
-    EvictOldest,
-    /// The login is refused, with 403.
-    Refuse,
 }
 
 impl Default for SessionConfig {
@@ -101,7 +76,7 @@ impl Default for SessionConfig {
             clear_site_data: false,
             namespace: None,
             remember_me: Some(RememberMe::default()),
-            max_sessions_per_user: None,
+            max_sessions_per_user: UserLimit::default(),
             cookie: CookieConfig::default(),
             former_cookies: Vec::new(),
             label: None,

@@ -65,10 +65,8 @@ impl SessionConfig {
                 ));
             }
         }
-        if self
-            .max_sessions_per_user
-            .is_some_and(|limit| limit.most == 0)
-        {
+        let limit = self.max_sessions_per_user.limit();
+        if limit.is_some_and(|limit| limit.most == 0) {
             return Err(ConfigError::new(
                 "max_sessions_per_user",
                 "with a limit of 0, nobody could log in; set 1 or more, or leave it out",

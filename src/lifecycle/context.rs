@@ -10,7 +10,7 @@ use super::timed_store::TimedStore;
 use crate::client::ClientFacts;
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::record::{FingerprintHash, Record, Token};
+use crate::record::{FingerprintHash, Header, Record, Token};
 use crate::store::{Loaded, StoreCall, StoreError};
 
 /// The session manager for one client. Events carry what is known about the client.
@@ -39,6 +39,10 @@ impl<'a> ClientContext<'a> {
 
     pub(crate) fn lifetime(self, record: &Record, now: Timestamp) -> Lifetime<'a> {
         self.manager.lifetime(record, now)
+    }
+
+    pub(crate) fn lifetime_of(self, header: &Header, now: Timestamp) -> Lifetime<'a> {
+        Lifetime::new(&self.manager.config, header, now)
     }
 
     pub(crate) fn store(self) -> TimedStore<'a> {

@@ -3,12 +3,13 @@
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::in_flight::{Counted, InFlight};
 use super::lifetime::Lifetime;
 use super::timed_store::TimedStore;
-use crate::clock::{Clock, Timestamp};
-use crate::config::{ConfigError, SessionConfig};
+use crate::clock::{Clock, Moment, Timestamp};
+use crate::config::{ConfigError, SessionConfig, SessionLimit, UserLimit};
 use crate::cookie::CookieTemplate;
 use crate::event::{Event, EventKind, Metrics, ObserverHooks, Observers, Reporter};
 use crate::monitor::Detector;
@@ -26,6 +27,8 @@ pub(crate) struct SessionManager {
     pub(crate) config: SessionConfig,
     pub(crate) cookie: CookieTemplate,
     pub(crate) reporter: Reporter,
+    /// How many sessions a user may have, if that is limited.
+    pub(crate) session_limit: Option<SessionLimit>,
     pub(crate) in_flight: InFlight,
     pub(crate) detector: Option<Detector>,
     store: AnyStore,
@@ -45,12 +48,14 @@ impl SessionManager {
         detector: Option<Detector>,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
-        if config.max_sessions_per_user.is_some() && store.user_index().is_none() {
+        let is_indexed = store.user_index().is_some();
+        if !is_indexed && matches!(config.max_sessions_per_user, UserLimit::Set(_)) {
             return Err(ConfigError::new(
                 "max_sessions_per_user",
                 "the store keeps no user index to count sessions by; use a store that keeps one, or leave the limit out",
             ));
         }
+        let session_limit = config.max_sessions_per_user.limit();
         let namespace: Arc<str> = config.resolved_namespace().into();
         let metrics = Metrics::new(&namespace);
         let observers = Observers::start(observers, &namespace, &clock, &metrics)?;
@@ -65,6 +70,7 @@ impl SessionManager {
                 metrics,
                 observers,
             },
+            session_limit: session_limit.filter(|_| is_indexed),
             in_flight: InFlight::default(),
             detector,
             store,
@@ -75,6 +81,16 @@ impl SessionManager {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.reporter.clock.now()
+    }
+
+    /// The present moment, to measure from.
+    pub(crate) fn moment(&self) -> Moment {
+        self.reporter.clock.moment()
+    }
+
+    /// How much time has passed since a moment.
+    pub(crate) fn since(&self, moment: Moment) -> Duration {
+        self.reporter.clock.since(moment)
     }
 
     pub(crate) fn namespace(&self) -> &Arc<str> {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::changes::Changes;
 use super::decision::{Access, LookupState};
 use super::lookup::{Lookup, Superseded};
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::config::SessionConfig;
 use crate::event::Ending;
 use crate::record::{Data, Expiry, Header, LoginDetails, Revision, SecurityStamp, VerifierHash};
-use crate::store::TOMBSTONE_LIFETIME;
+use crate::store::{EntryCount, TOMBSTONE_LIFETIME};
 
 /// Everything a request asked for that is not stored yet.
 #[derive(Clone, Default)]
@@ -32,7 +32,11 @@ pub(crate) struct Pending {
 pub(crate) struct PendingLogin {
     pub(crate) user: Arc<str>,
     pub(crate) at: Timestamp,
+    /// When its request arrived.
+    pub(crate) arrived: Moment,
     pub(crate) details: LoginDetails,
+    /// How many entries the user's index has after the login, as the store says.
+    pub(crate) entries: EntryCount,
 }
 
 impl Pending {
@@ -214,6 +218,7 @@ mod tests {
 
     use super::super::lookup::OpenSession;
     use super::*;
+    use crate::clock::Clock;
     use crate::random::Random;
     use crate::record::{Record, Token};
 
@@ -250,7 +255,9 @@ mod tests {
             login: Some(Box::new(PendingLogin {
                 user: user.into(),
                 at: NOW,
+                arrived: Clock::system().moment(),
                 details: LoginDetails::default(),
+                entries: EntryCount::default(),
             })),
             ..Pending::default()
         }

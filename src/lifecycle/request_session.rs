@@ -14,6 +14,7 @@ use super::manager::SessionManager;
 use super::monitoring::{look_up_monitored, respond};
 use super::pending::Pending;
 use crate::client::ClientFacts;
+use crate::clock::Moment;
 use crate::cookie::Presented;
 use crate::error::SessionError;
 use crate::event::{Ending, Event, EventKind};
@@ -90,6 +91,8 @@ pub(crate) struct RequestSession {
     pub(crate) outer: Option<Arc<RequestSession>>,
     presented: Presented,
     withheld: bool,
+    /// When the request arrived.
+    pub(crate) arrived: Moment,
     /// What the application says about the client of the request.
     pub(crate) client: Option<Arc<ClientFacts>>,
     /// Whether the request counts as activity, which slides the idle limit.
@@ -194,6 +197,7 @@ impl RequestSession {
         outer: Option<Arc<RequestSession>>,
     ) -> Self {
         Self {
+            arrived: manager.moment(),
             manager,
             outer,
             presented,

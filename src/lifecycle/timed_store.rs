@@ -11,13 +11,9 @@ use tokio::time::{Sleep, sleep};
 use crate::event::{Measurement, Metrics};
 use crate::record::{Revision, SessionId};
 use crate::store::{
-    AnyStore, Created, IndexEntry, Indexed, Loaded, RecordKey, Replaced, SessionStore, StoreCall,
-    StoreError, StoreErrorKind, UserIndexRef, Write,
+    AnyStore, Created, DeletedPage, IndexCursor, IndexEntry, IndexPage, Loaded, Marker, RecordKey,
+    Replaced, SessionStore, StoreCall, StoreError, StoreErrorKind, UserIndexRef, Write,
 };
-
-/// A call of the index covers every session of a user, so the store may need many round trips for it. It gets this many
-/// times the deadline of other calls.
-const INDEX_DEADLINES: u32 = 20;
 
 /// The store with a deadline for every call. A call that is not answered by then has an unknown outcome.
 #[derive(Clone, Copy)]
@@ -103,14 +99,12 @@ impl<'a> TimedStore<'a> {
         self.within(StoreCall::Delete, self.store.delete(key, user))
     }
 
-    /// The user index, if the store keeps one. Its calls have a deadline too.
+    /// The user index, if the store keeps one. Each of its calls has the same deadline.
     pub(crate) fn user_index(self) -> Option<TimedIndex<'a>> {
-        let index = self.store.user_index()?;
-        let deadline = self.deadline * INDEX_DEADLINES;
         Some(TimedIndex {
-            index,
+            index: self.store.user_index()?,
             metrics: self.metrics,
-            deadline,
+            deadline: self.deadline,
         })
     }
 }
@@ -127,8 +121,9 @@ impl TimedIndex<'_> {
         &self,
         namespace: &str,
         user: &str,
-    ) -> Result<Vec<Indexed>, StoreError> {
-        let call = self.index.sessions_of(namespace, user);
+        after: Option<&IndexCursor>,
+    ) -> Result<IndexPage, StoreError> {
+        let call = self.index.sessions_of(namespace, user, after);
         let measurement = self.metrics.measure(StoreCall::SessionsOf);
         let listed = Within::new(self.deadline, measurement, call).await;
         // A read changes nothing, so no outcome of it is unknown.
@@ -140,14 +135,28 @@ impl TimedIndex<'_> {
         })
     }
 
-    pub(crate) async fn delete_user(
+    pub(crate) async fn revoke_user(
         &self,
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        let call = self.index.delete_user(namespace, user, except);
-        let measurement = self.metrics.measure(StoreCall::DeleteUser);
+    ) -> Result<Marker, StoreError> {
+        let call = self.index.revoke_user(namespace, user, except);
+        let measurement = self.metrics.measure(StoreCall::RevokeUser);
+        Within::new(self.deadline, measurement, call).await
+    }
+
+    pub(crate) async fn delete_sessions_of(
+        &self,
+        namespace: &str,
+        user: &str,
+        marker: &Marker,
+        after: Option<&IndexCursor>,
+    ) -> Result<DeletedPage, StoreError> {
+        let call = self
+            .index
+            .delete_sessions_of(namespace, user, marker, after);
+        let measurement = self.metrics.measure(StoreCall::DeleteSessionsOf);
         Within::new(self.deadline, measurement, call).await
     }
 }
@@ -218,17 +227,22 @@ mod tests {
         let (key, login) = (sample_key(), sample_login("alice", HOUR));
         timed.create(&key, &login.write(HOUR)).await.unwrap();
         let index = timed.user_index().unwrap();
-        let listed = index.sessions_of(key.namespace(), "alice").await.unwrap();
-        assert_eq!(listed[0].key, key);
+        let list = || index.sessions_of(key.namespace(), "alice", None);
+        assert_eq!(list().await.unwrap().sessions[0].key, key);
 
         faults.next(StoreCall::SessionsOf, Fault::Hang);
-        let listed = index.sessions_of(key.namespace(), "alice").await;
+        let listed = list().await;
         assert_eq!(listed.unwrap_err().kind(), StoreErrorKind::Unavailable);
-        faults.next(StoreCall::DeleteUser, Fault::Hang);
-        let ended = index.delete_user(key.namespace(), "alice", None).await;
+        let revoke = || index.revoke_user(key.namespace(), "alice", None);
+        faults.next(StoreCall::RevokeUser, Fault::Hang);
+        let marker = revoke().await;
+        assert_eq!(marker.unwrap_err().kind(), StoreErrorKind::OutcomeUnknown);
+        let marker = revoke().await.unwrap();
+        let end = || index.delete_sessions_of(key.namespace(), "alice", &marker, None);
+        faults.next(StoreCall::DeleteSessionsOf, Fault::Hang);
+        let ended = end().await;
         assert_eq!(ended.unwrap_err().kind(), StoreErrorKind::OutcomeUnknown);
-        let ended = index.delete_user(key.namespace(), "alice", None).await;
-        assert_eq!(ended.unwrap(), [key.id()]);
+        assert_eq!(end().await.unwrap().ended, [key.id()]);
     }
 
     #[tokio::test]

@@ -1,7 +1,11 @@
 //! Lists and ends the sessions of a user.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::context::ClientContext;
 use super::manager::SessionManager;
@@ -10,11 +14,14 @@ use crate::client::ClientFacts;
 use crate::error::SessionError;
 use crate::event::{Event, EventKind, Revocation};
 use crate::record::{SessionId, Token};
-use crate::store::{Indexed, StoreCall, StoreError, no_index};
+use crate::store::{Indexed, Loaded, StoreCall, StoreError, StoreErrorKind, no_index};
+
+/// For how long a revocation goes on: a store distinguishes the logins before it from those after it for a minute.
+const LONGEST_REVOCATION: Duration = Duration::from_secs(50);
 
 /// Sorts sessions by their logins, the newest first.
 pub(crate) fn newest_first(mut sessions: Vec<Indexed>) -> Vec<Indexed> {
-    sessions.sort_by_key(|indexed| Reverse(indexed.record.header().last_login()));
+    sessions.sort_by_key(|indexed| Reverse(indexed.header.0.last_login()));
     sessions
 }
 
@@ -39,15 +46,52 @@ impl<'a> ClientContext<'a> {
 }
 
 impl ClientContext<'_> {
-    /// The user's sessions that have not ended.
+    /// The user's sessions that have not ended, each once.
     pub(crate) async fn sessions_of(self, user: &str) -> Result<Vec<Indexed>, StoreError> {
-        let found = self.user_index()?.sessions_of(self.namespace(), user).await;
-        let mut found = found.inspect_err(|error| {
-            self.report(Event::store_failed(StoreCall::SessionsOf, error));
-        })?;
+        self.first_sessions_of(user, usize::MAX).await
+    }
+
+    /// The same, in at most so many pieces.
+    pub(crate) async fn first_sessions_of(
+        self,
+        user: &str,
+        pieces: usize,
+    ) -> Result<Vec<Indexed>, StoreError> {
+        let index = self.user_index()?;
+        let (mut found, mut after) = (Vec::new(), None);
+        for _ in 0..pieces {
+            let piece = index.sessions_of(self.namespace(), user, after.as_ref());
+            let piece = piece.await.inspect_err(|error| {
+                self.report(Event::store_failed(StoreCall::SessionsOf, error));
+            })?;
+            found.extend(piece.sessions);
+            after = piece.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        // A session that was moved meanwhile is in two pieces, and as it is now in the later one.
+        let mut seen = HashSet::with_capacity(found.len());
+        found.reverse();
+        found.retain(|indexed: &Indexed| seen.insert(indexed.key.id()));
         let now = self.now();
-        found.retain(|indexed| !self.lifetime(&indexed.record, now).is_over());
+        found.retain(|indexed| !self.lifetime_of(&indexed.header.0, now).is_over());
         Ok(found)
+    }
+
+    /// Whether there is such a session of this user. Loads one record.
+    pub(crate) async fn is_session_of(self, id: SessionId, user: &str) -> Result<bool, StoreError> {
+        let loaded = self.store().load_latest(&self.key(id)).await;
+        let loaded = loaded.inspect_err(|error| {
+            let event = Event::store_failed(StoreCall::Load, error);
+            self.report(event.session(id));
+        })?;
+        Ok(match loaded {
+            Loaded::Record { record, .. } => {
+                record.user() == Some(user) && !self.lifetime(&record, self.now()).is_over()
+            }
+            _ => false,
+        })
     }
 
     /// Checks that the requesting session still belongs to its user. Only then may it list or end the user's other sessions.
@@ -86,28 +130,50 @@ impl ClientContext<'_> {
     }
 
     /// Ends all sessions of a user, except the one in `except`, and returns how many it ended.
+    ///
+    /// It goes on piece by piece. Each piece is complete before the next one begins, so that nothing is lost if the store fails,
+    /// or if this work stops.
     pub(crate) async fn end_user(
         self,
         user: &Arc<str>,
         except: Option<SessionId>,
         by: Revocation,
     ) -> Result<usize, StoreError> {
-        let ended = self
-            .user_index()?
-            .delete_user(self.namespace(), user, except)
-            .await;
-        match &ended {
-            Ok(ended) => {
-                for id in ended {
-                    let event = Event::new(EventKind::Revoked(by)).session(*id);
-                    self.report(event.user(Some(user)));
-                }
-            }
-            Err(error) => {
-                let event = Event::store_failed(StoreCall::DeleteUser, error);
+        let failed = |call, error: &StoreError| {
+            self.report(Event::store_failed(call, error).user(Some(user)));
+        };
+        let (index, begun) = (self.user_index()?, Instant::now());
+        let marker = index.revoke_user(self.namespace(), user, except).await;
+        let marker = marker.inspect_err(|error| failed(StoreCall::RevokeUser, error))?;
+        let (mut count, mut after, mut replicated) = (0, None, marker.replicated);
+        loop {
+            let piece = index.delete_sessions_of(self.namespace(), user, &marker, after.as_ref());
+            let piece = piece.await;
+            let piece = piece.inspect_err(|error| failed(StoreCall::DeleteSessionsOf, error))?;
+            for id in &piece.ended {
+                let event = Event::new(EventKind::Revoked(by)).session(*id);
                 self.report(event.user(Some(user)));
             }
+            count += piece.ended.len();
+            replicated &= piece.replicated;
+            after = piece.next;
+            if after.is_none() {
+                break;
+            }
+            if begun.elapsed() > LONGEST_REVOCATION {
+                let error = StoreError::caused_by(
+                    StoreErrorKind::Unavailable,
+                    "the user has too many sessions to end them at once: try again",
+                );
+                failed(StoreCall::DeleteSessionsOf, &error);
+                return Err(error);
+            }
         }
-        Ok(ended?.len())
+        if !replicated {
+            let error = StoreError::new(StoreErrorKind::Unreplicated);
+            failed(StoreCall::DeleteSessionsOf, &error);
+            return Err(error);
+        }
+        Ok(count)
     }
 }

@@ -20,8 +20,8 @@ pub enum Failure {
     /// The user has as many sessions as [`max_sessions_per_user`](crate::SessionConfig::max_sessions_per_user) allows, and
     /// logs in once more: 403.
     TooManySessions,
-    /// All sessions of the user were ended a moment ago, or after this login began: 503. The client may try again after
-    /// [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME), which is 5 seconds.
+    /// All sessions of the user were ended after the request of this login arrived, or hardly before: 503. The client may try
+    /// again.
     Revoked,
     /// The store failed, or did not answer in time: 503. The client may try again.
     Unavailable,
@@ -58,8 +58,7 @@ impl Failure {
     pub(crate) fn mark<B>(self, response: &mut Response<B>) {
         *response.status_mut() = self.status();
         let seconds = match self {
-            Self::Unavailable => "1",
-            Self::Revoked => "5",
+            Self::Unavailable | Self::Revoked => "1",
             _ => return,
         };
         response

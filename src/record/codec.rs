@@ -17,10 +17,8 @@
 //! | … | 1 or more | in format 2, the login details: see `login_details` |
 //! | … | rest | the data: a JSON object, readable with `redis-cli` |
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::Record;
 use super::data::Data;
 use super::expiry::Expiry;
 use super::header::{Header, Retired};
@@ -28,11 +26,11 @@ use super::login_details::LoginDetails;
 use super::reader::{DecodeError, Reader};
 use super::revision::{Revision, Trace};
 use super::verifier_hash::VerifierHash;
+use super::{Record, RecordHeader};
 use crate::clock::Timestamp;
 
 impl Header {
-    /// Reads a header up to the user. Also returns the record's format, and the flags that say what follows.
-    fn decode_start(from: &mut Reader<'_>) -> Result<(Self, u8, u8), DecodeError> {
+    fn decode(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let format = from.byte()?;
         match format {
             Record::FORMAT | Record::FORMAT_WITH_LOGIN => {}
@@ -57,7 +55,27 @@ impl Header {
         if flags & 4 != 0 {
             header.user = Some(from.text()?.into());
         }
-        Ok((header, format, flags))
+        header.expiry = match flags >> 3 & 3 {
+            0 => Expiry::Default,
+            1 => Expiry::Idle(Duration::from_millis(from.time()?.as_millis())),
+            2 => Expiry::At(from.time()?),
+            _ => Expiry::BrowserClose,
+        };
+        let count = usize::from(flags >> 5);
+        if count > Self::MAX_RETIRED {
+            return Err(DecodeError::Corrupt);
+        }
+        let mut retired = Vec::with_capacity(count);
+        for _ in 0..count {
+            let verifier = VerifierHash(from.array()?);
+            let at = from.time()?;
+            retired.push(Retired { verifier, at });
+        }
+        header.retired = retired.into();
+        if format == Record::FORMAT_WITH_LOGIN {
+            header.login = LoginDetails::decode(from)?.into();
+        }
+        Ok(header)
     }
 }
 
@@ -74,9 +92,6 @@ impl Record {
     pub const NOTE_OFFSET: usize = 19;
     /// The number of bytes of the note at [`NOTE_OFFSET`](Record::NOTE_OFFSET).
     pub const NOTE_LEN: usize = 6;
-    /// The number of bytes at the start of an encoded record that are enough for [`decode_user`](Record::decode_user), for
-    /// a user's id of any length.
-    pub const USER_PREFIX_LEN: usize = 64 + 2 * 6 + 1 + Header::MAX_USER_LEN;
 
     const FORMAT: u8 = 1;
     /// The format with login details. A record without them is written in the first format, which is a byte shorter.
@@ -145,17 +160,6 @@ impl Record {
         out
     }
 
-    /// The user that an encoded record belongs to, if any. The record's [first bytes](Record::USER_PREFIX_LEN) are enough, so
-    /// a store can check the owners of many sessions without reading their data.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if no record begins with these bytes, or if a newer version of this crate wrote them. Nothing after
-    /// the user's id is checked.
-    pub fn decode_user(start: &[u8]) -> Result<Option<Arc<str>>, DecodeError> {
-        Header::decode_start(&mut Reader(start)).map(|(header, ..)| header.user)
-    }
-
     /// Decodes a record that [`encode`](Record::encode) wrote.
     ///
     /// The bytes of a store are not trusted: this function never panics, whatever the bytes are.
@@ -169,30 +173,28 @@ impl Record {
             return Err(DecodeError::TooLarge);
         }
         let mut rest = Reader(&bytes);
-        let (mut header, format, flags) = Header::decode_start(&mut rest)?;
-        header.expiry = match flags >> 3 & 3 {
-            0 => Expiry::Default,
-            1 => Expiry::Idle(Duration::from_millis(rest.time()?.as_millis())),
-            2 => Expiry::At(rest.time()?),
-            _ => Expiry::BrowserClose,
-        };
-        let count = usize::from(flags >> 5);
-        if count > Header::MAX_RETIRED {
-            return Err(DecodeError::Corrupt);
-        }
-        let mut retired = Vec::with_capacity(count);
-        for _ in 0..count {
-            let verifier = VerifierHash(rest.array()?);
-            let at = rest.time()?;
-            retired.push(Retired { verifier, at });
-        }
-        header.retired = retired.into();
-        if format == Self::FORMAT_WITH_LOGIN {
-            header.login = LoginDetails::decode(&mut rest)?.into();
-        }
+        let header = Header::decode(&mut rest)?;
         let json = std::str::from_utf8(rest.0).map_err(|_| DecodeError::Corrupt)?;
         let data = Data::parse(json.to_owned(), Self::MAX_DEPTH);
         let data = data.map_err(|_| DecodeError::Corrupt)?;
         Ok(Self::new(header, data))
+    }
+}
+
+impl RecordHeader {
+    /// The number of bytes at the start of an encoded record that are enough for [`decode`](RecordHeader::decode), however long
+    /// the header is.
+    pub const MAX_LEN: usize =
+        64 + 3 * 6 + 1 + Header::MAX_USER_LEN + 38 * Header::MAX_RETIRED + LoginDetails::MAX_LEN;
+
+    /// Decodes the header of a record that [`encode`](Record::encode) wrote. The record's [first bytes](RecordHeader::MAX_LEN)
+    /// are enough, so a store can list many sessions without reading their data.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if no record begins with these bytes, or if a newer version of this crate wrote them. Nothing after
+    /// the header is checked.
+    pub fn decode(start: &[u8]) -> Result<Self, DecodeError> {
+        Header::decode(&mut Reader(start)).map(Self)
     }
 }

@@ -76,6 +76,10 @@ const KNOWN: u8 =
 const TIME_LEN: usize = 6;
 
 impl LoginDetails {
+    /// The largest length of the encoded details in bytes.
+    pub(super) const MAX_LEN: usize =
+        1 + SecurityStamp::LEN + 1 + u8::MAX as usize + FingerprintHash::LEN + 2 * TIME_LEN;
+
     const NONE: Self = Self {
         stamp: None,
         remember: None,

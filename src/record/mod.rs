@@ -42,6 +42,39 @@ struct Content {
     data: Data,
 }
 
+/// The header of a record: everything except the data. It tells whose session it is, and since when.
+#[derive(Clone)]
+pub struct RecordHeader(pub(crate) Header);
+
+impl RecordHeader {
+    /// The user that the session belongs to, if any.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.0.user.as_deref()
+    }
+
+    /// The revision of the record.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.0.revision
+    }
+}
+
+impl From<&Record> for RecordHeader {
+    fn from(record: &Record) -> Self {
+        Self(record.header().clone())
+    }
+}
+
+impl fmt::Debug for RecordHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordHeader")
+            .field("revision", &self.revision())
+            .field("user", &self.user().map(|_| "[hidden]"))
+            .finish_non_exhaustive()
+    }
+}
+
 impl Record {
     /// The largest depth to which arrays and objects may nest in the data. The data itself counts as the first level.
     pub const MAX_DEPTH: usize = 64;

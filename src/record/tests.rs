@@ -384,21 +384,45 @@ fn printing_a_record_shows_neither_user_nor_data_nor_hash() {
 }
 
 #[test]
-fn the_first_bytes_of_a_record_name_its_user_however_long_the_id() {
+fn the_first_bytes_of_a_record_are_its_header_however_long_it_is() {
+    let data = || Data::parse(format!(r#"{{"n":"{}"}}"#, "x".repeat(2_000)), 8).unwrap();
     for user in ["a", "alice", &"é".repeat(127)] {
-        let mut header = sample().header().clone();
-        header.logged_in = Some(header.created);
+        let mut header = longest_header();
         header.user = Some(user.into());
-        let mut bytes = Record::new(header, Data::empty()).encode();
-        bytes.resize(Record::USER_PREFIX_LEN, b' ');
-        assert_eq!(Record::decode_user(&bytes).unwrap().as_deref(), Some(user));
+        let bytes = Record::new(header, data()).encode();
+        let decoded = RecordHeader::decode(&bytes[..RecordHeader::MAX_LEN]).unwrap();
+        assert_eq!(decoded.user(), Some(user));
+        assert_eq!(Record::new(decoded.0, data()).encode(), bytes);
     }
+    let mut header = longest_header();
+    header.user = Some("x".repeat(255).into());
+    let longest = Record::new(header, Data::empty()).encode();
+    assert_eq!(longest.len(), RecordHeader::MAX_LEN + "{}".len());
+    let decode = |bytes| RecordHeader::decode(bytes).map(drop);
+    assert_eq!(decode(&longest[..63]), Err(DecodeError::Corrupt));
+    assert_eq!(decode(b"\x03"), Err(DecodeError::FutureFormat));
+}
+
+/// A header with everything that one can have, except a long user.
+fn longest_header() -> Header {
     let mut header = sample().header().clone();
-    header.user = None;
-    let bytes = Record::new(header, Data::empty()).encode();
-    assert_eq!(Record::decode_user(&bytes), Ok(None));
-    assert_eq!(Record::decode_user(&bytes[..63]), Err(DecodeError::Corrupt));
-    assert_eq!(Record::decode_user(b"\x03"), Err(DecodeError::FutureFormat));
+    let now = header.created;
+    header.logged_in = Some(now);
+    header.deadline = Some(now);
+    header.expiry = Expiry::At(now);
+    for byte in 0..5 {
+        header.rotate(VerifierHash([byte; 32]), now, Duration::from_secs(60));
+    }
+    header.login = LoginDetails {
+        stamp: Some(SecurityStamp([1; 16])),
+        remember: Some(true),
+        client: Some("x".repeat(255).into()),
+        fingerprint: Some(FingerprintHash([2; 16])),
+        suspected_since: Some(now),
+        reauthenticated: Some(now),
+    }
+    .into();
+    header
 }
 
 proptest! {
@@ -413,10 +437,7 @@ proptest! {
     fn any_bytes_decode_or_are_refused_without_a_panic(bytes: Vec<u8>) {
         if let Ok(record) = Record::decode(bytes.clone()) {
             assert!([1, 2].contains(&bytes[0]));
-            assert_eq!(
-                Record::decode_user(&bytes).unwrap().as_deref(),
-                record.user(),
-            );
+            assert_eq!(RecordHeader::decode(&bytes).unwrap().user(), record.user());
             assert!(serde_json::from_str::<serde_json::Value>(record.json()).is_ok());
         }
     }

@@ -12,7 +12,7 @@ use crate::event::{Ending, Event, EventKind, Mismatch};
 use crate::lifecycle::changes::{Changes, Displaced, FLASHES, RESERVED};
 use crate::lifecycle::{Pending, PendingLogin};
 use crate::record::{Header, LoginDetails, data};
-use crate::store::TOMBSTONE_LIFETIME;
+use crate::store::{EntryCount, TOMBSTONE_LIFETIME};
 
 /// # Login and logout
 impl<M> Session<M> {
@@ -39,9 +39,9 @@ impl<M> Session<M> {
     /// A login never fails because of a lost race: whatever other requests do at the same time, this response carries a token
     /// of this user.
     ///
-    /// If the store keeps an index of users, the login must be committed within a minute
+    /// If the store keeps an index of users, the login must be committed within a minute of the arrival of its request
     /// ([`LOGIN_LIFETIME`](crate::store::LOGIN_LIFETIME)). A handler that runs longer [saves](Session::save) the session
-    /// first.
+    /// before that.
     ///
     /// # Errors
     ///
@@ -110,7 +110,13 @@ impl<M> Session<M> {
         } else {
             displaced = keep(&mut state.pending.changes);
         }
-        state.pending.login = Some(Box::new(PendingLogin { user, at, details }));
+        state.pending.login = Some(Box::new(PendingLogin {
+            user,
+            at,
+            arrived: self.request.arrived,
+            details,
+            entries: EntryCount::default(),
+        }));
         drop(state);
         drop((dropped, displaced));
         Ok(())

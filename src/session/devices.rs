@@ -55,11 +55,7 @@ impl<M: 'static> Session<M> {
         let (manager, requester) = (self.manager(), self.requester()?);
         let context = requester.context(&manager);
         context.confirm(&requester).await?;
-        let theirs = context
-            .sessions_of(&requester.user)
-            .await?
-            .iter()
-            .any(|indexed| indexed.key.id() == id);
+        let theirs = context.is_session_of(id, &requester.user).await?;
         if theirs {
             context
                 .end(id, Some(&requester.user), Revocation::One)
@@ -78,9 +74,9 @@ impl<M: 'static> Session<M> {
     /// the response's head was sent it keeps its token, because no new one can be sent. Changes that are not stored yet are
     /// [saved](Session::save) first.
     ///
-    /// For 5 seconds ([`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME)) another login of this user gets 503:
-    /// [`Failure::Revoked`](crate::middleware::Failure::Revoked). So [require a recent login](Session::require_fresh) before
-    /// you call it. Otherwise a thief with a stolen token could lock the owner out.
+    /// A login whose request arrived before that gets 503: [`Failure::Revoked`](crate::middleware::Failure::Revoked). Whoever
+    /// logs in afterwards is admitted. [Require a recent login](Session::require_fresh) before you call it: otherwise a thief
+    /// with a stolen token can end the owner's sessions.
     ///
     /// # Errors
     ///

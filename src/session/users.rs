@@ -77,8 +77,8 @@ impl Users {
         let now = self.0.now();
         let mut sessions = newest_first(self.context().sessions_of(user).await?);
         let describe = |indexed: Indexed| {
-            let header = indexed.record.header();
-            let lifetime = self.0.lifetime(&indexed.record, now);
+            let header = &indexed.header.0;
+            let lifetime = self.context().lifetime_of(header, now);
             let last_seen = now.minus(lifetime.unused_for(indexed.remaining));
             // After limits were changed, the time may come out before the login. No session is used before its login.
             let login = header.last_login();
@@ -110,13 +110,13 @@ impl Users {
     /// Ends all sessions of a user, and returns how many there were. Use it when a user is blocked, or when an administrator
     /// resets a password.
     ///
-    /// Logins that are not committed yet are ended as well. For 5 seconds
-    /// ([`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME)) a login of this user gets 503. Dropping the future does
-    /// not stop the work.
+    /// Logins that are not committed yet are ended as well: a login whose request arrived before the revocation gets 503, and one
+    /// that arrives afterwards is admitted. Dropping the future does not stop the work.
     ///
     /// # Errors
     ///
-    /// The store fails, or keeps no index of users: some sessions may still live. You can call it again.
+    /// The store fails, or keeps no index of users: some sessions may still live. You can call it again. So it does after 50
+    /// seconds, enough for millions of sessions: those that were ended stay ended.
     pub async fn end_all(&self, user: &str) -> Result<usize, StoreError> {
         self.end_except(user, None).await
     }

@@ -11,7 +11,9 @@ use super::memory::MemoryStore;
 use super::outcome::{Created, Loaded, Replaced};
 use super::record_key::RecordKey;
 use super::session_store::SessionStore;
-use super::user_index::{Indexed, UserIndex, UserIndexRef, no_index};
+use super::user_index::{
+    DeletedPage, IndexCursor, IndexPage, Marker, UserIndex, UserIndexRef, no_index,
+};
 use super::write::{IndexEntry, Write};
 use crate::record::{Revision, SessionId};
 
@@ -213,18 +215,35 @@ impl SessionStore for AnyStore {
 /// The index of the store inside. If that store has none, the calls fail with
 /// [`StoreErrorKind::Refused`](super::StoreErrorKind::Refused): check [`user_index`](SessionStore::user_index) first.
 impl UserIndex for AnyStore {
-    async fn sessions_of(&self, namespace: &str, user: &str) -> Result<Vec<Indexed>, StoreError> {
+    async fn sessions_of(
+        &self,
+        namespace: &str,
+        user: &str,
+        after: Option<&IndexCursor>,
+    ) -> Result<IndexPage, StoreError> {
         let index = SessionStore::user_index(self).ok_or_else(no_index)?;
-        index.sessions_of(namespace, user).await
+        index.sessions_of(namespace, user, after).await
     }
 
-    async fn delete_user(
+    async fn revoke_user(
         &self,
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<Vec<SessionId>, StoreError> {
+    ) -> Result<Marker, StoreError> {
         let index = SessionStore::user_index(self).ok_or_else(no_index)?;
-        index.delete_user(namespace, user, except).await
+        index.revoke_user(namespace, user, except).await
+    }
+
+    async fn delete_sessions_of(
+        &self,
+        namespace: &str,
+        user: &str,
+        marker: &Marker,
+        after: Option<&IndexCursor>,
+    ) -> Result<DeletedPage, StoreError> {
+        let index = SessionStore::user_index(self).ok_or_else(no_index)?;
+        let piece = index.delete_sessions_of(namespace, user, marker, after);
+        piece.await
     }
 }

@@ -17,7 +17,9 @@ named_enum! {
         Delete = "delete",
         /// [`UserIndex::sessions_of`](crate::store::UserIndex::sessions_of).
         SessionsOf = "sessions_of",
-        /// [`UserIndex::delete_user`](crate::store::UserIndex::delete_user).
-        DeleteUser = "delete_user",
+        /// [`UserIndex::revoke_user`](crate::store::UserIndex::revoke_user).
+        RevokeUser = "revoke_user",
+        /// [`UserIndex::delete_sessions_of`](crate::store::UserIndex::delete_sessions_of).
+        DeleteSessionsOf = "delete_sessions_of",
     }
 }

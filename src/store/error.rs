@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::index_moment::{IndexMoment, MetMarker};
 use crate::named_enum::named_enum;
 
 /// A store call that failed. Its text is for logs: the layer sends it to no client.
@@ -24,9 +26,8 @@ named_enum! {
         /// The store refused the call: wrong password, missing permission, server too old, read-only replica. Nothing was
         /// changed.
         Refused = "refused",
-        /// All sessions of the user who logs in were [ended](crate::store::UserIndex::delete_user) a moment ago, or after the
-        /// login began. No record was changed. The user can log in again after
-        /// [`REVOCATION_LIFETIME`](crate::store::REVOCATION_LIFETIME).
+        /// All sessions of the user who logs in were [ended](crate::store::UserIndex::revoke_user) after the login began, or so
+        /// shortly before that the store cannot tell. No record was changed. The user can log in again.
         Revoked = "revoked",
         /// The change was made, and may still be lost: fewer replicas confirmed it than the store is configured to wait for.
         Unreplicated = "unreplicated",
@@ -49,6 +50,19 @@ impl StoreError {
             kind,
             source: Some(source.into().into()),
         }
+    }
+
+    /// The login of a user is refused because all sessions of that user were ended: the marker was left at this moment, and at
+    /// least this long ago.
+    #[must_use]
+    pub fn revoked(left: IndexMoment, age: Duration) -> Self {
+        Self::caused_by(StoreErrorKind::Revoked, MetMarker::new(left, age))
+    }
+
+    /// The marker that refused a login.
+    #[must_use]
+    pub fn marker(&self) -> Option<MetMarker> {
+        self.source.as_deref()?.downcast_ref().copied()
     }
 
     /// What the failure means for the change that the call was to make.

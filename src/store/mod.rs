@@ -42,6 +42,7 @@
 mod any_store;
 mod call;
 mod error;
+mod index_moment;
 mod memory;
 mod outcome;
 mod record_key;
@@ -56,6 +57,7 @@ mod write;
 pub use self::any_store::AnyStore;
 pub use self::call::StoreCall;
 pub use self::error::{StoreError, StoreErrorKind};
+pub use self::index_moment::{IndexMoment, MetMarker};
 pub use self::memory::{MemoryStore, MemoryStoreBuilder};
 pub use self::outcome::{Created, Loaded, Owner, Replaced};
 pub use self::record_key::RecordKey;
@@ -64,7 +66,8 @@ pub use self::redis::{RedisConfig, RedisStore, RedisStoreError};
 pub use self::session_store::{SessionStore, TOMBSTONE_LIFETIME};
 pub(crate) use self::user_index::no_index;
 pub use self::user_index::{
-    Indexed, LOGIN_LIFETIME, MARKER_LIFETIME, REVOCATION_LIFETIME, UserIndex, UserIndexRef,
+    DeletedPage, IndexCursor, IndexPage, Indexed, LOGIN_LIFETIME, MARKER_LIFETIME, Marker, PIECE,
+    REVOCATION_LIFETIME, UserIndex, UserIndexRef,
 };
-pub use self::write::{IndexChange, IndexEntry, Write};
-pub use crate::record::{DecodeError, Record, Revision, SessionId};
+pub use self::write::{EntryCount, IndexChange, IndexEntry, Write};
+pub use crate::record::{DecodeError, Record, RecordHeader, Revision, SessionId};

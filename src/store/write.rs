@@ -1,8 +1,10 @@
 //! One write of a record: the record, and what else the store has to know.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::index_moment::IndexMoment;
 use crate::record::Record;
 
 /// One write of a record: what [`create`](crate::store::SessionStore::create) and
@@ -21,6 +23,41 @@ pub struct Write<'a> {
     /// Whether the session is unconfirmed: no user is logged in on it, and no request has brought its token back yet. A full
     /// store [evicts such sessions first](crate::store#a-full-store). A touch, and every other write, confirms the session.
     pub unconfirmed: bool,
+    /// Where the store notes how many entries the index of the user has after a write that
+    /// [binds](IndexChange::Bind) its session. A store that cannot tell leaves it alone.
+    pub entries: Option<&'a EntryCount>,
+}
+
+/// How many entries the index of a user has: at least as many as the user has sessions. Unknown until a store notes it.
+#[derive(Debug, Default)]
+pub struct EntryCount(
+    /// One more than the number, or 0 if it is unknown.
+    AtomicUsize,
+);
+
+impl EntryCount {
+    /// Notes the number.
+    pub fn set(&self, entries: usize) {
+        self.0.store(entries.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// Notes the number that another one says, if it is known there.
+    pub fn copy_from(&self, other: &Self) {
+        self.0
+            .store(other.0.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// The number, if it is known.
+    #[must_use]
+    pub fn get(&self) -> Option<usize> {
+        self.0.load(Ordering::Relaxed).checked_sub(1)
+    }
+}
+
+impl Clone for EntryCount {
+    fn clone(&self) -> Self {
+        Self(AtomicUsize::new(self.0.load(Ordering::Relaxed)))
+    }
 }
 
 /// What a write changes in the [index of users](crate::store::UserIndex).
@@ -33,10 +70,13 @@ pub enum IndexChange<'a> {
     Bind {
         /// The entry.
         entry: IndexEntry<'a>,
-        /// How long ago the login began, by the clock of the server that it began on. It distinguishes a login that was in
-        /// progress when all sessions of its user were [ended](crate::store::UserIndex::delete_user) from one that began
-        /// afterwards.
+        /// How long ago the request of the login arrived, as the server that it arrived at has measured. It distinguishes a login
+        /// that was in progress when all sessions of its user were [ended](crate::store::UserIndex::revoke_user) from one that
+        /// began afterwards.
         login_age: Duration,
+        /// The marker that was certainly left before the login began, if the store has refused the login because of one. This
+        /// marker does not refuse it again.
+        after: Option<IndexMoment>,
     },
     /// The entry must live on with the record. This happens only if the session has no absolute limit: otherwise the login has
     /// already fixed how long the entry lives.
@@ -62,6 +102,7 @@ impl<'a> Write<'a> {
             index: IndexChange::None,
             rotates: false,
             unconfirmed: false,
+            entries: None,
         }
     }
 }
@@ -90,6 +131,7 @@ mod tests {
         let login = IndexChange::Bind {
             entry,
             login_age: Duration::ZERO,
+            after: None,
         };
         assert!(!format!("{login:?}").contains("alice"));
         let owned = crate::store::testing::conformance::sample_login("alice", Duration::ZERO);

@@ -5,6 +5,8 @@
 //!   is checked against what is promised (`invariants`, `orders`).
 //! - `agreement`: a model, the store in memory and the one in Redis agree on every call, answer and record.
 //! - `cancellation`: a request is dropped after each number of polls that it can take.
+//! - `logins`: logins of one user at the same time, in a layer with a limit, and while all sessions of the user are ended. In
+//!   the end as many sessions live as the limit allows, and none that began before the revocation.
 //! - `panics`: code of the application panics during a commit, and where a logout was asked for.
 //! - `broken`: the exploration finds what is wrong with a store that breaks its contract.
 //!
@@ -37,6 +39,7 @@ mod cancellation;
 mod driver;
 mod facts;
 mod invariants;
+mod logins;
 mod model;
 mod orders;
 mod panics;

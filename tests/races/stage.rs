@@ -163,7 +163,7 @@ impl Stage {
 }
 
 /// A call's wait for its turn.
-struct Turn<'a> {
+pub(crate) struct Turn<'a> {
     stage: &'a Stage,
     lane: usize,
     yielded: bool,
@@ -218,7 +218,7 @@ pub(crate) struct StagedStore<S> {
 }
 
 impl<S> StagedStore<S> {
-    fn turn(&self) -> Turn<'_> {
+    pub(crate) fn turn(&self) -> Turn<'_> {
         Turn {
             stage: &self.stage,
             lane: self.lane,

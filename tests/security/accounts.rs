@@ -1,16 +1,11 @@
 //! A user's sessions on several devices.
 
-use std::time::Duration;
-
 use axum::http::StatusCode;
 use serde_json::json;
+use tower_keycard::SessionConfig;
 use tower_keycard::config::BeyondLimit;
-use tower_keycard::session::Timestamp;
-use tower_keycard::{Clock, SessionConfig};
 
 use crate::app::{App, Browser, on_every_store};
-
-const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 async fn logged_in(app: &App, user: &str) -> Browser {
     let mut browser = app.browser();
@@ -99,14 +94,9 @@ async fn r06_a_user_has_no_more_sessions_than_the_limit_allows() {
     on_every_store(async |store| {
         for beyond in [BeyondLimit::EvictOldest, BeyondLimit::Refuse] {
             let name = format!("{beyond:?}");
-            let clock = Clock::manual(START);
-            let app = App::with(store.clone(), |layer| {
-                let one = SessionConfig::new().max_sessions_per_user(1, beyond);
-                layer.config(one).clock(clock.clone())
-            });
+            let one = SessionConfig::new().max_sessions_per_user(1, beyond);
+            let app = App::configured(store.clone(), one);
             let mut first = logged_in(&app, &name).await;
-            // Until then it might be a double click.
-            clock.advance(Duration::from_secs(10));
             let mut second = app.browser();
             let reply = second.post(&format!("/login/{name}")).await;
             if beyond == BeyondLimit::EvictOldest {

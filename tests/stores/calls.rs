@@ -1,11 +1,12 @@
 //! Calls of a store, and what they have to answer.
 
 use std::time::Duration;
+use tower_keycard::store::testing::{all_sessions_of, end_all};
 
 use tower_keycard::store::testing::OwnedWrite;
 use tower_keycard::store::testing::conformance::{sample_login, sample_record, sample_revision_of};
 use tower_keycard::store::{
-    Created, Loaded, Record, RecordKey, RedisStore, Replaced, SessionStore, UserIndex,
+    Created, Loaded, Record, RecordKey, RedisStore, Replaced, SessionStore,
 };
 
 /// As long as no test takes.
@@ -66,8 +67,8 @@ pub(crate) async fn serves(store: &RedisStore) {
             .await
             .unwrap();
     }
-    let listed = store.sessions_of("__Host-id", "alice").await.unwrap();
+    let listed = all_sessions_of(store, "__Host-id", "alice").await.unwrap();
     assert_eq!(listed.len(), 20);
-    let ended = store.delete_user("__Host-id", "alice", None).await.unwrap();
+    let ended = end_all(store, "__Host-id", "alice", None).await.unwrap();
     assert_eq!(ended.len(), 20);
 }

@@ -211,8 +211,16 @@ fn unknown_options_are_refused_by_name() {
 #[test]
 fn the_error_for_a_session_limit_without_beyond_says_what_to_write() {
     let error = error("max_sessions_per_user = 3");
-    let expected = "expected a table with `most` and `beyond`";
+    let expected = "expected a table with `most` and `beyond`, or \"off\"";
     assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn a_lifted_session_limit_is_written_off() {
+    let off = toml("max_sessions_per_user = \"off\"");
+    assert_eq!(off, config().unlimited_sessions());
+    assert_eq!(toml(&toml::to_string(&off).unwrap()), off);
+    assert!(error("max_sessions_per_user = \"none\"").contains("\"off\""));
 }
 
 #[test]

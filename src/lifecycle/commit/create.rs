@@ -21,15 +21,16 @@ pub(super) async fn create(
         let (token, revision) = context.new_token()?;
         let (key, verifier_hash) = (context.key(token.selector()), context.hash(&token));
         let opens_with = (&token, verifier_hash);
-        let prepared = PreparedWrite::create(context, pending, changes, opens_with, revision)?;
+        let mut prepared = PreparedWrite::create(context, pending, changes, opens_with, revision)?;
         let mut may_be_ours = false;
         loop {
-            match retry.store().create(&key, &prepared.write()).await {
+            match retry.store().create(&key, &prepared.write(pending)).await {
                 Ok(Created::Created) => break,
                 // An earlier call of this loop may have created it.
                 Ok(Created::Exists) if may_be_ours => {}
                 // Another process created it, even if it looks like ours: processes may be copies of each other.
                 Ok(Created::Exists) => continue 'token,
+                Err(error) if prepared.is_tried_again(context, &error) => continue,
                 Err(error) => {
                     retry.outcome_unknown(StoreCall::Create, key.id(), error)?;
                     may_be_ours = true;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::clock::{CLOCK_DIFFERENCE, Timestamp};
 use crate::record::Record;
-use crate::store::{IndexChange, IndexEntry};
+use crate::store::{IndexChange, IndexEntry, IndexMoment};
 
-/// The change that a write of this record makes. `login_age` is how long ago the login began that binds the session to its
-/// user, if the write carries one out.
+/// The change that a write of this record makes. If it carries out the login that binds the session to its user, `login` says
+/// how long ago that began, and after which marker.
 pub(super) fn index_change(
     record: &Record,
-    login_age: Option<Duration>,
+    login: Option<(Duration, Option<IndexMoment>)>,
     ttl: Duration,
     now: Timestamp,
 ) -> IndexChange<'_> {
@@ -21,8 +21,12 @@ pub(super) fn index_change(
     let left = deadline.map_or(ttl, |deadline| deadline.since(now));
     let lifetime = left.saturating_add(CLOCK_DIFFERENCE);
     let entry = IndexEntry { user, lifetime };
-    match (login_age, deadline) {
-        (Some(login_age), _) => IndexChange::Bind { entry, login_age },
+    match (login, deadline) {
+        (Some((login_age, after)), _) => IndexChange::Bind {
+            entry,
+            login_age,
+            after,
+        },
         (None, None) => IndexChange::Extend(entry),
         // The login has set the lifetime of the entry.
         (None, Some(_)) => IndexChange::None,
@@ -60,10 +64,12 @@ mod tests {
     #[test]
     fn an_entry_lives_as_long_as_the_absolute_limit_lets_its_session_live() {
         let record = record(Some("alice"), Some(START.plus(24 * HOUR)));
-        let login = index_change(&record, Some(HOUR), HOUR, START);
+        let marker = Some(IndexMoment(7));
+        let login = index_change(&record, Some((HOUR, marker)), HOUR, START);
         let bound = IndexChange::Bind {
             entry: entry(24 * HOUR + CLOCK_DIFFERENCE),
             login_age: HOUR,
+            after: marker,
         };
         assert_eq!(login, bound);
         // Later writes leave the index as it is.
@@ -76,9 +82,14 @@ mod tests {
     fn without_an_absolute_limit_every_write_and_touch_extends_the_entry() {
         let record = record(Some("alice"), None);
         let entry = entry(HOUR + CLOCK_DIFFERENCE);
-        let login_age = HOUR;
-        let login = index_change(&record, Some(login_age), HOUR, START);
-        assert_eq!(login, IndexChange::Bind { entry, login_age });
+        let (login_age, after) = (HOUR, None);
+        let login = index_change(&record, Some((login_age, after)), HOUR, START);
+        let bound = IndexChange::Bind {
+            entry,
+            login_age,
+            after,
+        };
+        assert_eq!(login, bound);
         let write = index_change(&record, None, HOUR, START);
         assert_eq!(write, IndexChange::Extend(entry));
         assert_eq!(extended_entry(&record, HOUR), Some(entry));
@@ -87,7 +98,7 @@ mod tests {
     #[test]
     fn a_session_without_a_user_is_in_no_index() {
         let record = record(None, None);
-        for login in [None, Some(HOUR)] {
+        for login in [None, Some((HOUR, None))] {
             let write = index_change(&record, login, HOUR, START);
             assert_eq!(write, IndexChange::None);
         }

@@ -10,17 +10,16 @@ mod retry;
 mod session_limit;
 mod touch;
 
-use std::sync::Arc;
-
 pub(super) use self::committed::{Committed, CookieUpdate};
 use self::create::create;
 use self::delete::end;
 use self::replace::{replace, taken_over};
+use self::session_limit::Settled;
 use self::touch::touch;
 use super::context::ClientContext;
 use super::decision::StoreAction;
-use super::lookup::{Lookup, OpenSession};
-use super::pending::Pending;
+use super::lookup::{Lookup, OpenSession, Superseded};
+use super::pending::{Pending, PendingLogin};
 use crate::config::SessionLimit;
 use crate::error::SessionError;
 use crate::record::SessionId;
@@ -34,16 +33,10 @@ pub(super) async fn commit(
     pending: &Pending,
     action: StoreAction,
 ) -> Result<Committed, SessionError> {
-    let limited = context
-        .config
-        .max_sessions_per_user
-        .zip(pending.login.as_ref());
+    let limited = context.session_limit.zip(pending.login.as_deref());
     match limited {
         None => carry_out(context, lookup, pending, action).await,
-        Some((limit, login)) => {
-            let limit = (limit, &login.user);
-            Box::pin(within_limit(context, lookup, pending, action, limit)).await
-        }
+        Some(limited) => Box::pin(within_limit(context, lookup, pending, action, limited)).await,
     }
 }
 
@@ -53,14 +46,22 @@ async fn within_limit(
     lookup: &Lookup,
     pending: &Pending,
     action: StoreAction,
-    (limit, user): (SessionLimit, &Arc<str>),
+    (limit, login): (SessionLimit, &PendingLogin),
 ) -> Result<Committed, SessionError> {
-    session_limit::admit(context, limit, user, &own_sessions(lookup)).await?;
+    session_limit::admit(context, limit, &login.user, &own_sessions(lookup)).await?;
     let committed = carry_out(context, lookup, pending, action).await?;
-    if let Some(open) = committed.lookup.open() {
-        session_limit::settle(context, limit, user, open.id()).await?;
-    }
-    Ok(committed)
+    let Some(open) = committed.lookup.open() else {
+        return Ok(committed);
+    };
+    let settled = session_limit::settle(context, limit, login, open.id());
+    Ok(match settled.await? {
+        Settled::Stays => committed,
+        // The browser may have the cookie of the newer login, as after a double click.
+        Settled::Ended => Committed {
+            lookup: Lookup::Superseded(Superseded::Deleted),
+            cookie: CookieUpdate::Withdraw,
+        },
+    })
 }
 
 /// The sessions that the request's tokens open. A login takes the place of them.

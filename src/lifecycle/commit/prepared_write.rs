@@ -3,22 +3,25 @@
 use std::time::Duration;
 
 use super::index_change::index_change;
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::error::SessionError;
 use crate::event::{Event, EventKind, Refusal};
 use crate::lifecycle::changes::{Changes, ReplayError};
 use crate::lifecycle::context::ClientContext;
 use crate::lifecycle::pending::Pending;
 use crate::record::{Record, Revision, SessionId, Token, VerifierHash};
-use crate::store::{LOGIN_LIFETIME, StoreError, StoreErrorKind, Write};
+use crate::store::{IndexMoment, LOGIN_LIFETIME, StoreError, StoreErrorKind, Write};
+
+/// How often a login that meets a marker is written.
+const TRIES: u8 = 3;
 
 /// A record as it will be written, and what the open session needs to know of it afterwards. It lives across the store call,
 /// so it is kept small.
 pub(super) struct PreparedWrite {
     pub(super) record: Record,
     ttl: Duration,
-    /// How long ago the login began, if this write carries one out.
-    login_age: Option<Duration>,
+    /// The login that this write carries out.
+    login: Option<Box<WrittenLogin>>,
     rotates: bool,
     /// Whether the session stays unconfirmed.
     pub(super) unconfirmed: bool,
@@ -53,7 +56,7 @@ impl PreparedWrite {
         }
         Ok(Self {
             ttl,
-            login_age: login_age(context, pending, at)?,
+            login: written_login(context, pending)?,
             rotates,
             unconfirmed,
             at,
@@ -122,13 +125,34 @@ impl PreparedWrite {
     }
 
     /// The write for the store call.
-    pub(super) fn write(&self) -> Write<'_> {
+    pub(super) fn write<'a>(&'a self, pending: &'a Pending) -> Write<'a> {
+        let login = self.login.as_deref().map(|login| (login.age, login.after));
         Write {
-            index: index_change(&self.record, self.login_age, self.ttl, self.at),
+            index: index_change(&self.record, login, self.ttl, self.at),
             rotates: self.rotates,
             unconfirmed: self.unconfirmed,
+            entries: pending.login.as_ref().map(|login| &login.entries),
             ..Write::new(&self.record, self.ttl)
         }
+    }
+
+    /// Whether the write of a login that met a marker is made again. If the marker was left before the request of the login
+    /// arrived, the write says so. If that is not certain, the answer may have been long on its way, and the next one may be
+    /// faster.
+    pub(super) fn is_tried_again(
+        &mut self,
+        context: ClientContext<'_>,
+        error: &StoreError,
+    ) -> bool {
+        let (Some(login), Some(met)) = (&mut self.login, error.marker()) else {
+            return false;
+        };
+        // By the clocks of two machines, but the time that was measured here covers the one that was measured there.
+        if met.age > context.since(login.arrived) {
+            login.after = Some(met.left);
+        }
+        login.tries_left = login.tries_left.saturating_sub(1);
+        login.tries_left > 0
     }
 
     /// Reports a new expiry of the session's own that is later than the absolute limit.
@@ -145,17 +169,26 @@ impl PreparedWrite {
     }
 }
 
-/// How long ago the pending login began, if there is one. The store remembers for [`LOGIN_LIFETIME`] that a user's sessions
-/// were revoked. An older login is refused, as if all sessions of its user had been ended since.
-fn login_age(
+/// A login, as its write says it.
+struct WrittenLogin {
+    arrived: Moment,
+    /// How long ago its request arrived.
+    age: Duration,
+    /// The marker that was left before that.
+    after: Option<IndexMoment>,
+    tries_left: u8,
+}
+
+/// The pending login, if there is one. The store remembers for [`LOGIN_LIFETIME`] that a user's sessions were revoked. An older
+/// login is refused, as if all sessions of its user had been ended since.
+fn written_login(
     context: ClientContext<'_>,
     pending: &Pending,
-    now: Timestamp,
-) -> Result<Option<Duration>, SessionError> {
+) -> Result<Option<Box<WrittenLogin>>, SessionError> {
     let Some(login) = &pending.login else {
         return Ok(None);
     };
-    let age = now.since(login.at);
+    let age = context.since(login.arrived);
     if age > LOGIN_LIFETIME && context.store().user_index().is_some() {
         let error = StoreError::caused_by(
             StoreErrorKind::Revoked,
@@ -165,7 +198,12 @@ fn login_age(
         context.report(event.user(Some(&login.user)));
         return Err(error.into());
     }
-    Ok(Some(age))
+    Ok(Some(Box::new(WrittenLogin {
+        arrived: login.arrived,
+        age,
+        after: None,
+        tries_left: TRIES,
+    })))
 }
 
 fn too_large(context: ClientContext<'_>, error: ReplayError) -> SessionError {

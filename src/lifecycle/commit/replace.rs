@@ -45,7 +45,7 @@ pub(super) async fn replace(
         let (token, new_verifier) = rotated
             .as_ref()
             .map_or((&open.token, None), |(token, hash)| (token, Some(*hash)));
-        let prepared = PreparedWrite::replace(
+        let mut prepared = PreparedWrite::replace(
             context,
             pending,
             rebased.as_deref().unwrap_or(&pending.changes),
@@ -58,11 +58,14 @@ pub(super) async fn replace(
             return Err(SessionError::Interrupted);
         }
         let expected = base.revision();
-        let present = match retry
-            .store()
-            .replace(&key, expected, &prepared.write())
-            .await
-        {
+        let replaced = loop {
+            let write = prepared.write(pending);
+            match retry.store().replace(&key, expected, &write).await {
+                Err(error) if prepared.is_tried_again(context, &error) => {}
+                replaced => break replaced,
+            }
+        };
+        let present = match replaced {
             Ok(Replaced::Replaced) => {
                 let moved = pending
                     .expiry

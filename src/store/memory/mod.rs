@@ -25,7 +25,9 @@ use super::error::{StoreError, StoreErrorKind};
 use super::outcome::{Created, Loaded, Owner, Replaced};
 use super::record_key::RecordKey;
 use super::session_store::{SessionStore, TOMBSTONE_LIFETIME};
-use super::user_index::{Indexed, UserIndex, UserIndexRef};
+use super::user_index::{
+    DeletedPage, IndexCursor, IndexPage, Indexed, Marker, UserIndex, UserIndexRef,
+};
 use super::write::{IndexChange, IndexEntry, Write};
 use crate::clock::{Clock, Timestamp};
 use crate::record::{Record, Revision, SessionId};
@@ -338,23 +340,29 @@ impl Inner {
     fn bind<T>(
         &self,
         key: &RecordKey,
-        change: IndexChange<'_>,
+        written: &Write<'_>,
         now: Timestamp,
         write: impl FnOnce() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let IndexChange::Bind { entry, login_age } = change else {
+        let IndexChange::Bind {
+            entry,
+            login_age,
+            after,
+        } = written.index
+        else {
             return write();
         };
         let user = entry.user;
         self.user_index.with((key.namespace(), user), now, |index| {
-            if index.refuses(key.id(), login_age, now) {
-                return Err(StoreError::new(StoreErrorKind::Revoked));
-            }
-            let written = write()?;
+            index.admit(key.id(), (login_age, after), &self.clock)?;
+            let result = write()?;
             if self.load(key, now).owner(user) == Owner::TheUser {
-                index.sessions.insert(key.id());
+                index.sessions.insert(key.id(), self.user_index.moment());
             }
-            Ok(written)
+            if let Some(entries) = written.entries {
+                entries.set(index.sessions.len());
+            }
+            Ok(result)
         })
     }
 
@@ -391,7 +399,7 @@ impl SessionStore for MemoryStore {
         let (now, inner) = (self.0.clock.now(), &*self.0);
         inner.free_some(inner.shard(key), now);
         let mut removed = Vec::new();
-        let created = inner.bind(key, write.index, now, || {
+        let created = inner.bind(key, write, now, || {
             inner.create(key, write, now, &mut removed)
         });
         inner.unbind_all(&removed, now);
@@ -407,7 +415,7 @@ impl SessionStore for MemoryStore {
         write: &Write<'_>,
     ) -> Result<Replaced, StoreError> {
         let (now, inner) = (self.0.clock.now(), &*self.0);
-        let (replaced, before) = inner.bind(key, write.index, now, || {
+        let (replaced, before) = inner.bind(key, write, now, || {
             Ok(inner.replace(key, expected, write, now))
         })?;
         inner.unbind_previous_user(key, before.as_ref(), write.record.user(), now);
@@ -459,58 +467,88 @@ impl SessionStore for MemoryStore {
 /// The user is locked while an entry and its record change. So the index is exact, and a session that is not in it needs no
 /// tombstone.
 impl UserIndex for MemoryStore {
-    async fn sessions_of(&self, namespace: &str, user: &str) -> Result<Vec<Indexed>, StoreError> {
+    async fn sessions_of(
+        &self,
+        namespace: &str,
+        user: &str,
+        after: Option<&IndexCursor>,
+    ) -> Result<IndexPage, StoreError> {
         let (now, inner) = (self.0.clock.now(), &*self.0);
         let shared: Arc<str> = namespace.into();
-        let listed = inner.user_index.with((namespace, user), now, |index| {
-            let mut listed = Vec::with_capacity(index.sessions.len());
-            index.sessions.retain(|id| {
-                let key = RecordKey::new(shared.clone(), *id);
+        let page = inner.user_index.with((namespace, user), now, |index| {
+            let (piece, next) = index.piece(after);
+            let mut sessions = Vec::with_capacity(piece.len());
+            for (id, bound) in piece {
+                let key = RecordKey::new(shared.clone(), id);
                 match inner.load(&key, now) {
                     Loaded::Record {
                         record, remaining, ..
                     } if record.user() == Some(user) => {
-                        listed.push(Indexed::new(key, record, remaining));
-                        true
+                        sessions.push(Indexed::new(key, (&record).into(), remaining, bound));
                     }
-                    _ => false,
+                    _ => drop(index.sessions.remove(&id)),
                 }
-            });
-            listed
+            }
+            IndexPage { sessions, next }
         });
-        Ok(listed)
+        Ok(page)
     }
 
-    async fn delete_user(
+    async fn revoke_user(
         &self,
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<Vec<SessionId>, StoreError> {
+    ) -> Result<Marker, StoreError> {
+        let (now, inner) = (self.0.clock.now(), &*self.0);
+        let marker = inner.user_index.with((namespace, user), now, |index| {
+            let marker = Marker {
+                left: inner.user_index.moment(),
+                except,
+                replicated: true,
+            };
+            index.mark(marker, &inner.clock);
+            marker
+        });
+        Ok(marker)
+    }
+
+    async fn delete_sessions_of(
+        &self,
+        namespace: &str,
+        user: &str,
+        marker: &Marker,
+        after: Option<&IndexCursor>,
+    ) -> Result<DeletedPage, StoreError> {
         let (now, inner) = (self.0.clock.now(), &*self.0);
         let shared: Arc<str> = namespace.into();
         // Records can be large, so they are freed after the locks are released.
-        let (ended, displaced) = inner.user_index.with((namespace, user), now, |index| {
-            index.mark(except, now);
+        let (page, displaced) = inner.user_index.with((namespace, user), now, |index| {
+            let (piece, next) = index.piece(after);
             let (mut ended, mut displaced) = (Vec::new(), Vec::new());
-            index.sessions.retain(|id| {
-                if except == Some(*id) {
-                    return true;
+            for (id, bound) in piece {
+                if marker.except == Some(id) || bound > marker.left {
+                    continue;
                 }
-                let key = RecordKey::new(shared.clone(), *id);
+                let key = RecordKey::new(shared.clone(), id);
                 inner.shard(&key).write(|state| {
                     if state.load(&key, now).owner(user) == Owner::TheUser {
                         let expires = now.plus(TOMBSTONE_LIFETIME);
                         displaced.push(state.delete(&key, expires, &inner.room));
-                        ended.push(*id);
+                        ended.push(id);
                     }
                 });
-                false
-            });
-            (ended, displaced)
+                index.sessions.remove(&id);
+            }
+            let page = DeletedPage {
+                ended,
+                next,
+                replicated: true,
+            };
+            (page, displaced)
         });
         drop(displaced);
-        Ok(ended)
+        Ok(page)
     }
 }
 

@@ -7,17 +7,21 @@
 //! A lock of the index is taken before a lock of the records, never after it, and never together with another lock of the
 //! index.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Bound;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Moment, Timestamp};
 use crate::record::SessionId;
-use crate::store::user_index::{MARKER_LIFETIME, REVOCATION_LIFETIME};
+use crate::store::error::StoreError;
+use crate::store::index_moment::IndexMoment;
+use crate::store::user_index::{IndexCursor, MARKER_LIFETIME, Marker, PIECE, REVOCATION_LIFETIME};
 use crate::sync;
 
-/// A power of two. There are many, because a lock is taken for as long as it takes to list a user's sessions.
+/// A power of two. There are many, because a lock is taken for as long as a piece of a list takes.
 const SHARDS: usize = 64;
 
 /// How many due markers a call frees. It is more than the one marker that the call may leave.
@@ -31,6 +35,8 @@ pub(super) struct IndexShards {
     shards: Box<[Mutex<Shard>]>,
     // With a random key, because users may choose their own ids.
     hasher: RandomState,
+    /// The last moment that was given away, of all users.
+    moments: AtomicU64,
 }
 
 #[derive(Default)]
@@ -43,35 +49,69 @@ struct Shard {
 /// One user, in one namespace.
 #[derive(Default)]
 pub(super) struct User {
-    pub(super) sessions: HashSet<SessionId>,
-    marker: Option<Marker>,
+    /// The sessions, and when each was bound to the user.
+    pub(super) sessions: BTreeMap<SessionId, IndexMoment>,
+    marker: Option<LeftMarker>,
 }
 
 /// Remembers that all sessions were ended, perhaps except one.
 #[derive(Clone, Copy)]
-struct Marker {
+struct LeftMarker {
     until: Timestamp,
-    except: Option<SessionId>,
+    marker: Marker,
+    since: Moment,
 }
 
 impl User {
-    /// Whether a login on this session, which began `age` ago, began before all sessions were ended or too soon after it.
-    pub(super) fn refuses(&self, id: SessionId, age: Duration, now: Timestamp) -> bool {
-        self.marked(now).is_some_and(|marker| {
-            let passed = MARKER_LIFETIME.saturating_sub(marker.until.since(now));
-            marker.except != Some(id) && passed < REVOCATION_LIFETIME.saturating_add(age)
-        })
+    /// Refuses a login on this session, which began `age` ago, if that was before all sessions were ended, or too soon after it
+    /// to know. A login that began after the marker `after` is not refused because of that marker.
+    pub(super) fn admit(
+        &self,
+        id: SessionId,
+        (age, after): (Duration, Option<IndexMoment>),
+        clock: &Clock,
+    ) -> Result<(), StoreError> {
+        let now = clock.now();
+        let Some(left) = self.marked(now) else {
+            return Ok(());
+        };
+        let passed = MARKER_LIFETIME.saturating_sub(left.until.since(now));
+        let exempt = left.marker.except == Some(id) || after == Some(left.marker.left);
+        match !exempt && passed < REVOCATION_LIFETIME.saturating_add(age) {
+            true => Err(StoreError::revoked(
+                left.marker.left,
+                clock.since(left.since),
+            )),
+            false => Ok(()),
+        }
     }
 
-    pub(super) fn mark(&mut self, except: Option<SessionId>, now: Timestamp) {
-        let until = now.plus(MARKER_LIFETIME);
-        self.marker = Some(Marker { until, except });
+    pub(super) fn mark(&mut self, marker: Marker, clock: &Clock) {
+        self.marker = Some(LeftMarker {
+            until: clock.now().plus(MARKER_LIFETIME),
+            marker,
+            since: clock.moment(),
+        });
     }
 
-    fn marked(&self, now: Timestamp) -> Option<Marker> {
+    /// Some sessions, the first ones or those after a cursor, and where the next ones begin.
+    pub(super) fn piece(
+        &self,
+        after: Option<&IndexCursor>,
+    ) -> (Vec<(SessionId, IndexMoment)>, Option<IndexCursor>) {
+        let after = after.and_then(|cursor| cursor.as_str().parse::<SessionId>().ok());
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.sessions.range((start, Bound::Unbounded));
+        let piece: Vec<_> = rest.take(PIECE).map(|(id, bound)| (*id, *bound)).collect();
+        let last = piece.last().filter(|_| piece.len() == PIECE);
+        let next = last.map(|(id, _)| IndexCursor::new(id.as_str()));
+        (piece, next)
+    }
+
+    fn marked(&self, now: Timestamp) -> Option<LeftMarker> {
         // A marker that lasts longer than any marker can last was left before the clock was set back.
         let valid =
-            |marker: &Marker| now < marker.until && marker.until <= now.plus(MARKER_LIFETIME);
+            |marker: &LeftMarker| now < marker.until && marker.until <= now.plus(MARKER_LIFETIME);
         self.marker.filter(valid)
     }
 }
@@ -81,7 +121,13 @@ impl IndexShards {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
+            moments: AtomicU64::new(0),
         }
+    }
+
+    /// A moment after all that were given away.
+    pub(super) fn moment(&self) -> IndexMoment {
+        IndexMoment(self.moments.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Runs `change` on a user under the user's lock. The caller must have no other lock. Meanwhile `change` may lock one shard
@@ -101,9 +147,6 @@ impl IndexShards {
         let user = shard.users.entry(name.clone()).or_default();
         let before = user.marker.map(|marker| marker.until);
         let result = change(user);
-        if user.sessions.capacity() > 64 && user.sessions.len() < user.sessions.capacity() / 8 {
-            user.sessions.shrink_to_fit();
-        }
         match user.marked(now) {
             None if user.sessions.is_empty() => {
                 shard.users.remove(&name);
@@ -160,6 +203,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::store::testing::conformance::{sample_key, sample_login, sample_login_of};
+    use crate::store::testing::end_all;
     use crate::store::{RecordKey, SessionStore, StoreErrorKind, UserIndex};
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -228,13 +272,13 @@ mod tests {
         let (store, clock) = store(10);
         for number in 0..1_000 {
             let user = format!("user {number}");
-            store.delete_user("id", &user, None).await.unwrap();
+            store.revoke_user("id", &user, None).await.unwrap();
         }
         assert_eq!(store.0.user_index.len(), (1_000, 0));
         clock.advance(MARKER_LIFETIME);
         for number in 0..2_000 {
             let user = format!("another {number}");
-            store.sessions_of("id", &user).await.unwrap();
+            store.sessions_of("id", &user, None).await.unwrap();
         }
         assert!(store.0.user_index.len().0 < 20);
     }
@@ -243,7 +287,7 @@ mod tests {
     async fn a_clock_that_is_set_back_refuses_no_login() {
         let (store, clock) = store(10);
         clock.advance(100 * MINUTE);
-        store.delete_user("id", "alice", None).await.unwrap();
+        store.revoke_user("id", "alice", None).await.unwrap();
         clock.set(Timestamp::from_millis(1_000_000));
         log_in(&store, "alice").await;
         assert_eq!(store.0.user_index.len(), (1, 1));
@@ -264,10 +308,10 @@ mod tests {
                             let ttl = Duration::from_millis(1 + u64::from(round % 7));
                             store.create(&key, &login.write(ttl)).await.ok();
                             match round % 4 {
-                                0 => drop(store.sessions_of("id", &user).await),
+                                0 => drop(store.sessions_of("id", &user, None).await),
                                 1 => drop(store.delete(&key, Some(&user)).await),
                                 2 if round % 50 == 2 => {
-                                    drop(store.delete_user("id", &user, None).await);
+                                    drop(end_all(store, "id", &user, None).await);
                                 }
                                 _ => clock.advance(Duration::from_millis(1)),
                             }

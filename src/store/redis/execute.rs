@@ -1,5 +1,6 @@
 //! How commands are executed: with a deadline, and sent a second time only where that is safe.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, Pipeline, ServerErrorKind, Value};
@@ -23,7 +24,7 @@ pub(super) struct Executor {
     pub(super) wait_replicas: Option<WaitReplicas>,
     /// Whether replicas serve reads.
     pub(super) read_from_replicas: bool,
-    pub(super) topology: Topology,
+    pub(super) topology: Arc<Topology>,
 }
 
 impl Executor {
@@ -174,6 +175,17 @@ impl Executor {
                 unconfirmed,
             }),
             _ => None,
+        }
+    }
+
+    /// The same for calls that go other ways.
+    pub(super) fn over(&self, topology: Arc<Topology>) -> Self {
+        Self {
+            prefix: self.prefix.clone(),
+            response_timeout: self.response_timeout,
+            wait_replicas: self.wait_replicas,
+            read_from_replicas: self.read_from_replicas,
+            topology,
         }
     }
 

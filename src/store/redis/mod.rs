@@ -59,10 +59,14 @@
 //!
 //! | for the index of a user | commands |
 //! |---|---|
-//! | a login, before its `create` or `replace` | `EVALSHA`: [`TIME`](https://redis.io/docs/latest/commands/time/), [`ZMSCORE`](https://redis.io/docs/latest/commands/zmscore/), [`ZADD`](https://redis.io/docs/latest/commands/zadd/), then `ZREMRANGEBYSCORE`, `ZRANGE`, [`PEXPIREAT`](https://redis.io/docs/latest/commands/pexpireat/) |
+//! | a login, before its `create` or `replace` | `EVALSHA`: [`TIME`](https://redis.io/docs/latest/commands/time/), [`ZMSCORE`](https://redis.io/docs/latest/commands/zmscore/), [`ZADD`](https://redis.io/docs/latest/commands/zadd/), then `ZREMRANGEBYSCORE`, `ZRANGE`, [`PEXPIREAT`](https://redis.io/docs/latest/commands/pexpireat/), [`ZCARD`](https://redis.io/docs/latest/commands/zcard/) |
 //! | `replace`, `touch` without an absolute limit | along with them, `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT` |
-//! | [`sessions_of`](super::UserIndex::sessions_of) | [`ZRANGE`](https://redis.io/docs/latest/commands/zrange/); for 250 sessions at a time `GET` of each, and if entries are stale `EVALSHA`: `TIME`, `ZMSCORE`, `ZREM` |
-//! | [`delete_user`](super::UserIndex::delete_user) | `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT`, `ZRANGE`; for 250 sessions at a time `GETRANGE` of each one's first 332 bytes, `SET` of each tombstone, `ZREM` |
+//! | a piece of [`sessions_of`](super::UserIndex::sessions_of) | [`ZRANGE`](https://redis.io/docs/latest/commands/zrange/) of 250 members; `ZMSCORE`, and `GETRANGE` of each record's header; if entries are stale `EVALSHA`: `TIME`, `ZMSCORE`, `ZREM` |
+//! | [`revoke_user`](super::UserIndex::revoke_user) | `EVALSHA`: `TIME`, `ZREMRANGEBYSCORE`, `ZADD`, `ZRANGE`, `PEXPIREAT` |
+//! | a piece of [`delete_sessions_of`](super::UserIndex::delete_sessions_of) | `ZRANGE` of 250 members; `ZMSCORE`, and `GETRANGE` of each record's header; `SET` of each tombstone; `ZREM` |
+//!
+//! The pieces have a connection of their own, which the first of them opens, and at most four of them are read at a time. So
+//! a user with many sessions, whoever lists or ends them, is not in the way of other users' requests.
 //!
 //! Every login removes expired entries, so that an index has no more entries than the user has logged in within the absolute
 //! limit.
@@ -107,7 +111,8 @@
 //! return finds it. In a cluster the slot map is refreshed at the same pace. More concurrent calls than
 //! [`max_in_flight`](RedisConfig::max_in_flight) fail at once.
 //!
-//! A store never has more than [`connections`](RedisConfig::connections) connections to a server, and as many again for
+//! A store never has more than [`connections`](RedisConfig::connections) connections to a server, one for the pieces of lists
+//! and revocations, and as many again for
 //! [`wait_replicas`](RedisConfig::wait_replicas) and, to a replica, for
 //! [`read_from_replicas`](RedisConfig::read_from_replicas). Connections that were replaced are not counted while the last
 //! calls on them end.
@@ -145,7 +150,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
 use self::config::ValidConfig;
@@ -156,18 +160,19 @@ use self::protocol::{CallError, reply, scripts, value};
 #[cfg(feature = "redis-1")]
 use self::topology::ExternalConnection;
 use self::topology::{Topology, confirmed};
-use self::user_index::Index;
+use self::user_index::{Index, Pieces};
 use crate::config::Weakness;
 use crate::store::{
-    Created, IndexChange, IndexEntry, Indexed, Loaded, RecordKey, Replaced, Revision, SessionId,
-    SessionStore, StoreError, UserIndex, UserIndexRef, Write,
+    Created, DeletedPage, IndexChange, IndexCursor, IndexEntry, IndexPage, Loaded, Marker,
+    RecordKey, Replaced, Revision, SessionId, SessionStore, StoreError, UserIndex, UserIndexRef,
+    Write,
 };
 
 /// Keeps sessions in Redis or Valkey. Clones are the same store, and share its connections.
 ///
 /// The [module's documentation](self) says what the store requires of the server, and what happens while the server is away.
 #[derive(Clone)]
-pub struct RedisStore(Arc<Executor>);
+pub struct RedisStore(Arc<Executor>, Arc<Pieces>);
 
 /// How to make a store.
 impl RedisStore {
@@ -222,13 +227,18 @@ impl RedisStore {
     }
 
     fn new(config: ValidConfig) -> Self {
-        Self(Arc::new(Executor {
+        let topology = Topology::new(&config);
+        // Pieces of lists are large, and must not be in the way of other calls.
+        let aside = topology.aside(&config);
+        let executor = Executor {
+            topology: Arc::new(topology),
             prefix: config.prefix.clone(),
             response_timeout: config.response_timeout,
             wait_replicas: config.wait_replicas,
             read_from_replicas: config.read_from_replicas,
-            topology: Topology::new(config),
-        }))
+        };
+        let pieces = Pieces::new(executor.over(Arc::new(aside)));
+        Self(Arc::new(executor), Arc::new(pieces))
     }
 
     /// A store over a connection that the application already has, of the `redis` crate's major version 1.
@@ -304,13 +314,16 @@ impl RedisStore {
         response_timeout: Duration,
     ) -> Result<Self, RedisStoreError> {
         config::validate_timeout("response_timeout", response_timeout)?;
-        Ok(Self(Arc::new(Executor {
+        let topology = Arc::new(topology);
+        let executor = Executor {
             prefix: config::validate_prefix(prefix)?,
             response_timeout,
             wait_replicas: None,
             read_from_replicas: false,
-            topology,
-        })))
+            topology: topology.clone(),
+        };
+        let pieces = Pieces::new(executor.over(topology));
+        Ok(Self(Arc::new(executor), Arc::new(pieces)))
     }
 }
 
@@ -380,7 +393,7 @@ impl SessionStore for RedisStore {
 
     async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
         let deadline = self.0.deadline();
-        self.index().bind(key, write.index, deadline).await?;
+        self.index().bind(key, write, deadline).await?;
         let value = value::encode(write, self.0.now());
         let command = command::create(self.0.record_key(key), &value, write.ttl);
         let reply = self.0.topology.execute(&command, None, deadline).await;
@@ -395,7 +408,7 @@ impl SessionStore for RedisStore {
     ) -> Result<Replaced, StoreError> {
         let deadline = self.0.deadline();
         let index = self.index();
-        index.bind(key, write.index, deadline).await?;
+        index.bind(key, write, deadline).await?;
         let value = value::encode(write, self.0.now());
         let script = ScriptCall {
             script: &scripts::REPLACE,
@@ -469,19 +482,34 @@ impl SessionStore for RedisStore {
     }
 }
 
-/// A call takes one round trip for every 250 sessions. The response timeout limits each of them.
+/// The response timeout limits each piece, including its wait for a place among a few pieces at a time.
 impl UserIndex for RedisStore {
-    async fn sessions_of(&self, namespace: &str, user: &str) -> Result<Vec<Indexed>, StoreError> {
-        self.index().sessions_of(namespace, user).await
+    async fn sessions_of(
+        &self,
+        namespace: &str,
+        user: &str,
+        after: Option<&IndexCursor>,
+    ) -> Result<IndexPage, StoreError> {
+        self.1.sessions_of(namespace, user, after).await
     }
 
-    async fn delete_user(
+    async fn revoke_user(
         &self,
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        self.index().delete_user(namespace, user, except).await
+    ) -> Result<Marker, StoreError> {
+        self.index().revoke(namespace, user, except).await
+    }
+
+    async fn delete_sessions_of(
+        &self,
+        namespace: &str,
+        user: &str,
+        marker: &Marker,
+        after: Option<&IndexCursor>,
+    ) -> Result<DeletedPage, StoreError> {
+        self.1.delete(namespace, user, marker, after).await
     }
 }
 

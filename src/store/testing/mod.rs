@@ -3,5 +3,7 @@
 pub mod conformance;
 pub mod fault;
 mod owned_write;
+mod whole;
 
 pub use self::owned_write::OwnedWrite;
+pub use self::whole::{all_sessions_of, end_all};

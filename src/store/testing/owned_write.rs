@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::record::Record;
-use crate::store::write::{IndexChange, IndexEntry, Write};
+use crate::store::index_moment::IndexMoment;
+use crate::store::write::{EntryCount, IndexChange, IndexEntry, Write};
 
 /// A [`Write`] that owns its record and its index entry. Use it for samples, and for calls that run later.
 ///
@@ -16,6 +18,7 @@ pub struct OwnedWrite {
     index: OwnedChange,
     rotates: bool,
     unconfirmed: bool,
+    entries: Arc<EntryCount>,
 }
 
 #[derive(Clone)]
@@ -25,6 +28,7 @@ enum OwnedChange {
         user: Box<str>,
         lifetime: Duration,
         login_age: Duration,
+        after: Option<IndexMoment>,
     },
     Extend {
         user: Box<str>,
@@ -40,10 +44,15 @@ impl OwnedWrite {
             record: write.record.clone(),
             index: match write.index {
                 IndexChange::None => OwnedChange::None,
-                IndexChange::Bind { entry, login_age } => OwnedChange::Bind {
+                IndexChange::Bind {
+                    entry,
+                    login_age,
+                    after,
+                } => OwnedChange::Bind {
                     user: entry.user.into(),
                     lifetime: entry.lifetime,
                     login_age,
+                    after,
                 },
                 IndexChange::Extend(entry) => OwnedChange::Extend {
                     user: entry.user.into(),
@@ -52,6 +61,7 @@ impl OwnedWrite {
             },
             rotates: write.rotates,
             unconfirmed: write.unconfirmed,
+            entries: Arc::default(),
         }
     }
 
@@ -65,12 +75,14 @@ impl OwnedWrite {
                     user,
                     lifetime,
                     login_age,
+                    after,
                 } => IndexChange::Bind {
                     entry: IndexEntry {
                         user,
                         lifetime: *lifetime,
                     },
                     login_age: *login_age,
+                    after: *after,
                 },
                 OwnedChange::Extend { user, lifetime } => IndexChange::Extend(IndexEntry {
                     user,
@@ -79,6 +91,7 @@ impl OwnedWrite {
             },
             rotates: self.rotates,
             unconfirmed: self.unconfirmed,
+            entries: Some(&self.entries),
             ..Write::new(&self.record, ttl)
         }
     }
@@ -92,8 +105,24 @@ impl OwnedWrite {
             user,
             lifetime,
             login_age,
+            after: None,
         };
         self
+    }
+
+    /// Turns the write of a login into one that names the marker that is known to be older than the login.
+    #[must_use]
+    pub fn after(mut self, marker: IndexMoment) -> Self {
+        if let OwnedChange::Bind { after, .. } = &mut self.index {
+            *after = Some(marker);
+        }
+        self
+    }
+
+    /// Where the store notes how many entries the user's index has after this write.
+    #[must_use]
+    pub fn entries(&self) -> Arc<EntryCount> {
+        self.entries.clone()
     }
 
     /// Turns this write into one that extends the entry of its record's user: the entry lives for `lifetime` from then on.
@@ -120,6 +149,7 @@ impl From<Record> for OwnedWrite {
             index: OwnedChange::None,
             rotates: false,
             unconfirmed: false,
+            entries: Arc::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ mod after_the_head;
 mod confirmation;
 mod cookies;
 mod hanging_up;
-mod harness;
+pub(crate) mod harness;
 mod identity;
 mod lifetime;
 mod redis;

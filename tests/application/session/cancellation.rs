@@ -68,7 +68,7 @@ async fn all_sessions_of_a_user_are_ended_though_the_client_hangs_up() {
         for device in [&client, &other] {
             device.request(async |session| session.login("alice")).await;
         }
-        faults.next(StoreCall::DeleteUser, Fault::Hold);
+        faults.next(StoreCall::DeleteSessionsOf, Fault::Hold);
         hang_up(&client, async |session| {
             match everywhere {
                 true => session.logout_everywhere().await.map(drop),
@@ -90,7 +90,7 @@ async fn all_sessions_of_a_user_are_ended_though_the_client_hangs_up() {
 async fn an_administrator_who_hangs_up_leaves_no_session_of_the_user_behind() {
     let (client, faults) = faulty();
     client.request(async |session| session.login("alice")).await;
-    faults.next(StoreCall::DeleteUser, Fault::Hold);
+    faults.next(StoreCall::DeleteSessionsOf, Fault::Hold);
     let users = client.layer.users();
     {
         let mut ends = pin!(users.end_all("alice"));

@@ -280,7 +280,7 @@ async fn a_change_of_the_credential_that_ends_no_others_still_counts_where_it_is
     let faults = store.faults();
     let layer = SessionLayer::new(store);
     let (phone, laptop) = (logged_in(&layer).await, logged_in(&layer).await);
-    faults.next(StoreCall::DeleteUser, Fault::Unavailable);
+    faults.next(StoreCall::RevokeUser, Fault::Unavailable);
     phone
         .request(async |session: Session| {
             let ended = session.credential_changed(NEW).await;

@@ -8,6 +8,7 @@ mod identity;
 mod options;
 mod remember;
 mod retrying;
+mod revocation;
 mod saving;
 mod tower_stack;
 mod user_index;

@@ -469,7 +469,12 @@ async fn a_store_that_fails_is_reported_with_the_call_and_what_it_means() {
             StoreErrorKind::Unavailable,
         ),
         (
-            StoreCall::DeleteUser,
+            StoreCall::RevokeUser,
+            Fault::LostReply,
+            StoreErrorKind::OutcomeUnknown,
+        ),
+        (
+            StoreCall::DeleteSessionsOf,
             Fault::LostReply,
             StoreErrorKind::OutcomeUnknown,
         ),
@@ -483,7 +488,9 @@ async fn a_store_that_fails_is_reported_with_the_call_and_what_it_means() {
             StoreCall::Replace => drop(phone.request(async |s| s.insert("cart", 1)).await),
             StoreCall::Delete => drop(phone.request(async |s| s.logout()).await),
             StoreCall::SessionsOf => drop(site.layer.users().sessions_of("alice").await),
-            StoreCall::DeleteUser => drop(site.layer.users().end_all("alice").await),
+            StoreCall::RevokeUser | StoreCall::DeleteSessionsOf => {
+                drop(site.layer.users().end_all("alice").await);
+            }
             _ => look(&phone).await,
         }
         let mut events = site.events().await;

@@ -8,9 +8,9 @@ use tower_keycard::Clock;
 use tower_keycard::session::Timestamp;
 use tower_keycard::store::testing::conformance::{Harness, sample_key, sample_login};
 use tower_keycard::store::{
-    Created, IndexChange, IndexEntry, Indexed, LOGIN_LIFETIME, Loaded, MemoryStore,
-    REVOCATION_LIFETIME, Record, RecordKey, Replaced, Revision, SessionId, SessionStore,
-    StoreError, StoreErrorKind, UserIndex, UserIndexRef, Write,
+    Created, DeletedPage, IndexChange, IndexCursor, IndexEntry, IndexMoment, IndexPage, Indexed,
+    LOGIN_LIFETIME, Loaded, Marker, MemoryStore, PIECE, REVOCATION_LIFETIME, Record, RecordKey,
+    Replaced, Revision, SessionId, SessionStore, StoreError, UserIndex, UserIndexRef, Write,
 };
 
 /// What a [`Careless`] store does wrong.
@@ -54,6 +54,16 @@ pub(crate) enum Breach {
     MarkerIsForgotten,
     RecordFirst,
     EntryIsLost,
+    ForgetsWhoCameLater,
+    MiscountsEntries,
+    ListsAllAtOnce,
+    MarkersAreAllTheSame,
+    MarkerSeemsOld,
+    MarkerSeemsNew,
+    RefusesWhoeverCameAfter,
+    EndsWhoeverCameAfter,
+    EndsAllAtOnce,
+    ForgetsWhatIsLeft,
     Panics,
 }
 
@@ -61,10 +71,28 @@ type Name = (String, String);
 
 #[derive(Default)]
 struct Indexes {
-    /// When the entries end.
-    entries: BTreeMap<Name, BTreeMap<SessionId, Timestamp>>,
-    /// Until when nobody logs in, and no older login is carried out for as much longer as it took; and but for whom.
-    markers: BTreeMap<Name, (Timestamp, BTreeSet<SessionId>)>,
+    /// When the entries end, and when they were made.
+    entries: BTreeMap<Name, BTreeMap<SessionId, (Timestamp, IndexMoment)>>,
+    markers: BTreeMap<Name, Left>,
+    /// The last moment.
+    moment: u64,
+}
+
+/// A marker.
+struct Left {
+    /// Until when nobody logs in, and no older login is carried out for as much longer as it took.
+    until: Timestamp,
+    /// But for whom.
+    except: BTreeSet<SessionId>,
+    at: Timestamp,
+    moment: IndexMoment,
+}
+
+impl Indexes {
+    fn moment(&mut self) -> IndexMoment {
+        self.moment += 1;
+        IndexMoment(self.moment)
+    }
 }
 
 /// Keeps its records well, and an index beside them.
@@ -119,7 +147,7 @@ impl Careless {
 
     /// Makes the entry of a login, or refuses it.
     fn bind(&self, key: &RecordKey, write: &Write<'_>) -> Result<(), StoreError> {
-        let (entry, login_age) = match write.index {
+        let (entry, login_age, after) = match write.index {
             IndexChange::None => return Ok(()),
             IndexChange::Extend(entry) => {
                 if !self.is(Breach::WriteDoesNotProlong) {
@@ -127,17 +155,48 @@ impl Careless {
                 }
                 return Ok(());
             }
-            IndexChange::Bind { entry, login_age } => (entry, login_age),
+            IndexChange::Bind {
+                entry,
+                login_age,
+                after,
+            } => (entry, login_age, after),
         };
         let name = self.name(key.namespace(), entry.user);
-        if let Some((until, except)) = self.indexes().markers.get(&name)
-            && self.clock.now() < until.plus(self.age(login_age))
-            && (self.is(Breach::MarkerRefusesTheExcepted) || !except.contains(&key.id()))
+        if let Some(left) = self.indexes().markers.get(&name)
+            && self.clock.now() < left.until.plus(self.age(login_age))
+            && (self.is(Breach::MarkerRefusesTheExcepted) || !left.except.contains(&key.id()))
+            && (self.is(Breach::RefusesWhoeverCameAfter) || after != Some(left.moment))
         {
-            return Err(StoreError::new(StoreErrorKind::Revoked));
+            let age = self.clock.now().since(left.at);
+            let moment = match self.is(Breach::MarkersAreAllTheSame) {
+                true => IndexMoment(1),
+                false => left.moment,
+            };
+            return Err(StoreError::revoked(
+                moment,
+                match self.breach {
+                    Some(Breach::MarkerSeemsOld) => age + REVOCATION_LIFETIME,
+                    Some(Breach::MarkerSeemsNew) => Duration::ZERO,
+                    _ => age,
+                },
+            ));
         }
         if !self.is(Breach::EntryIsLost) {
             self.enter(key, entry, write.ttl);
+            let mut indexes = self.indexes();
+            let moment = indexes.moment();
+            let entries = indexes.entries.entry(name).or_default();
+            if let Some((_, bound)) = entries.get_mut(&key.id())
+                && !self.is(Breach::ForgetsWhoCameLater)
+            {
+                *bound = moment;
+            }
+            if let Some(told) = write.entries {
+                told.set(match self.is(Breach::MiscountsEntries) {
+                    true => entries.len() - 1,
+                    false => entries.len(),
+                });
+            }
         }
         Ok(())
     }
@@ -159,13 +218,14 @@ impl Careless {
         let name = self.name(key.namespace(), entry.user);
         let mut indexes = self.indexes();
         let entries = indexes.entries.entry(name).or_default();
-        let before = entries.get(&key.id()).copied();
+        let (before, bound) = entries.get(&key.id()).copied().unzip();
         let cut = self.is(Breach::LaterLoginsCutTheEntry);
         let ends = before.map_or(ends, |before| if cut { ends } else { ends.max(before) });
-        entries.insert(key.id(), ends);
+        entries.insert(key.id(), (ends, bound.unwrap_or_default()));
         if self.is(Breach::ExpiresWithTheShortest) {
-            let shortest = entries.values().copied().min().unwrap_or(ends);
-            entries.values_mut().for_each(|ends| *ends = shortest);
+            let shortest = entries.values().map(|(ends, _)| *ends).min();
+            let shortest = shortest.unwrap_or(ends);
+            entries.values_mut().for_each(|(ends, _)| *ends = shortest);
         }
     }
 
@@ -176,17 +236,43 @@ impl Careless {
         }
     }
 
-    fn entries(&self, namespace: &str, user: &str) -> Vec<RecordKey> {
+    /// The entries that live, in the order of their ids, and when they were made.
+    fn entries(&self, namespace: &str, user: &str) -> Vec<(RecordKey, IndexMoment)> {
         let now = self.clock.now();
         let indexes = self.indexes();
         let entries = indexes.entries.get(&self.name(namespace, user));
         let living = entries
             .into_iter()
             .flatten()
-            .filter(|(_, ends)| now < **ends);
+            .filter(|(_, (ends, _))| now < *ends);
         living
-            .map(|(id, _)| RecordKey::new(namespace, *id))
+            .map(|(id, (_, bound))| (RecordKey::new(namespace, *id), *bound))
             .collect()
+    }
+}
+
+/// The entries after a cursor.
+fn after(
+    mut entries: Vec<(RecordKey, IndexMoment)>,
+    after: Option<&IndexCursor>,
+) -> Vec<(RecordKey, IndexMoment)> {
+    entries.retain(|(key, _)| after.is_none_or(|after| key.id().as_str() > after.as_str()));
+    entries
+}
+
+/// Where the next piece begins, if this one is cut to its size.
+fn cut(piece: &mut Vec<(RecordKey, IndexMoment)>, size: usize) -> Option<IndexCursor> {
+    let more = piece.len() > size;
+    piece.truncate(size);
+    let last = piece.last().filter(|_| more);
+    last.map(|(key, _)| IndexCursor::new(key.id().as_str()))
+}
+
+/// The write for the records alone, whose own index says nothing.
+fn uncounted<'a>(write: &Write<'a>) -> Write<'a> {
+    Write {
+        entries: None,
+        ..*write
     }
 }
 
@@ -212,7 +298,7 @@ impl SessionStore for Careless {
             false => Some(self.turn.lock().await),
         };
         if self.is(Breach::RecordFirst) {
-            let created = self.records.create(key, write).await?;
+            let created = self.records.create(key, &uncounted(write)).await?;
             tokio::task::yield_now().await;
             self.bind(key, write).ok();
             return Ok(created);
@@ -223,7 +309,7 @@ impl SessionStore for Careless {
         if careless {
             tokio::task::yield_now().await;
         }
-        self.records.create(key, write).await
+        self.records.create(key, &uncounted(write)).await
     }
 
     async fn replace(
@@ -242,7 +328,8 @@ impl SessionStore for Careless {
         if !self.is(Breach::ForgetsLaterLogins) {
             self.bind(key, write)?;
         }
-        self.records.replace(key, expected, write).await
+        let write = uncounted(write);
+        self.records.replace(key, expected, &write).await
     }
 
     async fn touch(
@@ -274,13 +361,30 @@ impl SessionStore for Careless {
 }
 
 impl UserIndex for Careless {
-    async fn sessions_of(&self, namespace: &str, user: &str) -> Result<Vec<Indexed>, StoreError> {
+    async fn sessions_of(
+        &self,
+        namespace: &str,
+        user: &str,
+        from: Option<&IndexCursor>,
+    ) -> Result<IndexPage, StoreError> {
         let _turn = match self.is(Breach::PrunesLoginsUnderWay) {
             true => None,
             false => Some(self.turn.lock().await),
         };
+        let mut piece = after(self.entries(namespace, user), from);
+        let size = match self.is(Breach::ListsAllAtOnce) {
+            true => usize::MAX,
+            false => PIECE,
+        };
+        let mut next = cut(&mut piece, size);
+        if self.is(Breach::OnePage) {
+            next = None;
+        }
         let mut listed = Vec::new();
-        for key in self.entries(namespace, user) {
+        let indexed = |key, record: &Record, remaining, bound| {
+            Indexed::new(key, record.into(), remaining, bound)
+        };
+        for (key, bound) in piece {
             match self.records.load(&key).await? {
                 Loaded::Record {
                     record, remaining, ..
@@ -294,32 +398,33 @@ impl UserIndex for Careless {
                         }
                         _ => record,
                     };
-                    listed.push(Indexed::new(key, record, remaining));
+                    listed.push(indexed(key, &record, remaining, bound));
                 }
                 _ if self.is(Breach::PrunesLoginsUnderWay) => self.leave(&key, user),
                 Loaded::Absent if self.is(Breach::ListsTheExpired) => {
                     let record = Record::clone(&sample_login(user, Duration::ZERO));
-                    listed.push(Indexed::new(key, record, Duration::ZERO));
+                    listed.push(indexed(key, &record, Duration::ZERO, bound));
                 }
                 _ => {}
             }
         }
         if self.is(Breach::ListsAGhost) && listed.is_empty() {
             let record = Record::clone(&sample_login(user, REVOCATION_LIFETIME));
-            listed.push(Indexed::new(sample_key(), record, REVOCATION_LIFETIME));
+            let bound = IndexMoment::default();
+            listed.push(indexed(sample_key(), &record, REVOCATION_LIFETIME, bound));
         }
-        if self.is(Breach::OnePage) {
-            listed.truncate(1000);
-        }
-        Ok(listed)
+        Ok(IndexPage {
+            sessions: listed,
+            next,
+        })
     }
 
-    async fn delete_user(
+    async fn revoke_user(
         &self,
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
-    ) -> Result<Vec<SessionId>, StoreError> {
+    ) -> Result<Marker, StoreError> {
         let _turn = self.turn.lock().await;
         let name = self.name(namespace, user);
         let life = match self.breach {
@@ -328,34 +433,60 @@ impl UserIndex for Careless {
             Some(Breach::MarkerForEver) => Duration::MAX,
             _ => REVOCATION_LIFETIME,
         };
-        {
-            let mut indexes = self.indexes();
-            let marker = indexes
-                .markers
-                .entry(name)
-                .or_insert((Timestamp::MAX, BTreeSet::new()));
-            if !self.is(Breach::MarkersAddUp) {
-                marker.1.clear();
-            }
-            marker.0 = self.clock.now().plus(life);
-            marker.1.extend(except);
+        let now = self.clock.now();
+        let mut indexes = self.indexes();
+        let moment = indexes.moment();
+        let earlier = indexes.markers.remove(&name);
+        let mut excepted: BTreeSet<_> = except.into_iter().collect();
+        if self.is(Breach::MarkersAddUp) {
+            excepted.extend(earlier.into_iter().flat_map(|left| left.except));
         }
-        let mut entries = self.entries(namespace, user);
+        indexes.markers.insert(
+            name,
+            Left {
+                until: now.plus(life),
+                except: excepted,
+                at: now,
+                moment,
+            },
+        );
+        Ok(Marker {
+            left: moment,
+            except,
+            replicated: true,
+        })
+    }
+
+    async fn delete_sessions_of(
+        &self,
+        namespace: &str,
+        user: &str,
+        marker: &Marker,
+        from: Option<&IndexCursor>,
+    ) -> Result<DeletedPage, StoreError> {
+        let _turn = self.turn.lock().await;
+        let mut piece = after(self.entries(namespace, user), from);
         if self.is(Breach::EndsEverybodys) {
             let indexes = self.indexes();
             let all = indexes
                 .entries
                 .iter()
                 .flat_map(|((namespace, _), entries)| {
-                    entries
-                        .keys()
-                        .map(move |id| RecordKey::new(namespace.as_str(), *id))
+                    entries.iter().map(move |(id, (_, bound))| {
+                        (RecordKey::new(namespace.as_str(), *id), *bound)
+                    })
                 });
-            entries = all.collect();
+            piece = all.collect();
         }
+        let size = match self.is(Breach::EndsAllAtOnce) {
+            true => usize::MAX,
+            false => PIECE,
+        };
+        let next = cut(&mut piece, size).filter(|_| !self.is(Breach::ForgetsWhatIsLeft));
         let mut ended = Vec::new();
-        for key in entries {
-            if except == Some(key.id()) && !self.is(Breach::EndsTheExcepted) {
+        for (key, bound) in piece {
+            let excepted = marker.except == Some(key.id()) && !self.is(Breach::EndsTheExcepted);
+            if excepted || bound > marker.left && !self.is(Breach::EndsWhoeverCameAfter) {
                 continue;
             }
             let owner = match self.records.load(&key).await? {
@@ -378,7 +509,11 @@ impl UserIndex for Careless {
                 self.leave(&key, user);
             }
         }
-        Ok(ended)
+        Ok(DeletedPage {
+            ended,
+            next,
+            replicated: true,
+        })
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use tower_keycard::store::testing::conformance::{self, Harness, INDEX_CASES, Outcome};
-use tower_keycard::store::{AnyStore, SessionStore, StoreErrorKind, UserIndex};
+use tower_keycard::store::{
+    AnyStore, IndexMoment, Marker, SessionStore, StoreErrorKind, UserIndex,
+};
 
 use super::careless_index::{Breach, CarelessHarness};
 
@@ -83,36 +85,39 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
         (B::WriteDoesNotProlong, "a_write_lets_the_entry_live_on"),
         (
             B::EndsNothing,
-            "delete_user_ends_every_session_and_leaves_tombstones",
+            "a_revocation_ends_every_session_and_leaves_tombstones",
         ),
         (
             B::LeavesNoTombstone,
-            "delete_user_ends_every_session_and_leaves_tombstones",
+            "a_revocation_ends_every_session_and_leaves_tombstones",
         ),
         (
             B::CountsEntries,
-            "delete_user_leaves_a_session_that_belongs_to_another_user",
+            "a_revocation_leaves_a_session_that_belongs_to_another_user",
         ),
-        (B::EndsTheExcepted, "delete_user_keeps_the_excepted_session"),
+        (
+            B::EndsTheExcepted,
+            "a_revocation_keeps_the_excepted_session",
+        ),
         (
             B::EndsAnotherUsers,
-            "delete_user_leaves_a_session_that_belongs_to_another_user",
+            "a_revocation_leaves_a_session_that_belongs_to_another_user",
         ),
         (
             B::EndsEverybodys,
-            "delete_user_leaves_other_users_and_namespaces_alone",
+            "a_revocation_leaves_other_users_and_namespaces_alone",
         ),
         (
             B::EndsEverybodys,
-            "delete_user_of_a_user_without_sessions_ends_nothing",
+            "a_revocation_of_a_user_without_sessions_ends_nothing",
         ),
         (
             B::LeavesNoMarker,
-            "a_login_right_after_delete_user_is_refused",
+            "a_login_right_after_a_revocation_is_refused",
         ),
         (
             B::EndsOnlyWhatItFinds,
-            "a_login_that_began_before_delete_user_does_not_survive_it",
+            "a_login_that_began_before_a_revocation_does_not_survive_it",
         ),
         (
             B::MarkerRefusesTheExcepted,
@@ -120,7 +125,7 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
         ),
         (
             B::MarkersAddUp,
-            "a_later_delete_user_keeps_only_its_own_exception",
+            "a_later_revocation_keeps_only_its_own_exception",
         ),
         (B::MarkerForEver, "logins_are_possible_again_after_a_while"),
         (B::MarkerIsShort, "logins_are_possible_again_after_a_while"),
@@ -133,9 +138,46 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
             B::MarkerIsForgotten,
             "the_oldest_possible_login_does_not_outlast_the_marker",
         ),
-        (B::RecordFirst, "no_login_survives_a_concurrent_delete_user"),
+        (B::RecordFirst, "no_login_survives_a_concurrent_revocation"),
         (B::RecordFirst, "a_dropped_login_is_listed_if_it_was_made"),
         (B::EntryIsLost, "a_session_that_logs_in_later_is_listed"),
+        (B::ForgetsWhoCameLater, "a_list_says_which_login_came_later"),
+        (
+            B::MiscountsEntries,
+            "a_login_says_how_many_entries_there_are_at_least",
+        ),
+        (
+            B::ListsAllAtOnce,
+            "ten_thousand_sessions_of_one_user_are_listed",
+        ),
+        (
+            B::MarkersAreAllTheSame,
+            "a_login_that_is_known_to_have_begun_after_the_marker_is_made",
+        ),
+        (
+            B::MarkerSeemsOld,
+            "a_refused_login_is_told_when_the_marker_was_left",
+        ),
+        (
+            B::MarkerSeemsNew,
+            "a_refused_login_is_told_when_the_marker_was_left",
+        ),
+        (
+            B::RefusesWhoeverCameAfter,
+            "a_login_that_is_known_to_have_begun_after_the_marker_is_made",
+        ),
+        (
+            B::EndsWhoeverCameAfter,
+            "a_revocation_leaves_the_logins_that_came_after_it",
+        ),
+        (
+            B::EndsAllAtOnce,
+            "a_revocation_that_was_given_up_is_continued_by_the_next",
+        ),
+        (
+            B::ForgetsWhatIsLeft,
+            "a_revocation_that_was_given_up_is_continued_by_the_next",
+        ),
         (B::ListsAGhost, "no_session_is_listed_before_a_login"),
         (
             B::JoinsNamesWithoutCare,
@@ -174,8 +216,15 @@ async fn a_store_without_an_index_refuses_to_be_asked() {
     let harness = CarelessHarness::new(Some(Breach::SaysItHasNone));
     let store = AnyStore::new(harness.store().await);
     assert!(SessionStore::user_index(&store).is_none());
-    let error = store.sessions_of("id", "alice").await.unwrap_err();
+    let error = store.sessions_of("id", "alice", None).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Refused);
-    let error = store.delete_user("id", "alice", None).await.unwrap_err();
+    let error = store.revoke_user("id", "alice", None).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Refused);
+    let marker = Marker {
+        left: IndexMoment::default(),
+        except: None,
+        replicated: true,
+    };
+    let ended = store.delete_sessions_of("id", "alice", &marker, None);
+    assert_eq!(ended.await.unwrap_err().kind(), StoreErrorKind::Refused);
 }

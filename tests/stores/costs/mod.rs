@@ -157,6 +157,7 @@ fn bind(user: &str) -> Vec<String> {
         "ZREMRANGEBYSCORE",
         "ZRANGE",
         "PEXPIREAT",
+        "ZCARD",
     ] {
         commands.push(match name {
             "TIME" => "lua TIME".to_owned(),

@@ -1,6 +1,7 @@
 //! What the index of users is on the server, and what it does when things go wrong between it and a record.
 
-use tower_keycard::store::{IndexEntry, MARKER_LIFETIME};
+use tower_keycard::store::testing::{all_sessions_of, end_all};
+use tower_keycard::store::{IndexEntry, MARKER_LIFETIME, PIECE};
 
 use super::*;
 use crate::support::redis_server::RedisServer;
@@ -20,14 +21,14 @@ async fn logged_in(store: &RedisStore, number: u32) -> OwnedWrite {
 }
 
 async fn listed(store: &RedisStore) -> Vec<RecordKey> {
-    let listed = store.sessions_of(NAMESPACE, "alice").await.unwrap();
+    let listed = all_sessions_of(store, NAMESPACE, "alice").await.unwrap();
     let mut keys: Vec<_> = listed.into_iter().map(|session| session.key).collect();
     keys.sort();
     keys
 }
 
 async fn ended(store: &RedisStore) -> usize {
-    let ended = store.delete_user(NAMESPACE, "alice", None).await;
+    let ended = end_all(store, NAMESPACE, "alice", None).await;
     ended.unwrap().len()
 }
 
@@ -192,19 +193,9 @@ async fn what_the_sessions_hold_is_not_loaded_to_end_them() {
     // And what is no record at all, which nobody asks for before.
     plant(&server, &id(20), 600_000);
     server.cli(&["RPUSH", &format!("keycard:{}", key(20)), "mine"]);
-    let sent = || -> u64 {
-        let info = server.cli(&["INFO", "stats"]);
-        let line = |line: &str| {
-            line.strip_prefix("total_net_output_bytes:")?
-                .trim()
-                .parse()
-                .ok()
-        };
-        info.lines().find_map(line).unwrap()
-    };
-    let before = sent();
+    let before = sent(&server);
     assert_eq!(ended(&store).await, 20);
-    let sent = sent() - before;
+    let sent = sent(&server) - before;
     assert!(sent < 40_000, "{sent} bytes");
     for number in 0..=20 {
         let loaded = store.load(&key(number)).await.unwrap();
@@ -264,9 +255,12 @@ async fn what_is_no_index_stops_logins_and_no_logout() {
         "no record without an entry"
     );
     for error in [
-        store.sessions_of(NAMESPACE, "alice").await.unwrap_err(),
         store
-            .delete_user(NAMESPACE, "alice", None)
+            .sessions_of(NAMESPACE, "alice", None)
+            .await
+            .unwrap_err(),
+        store
+            .revoke_user(NAMESPACE, "alice", None)
             .await
             .unwrap_err(),
     ] {
@@ -335,7 +329,7 @@ async fn every_call_of_the_index_sends_the_commands_that_are_documented_and_no_m
     assert!(touched.unwrap());
     plant(&server, &id(9), 600_000);
     listed(&store).await;
-    store.delete_user(NAMESPACE, "bob", None).await.unwrap();
+    store.revoke_user(NAMESPACE, "bob", None).await.unwrap();
     let mut monitor = server.monitor();
     let mut names = || -> Vec<String> {
         let name = |words: Vec<String>| match &words[0][..] {
@@ -352,7 +346,7 @@ async fn every_call_of_the_index_sends_the_commands_that_are_documented_and_no_m
     };
 
     logged_in(&store, 2).await;
-    let mut expected = script("TIME ZMSCORE ZADD ZREMRANGEBYSCORE ZRANGE PEXPIREAT");
+    let mut expected = script("TIME ZMSCORE ZADD ZREMRANGEBYSCORE ZRANGE PEXPIREAT ZCARD");
     expected.push("SET".to_owned());
     assert_eq!(names(), expected, "a login");
 
@@ -365,14 +359,113 @@ async fn every_call_of_the_index_sends_the_commands_that_are_documented_and_no_m
     assert_eq!(names(), expected, "a touch without an absolute limit");
 
     listed(&store).await;
-    assert_eq!(names(), ["ZRANGE", "GET", "GET"]);
+    assert_eq!(names(), ["ZRANGE", "ZMSCORE", "GETRANGE", "GETRANGE"]);
 
     store.delete(&key(2), Some("alice")).await.unwrap();
     assert_eq!(names(), ["SET", "ZREM"], "a logout");
 
     assert_eq!(ended(&store).await, 1);
-    let mut expected = script("ZREMRANGEBYSCORE ZADD ZRANGE PEXPIREAT ZRANGE");
-    expected.insert(1, "lua TIME".to_owned());
-    expected.extend(["GETRANGE", "SET", "ZREM"].map(str::to_owned));
+    let mut expected = script("TIME ZREMRANGEBYSCORE ZADD ZRANGE PEXPIREAT");
+    let piece = ["ZRANGE", "ZMSCORE", "GETRANGE", "SET", "ZREM"];
+    expected.extend(piece.map(str::to_owned));
     assert_eq!(names(), expected, "the end of all sessions");
+}
+
+#[tokio::test]
+async fn what_the_sessions_hold_is_not_loaded_to_list_them() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(server.url()).await.unwrap();
+    let large = format!(r#"{{"n":"{}"}}"#, "x".repeat(1 << 19));
+    for number in 0..20 {
+        let login = sample_login_of(&sample_record(&large), "alice", LONG);
+        let created = store.create(&key(number), &login.write(LONG)).await;
+        assert_eq!(created.unwrap(), Created::Created);
+    }
+    let before = sent(&server);
+    assert_eq!(listed(&store).await.len(), 20);
+    let sent = sent(&server) - before;
+    assert!(sent < 40_000, "{sent} bytes");
+}
+
+/// How many bytes the server has sent so far.
+fn sent(server: &RedisServer) -> u64 {
+    let info = server.cli(&["INFO", "stats"]);
+    let line = |line: &str| {
+        let bytes = line.strip_prefix("total_net_output_bytes:")?;
+        bytes.trim().parse().ok()
+    };
+    info.lines().find_map(line).unwrap()
+}
+
+/// Gives Alice so many sessions, numbered from a million on, whose entries end in groups of a thousand at one moment.
+async fn plant_sessions(server: &RedisServer, count: u32) {
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let record = sample_record("{}").encode();
+    let end = std::time::SystemTime::now() + LONG;
+    let end = end.duration_since(std::time::UNIX_EPOCH).unwrap();
+    let end = u64::try_from(end.as_millis()).unwrap();
+    let numbers: Vec<u32> = (1_000_000..1_000_000 + count).collect();
+    for group in numbers.chunks(1_000) {
+        let mut pipeline = redis::pipe();
+        for number in group {
+            let moment = end + u64::from(number / 1_000);
+            let set = pipeline.cmd("SET").arg(format!("keycard:{}", key(*number)));
+            set.arg(&record).arg("PX").arg(3_600_000).ignore();
+            let add = pipeline.cmd("ZADD").arg(INDEX);
+            add.arg(moment).arg(id(*number)).ignore();
+        }
+        pipeline.exec_async(&mut connection).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_user_with_fifty_thousand_sessions_is_listed_and_logged_out_in_pieces() {
+    const MANY: u32 = 50_000;
+    let server = RedisServer::start();
+    let store = RedisStore::connect(server.patiently()).await.unwrap();
+    plant_sessions(&server, MANY).await;
+    let all = all_sessions_of(&store, NAMESPACE, "alice").await.unwrap();
+    assert_eq!(all.len(), MANY as usize);
+    // The marker comes first. Whoever then gives up after two pieces has ended these.
+    let marker = store.revoke_user(NAMESPACE, "alice", None).await.unwrap();
+    let login = sample_login("alice", LONG);
+    let error = store.create(&key(1), &login.write(LONG)).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Revoked);
+    let end = |after| store.delete_sessions_of(NAMESPACE, "alice", &marker, after);
+    let first = end(None).await.unwrap();
+    let second = end(first.next.as_ref()).await.unwrap();
+    let progress = first.ended.len() + second.ended.len();
+    assert!((PIECE..=2 * PIECE).contains(&progress), "{progress}");
+    let entries: usize = server.cli(&["ZCARD", INDEX]).parse().unwrap();
+    assert_eq!(entries, MANY as usize - progress + 1, "and the marker");
+    // The next one ends what is left, and no session twice.
+    assert_eq!(ended(&store).await, MANY as usize - progress);
+    assert_eq!(server.cli(&["ZCARD", INDEX]), "1", "the marker");
+    for number in [1_000_000, 1_000_000 + MANY - 1] {
+        let loaded = store.load(&key(number)).await.unwrap();
+        assert!(matches!(loaded, Loaded::Tombstone), "{loaded:?}");
+    }
+}
+
+#[tokio::test]
+async fn pieces_of_a_list_have_a_connection_of_their_own_and_few_at_a_time() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(server.patiently()).await.unwrap();
+    let connections = || -> usize {
+        let clients = server.cli(&["CLIENT", "LIST"]);
+        // The one that asks is none of the store's.
+        clients.lines().count() - 1
+    };
+    logged_in(&store, 1).await;
+    assert_eq!(connections(), 1, "a login needs none");
+    plant_sessions(&server, 2_000).await;
+    let lists = (0..50).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { all_sessions_of(&store, NAMESPACE, "alice").await })
+    });
+    for list in lists.collect::<Vec<_>>() {
+        assert_eq!(list.await.unwrap().unwrap().len(), 2_001);
+    }
+    assert_eq!(connections(), 2);
 }

@@ -1,6 +1,7 @@
 //! What the user needs who is documented, and that it needs all of it.
 
 use std::error::Error;
+use tower_keycard::store::testing::end_all;
 
 use super::*;
 use crate::support::redis_server::{RedisServer, documented_user};
@@ -34,9 +35,12 @@ async fn a_user_with_the_documented_rights_can_do_everything_in_its_prefix_and_n
         other.touch(&at, revision, LONG, None).await.unwrap_err(),
         other.delete(&at, None).await.unwrap_err(),
         other.create(&at, &login.write(LONG)).await.unwrap_err(),
-        other.sessions_of(NAMESPACE, "alice").await.unwrap_err(),
         other
-            .delete_user(NAMESPACE, "alice", None)
+            .sessions_of(NAMESPACE, "alice", None)
+            .await
+            .unwrap_err(),
+        other
+            .revoke_user(NAMESPACE, "alice", None)
             .await
             .unwrap_err(),
     ];
@@ -213,8 +217,8 @@ async fn everything(server: &RedisServer, store: &RedisStore) -> Result<(), Box<
     server.cli(&["ZADD", index, "9999999999999", stale.as_str()]);
     let except = Some(key(3).id());
     for count in [1, 0] {
-        store.sessions_of(NAMESPACE, "alice").await?;
-        let ended = store.delete_user(NAMESPACE, "alice", except).await?;
+        store.sessions_of(NAMESPACE, "alice", None).await?;
+        let ended = end_all(store, NAMESPACE, "alice", except).await?;
         ensure("the other sessions' end", ended.len() == count)?;
     }
     let score = server.cli(&["ZSCORE", index, stale.as_str()]);

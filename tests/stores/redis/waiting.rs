@@ -3,6 +3,7 @@
 use super::*;
 use crate::support::app::App;
 use crate::support::redis_server::RedisServer;
+use tower_keycard::store::testing::end_all;
 use tower_keycard::store::{IndexEntry, StoreError};
 use tower_keycard::{SessionConfig, SessionLayer};
 
@@ -45,7 +46,7 @@ async fn on_a_full_server_a_logout_is_carried_out_before_it_is_complained_of() {
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
     unreplicated(waits.delete(&key(1), Some("alice")).await);
     is_ended(&store, 1).await;
-    unreplicated(waits.delete_user("__Host-id", "alice", None).await);
+    unreplicated(end_all(&waits, "__Host-id", "alice", None).await);
     is_ended(&store, 2).await;
     is_ended(&store, 3).await;
 }

@@ -12,7 +12,7 @@ mod waiting;
 use std::time::Duration;
 
 use tower_keycard::store::testing::conformance::{sample_login, sample_record};
-use tower_keycard::store::{Loaded, RedisStore, SessionStore, UserIndex};
+use tower_keycard::store::{Loaded, RedisStore, SessionStore};
 
 use crate::calls::{LONG, created, key, loaded, serves};
 use crate::support;

@@ -1,6 +1,7 @@
 //! Writes on several servers that replicas are waited for, where there are too few.
 
 use tower_keycard::store::StoreErrorKind;
+use tower_keycard::store::testing::end_all;
 
 use super::*;
 use crate::support::redis_cluster::RedisCluster;
@@ -29,7 +30,7 @@ async fn all_sessions_of_a_user_are_ended_though_one_of_them_moves_and_too_few_r
     let moved = from.cli(&["MIGRATE", "127.0.0.1", &port, &name, "0", "5000"]);
     assert_eq!(moved, "OK");
 
-    let ended = waits.delete_user("__Host-id", "alice", None).await;
+    let ended = end_all(&waits, "__Host-id", "alice", None).await;
     assert_eq!(ended.unwrap_err().kind(), StoreErrorKind::Unreplicated);
     for number in 1..=20 {
         let loaded = store.load(&key(number)).await.unwrap();

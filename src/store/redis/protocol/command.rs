@@ -6,7 +6,7 @@ use redis::{Cmd, Pipeline, RedisWrite};
 
 use super::key::Key;
 use super::scripts::Lua;
-use crate::store::{Record, SessionId, TOMBSTONE_LIFETIME};
+use crate::store::{PIECE, Record, RecordHeader, SessionId, TOMBSTONE_LIFETIME};
 
 /// A hundred years in milliseconds. A server refuses an expiry that overflows when it adds the current time.
 const MAX_TTL_MILLIS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
@@ -24,33 +24,43 @@ pub(crate) fn load(key: Key<'_>) -> Cmd {
     command
 }
 
-pub(crate) fn load_all<'a>(keys: impl ExactSizeIterator<Item = Key<'a>>) -> Pipeline {
-    let mut pipeline = Pipeline::with_capacity(keys.len());
-    for key in keys {
-        pipeline.add_command(load(key));
+/// Reads only as much of each record as its header can take, and before that the marks of logins in an index.
+pub(crate) fn load_headers<'a>(
+    index: Key<'_>,
+    ids: &[SessionId],
+    keys: impl ExactSizeIterator<Item = Key<'a>>,
+) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(1 + keys.len());
+    let mut marks = start("ZMSCORE", 2 + ids.len(), index.len() + 21 * ids.len());
+    marks.write_arg_fmt(index);
+    for id in ids {
+        marks.write_arg_fmt(format_args!("+{id}"));
     }
-    pipeline
-}
-
-/// Reads only as much of each record as names its user.
-pub(crate) fn load_owners<'a>(keys: impl ExactSizeIterator<Item = Key<'a>>) -> Pipeline {
-    let mut pipeline = Pipeline::with_capacity(keys.len());
+    pipeline.add_command(marks);
     for key in keys {
         let mut command = start("GETRANGE", 4, key.len());
         command.write_arg_fmt(key);
         command.write_arg(b"0");
-        command.write_arg_fmt(Record::USER_PREFIX_LEN - 1);
+        command.write_arg_fmt(RecordHeader::MAX_LEN - 1);
         pipeline.add_command(command);
     }
     pipeline
 }
 
-/// Reads all members of an index.
-pub(crate) fn list_index(index: Key<'_>) -> Cmd {
-    let mut command = start("ZRANGE", 4, index.len());
+/// Reads some members of an index and their scores: from this score on, but not the first `skip` of them.
+pub(crate) fn index_members(index: Key<'_>, from: Option<f64>, skip: usize) -> Cmd {
+    let mut command = start("ZRANGE", 9, index.len() + 40);
     command.write_arg_fmt(index);
-    command.write_arg(b"0");
-    command.write_arg(b"-1");
+    match from {
+        Some(score) => command.write_arg_fmt(score),
+        None => command.write_arg(b"-inf"),
+    }
+    command.write_arg(b"+inf");
+    command.write_arg(b"BYSCORE");
+    command.write_arg(b"LIMIT");
+    command.write_arg_fmt(skip);
+    command.write_arg_fmt(PIECE);
+    command.write_arg(b"WITHSCORES");
     command
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn probe(prefix: &str) -> Pipeline {
         &["ZRANGE", &key, "0", "-1"],
         &["ZREM", &key, "member"],
         &["ZREMRANGEBYSCORE", &key, "0", "0"],
+        &["ZCARD", &key],
         &["PEXPIREAT", &key, "1"],
     ] {
         add(words);

@@ -19,7 +19,7 @@ pub(crate) static BIND: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("
 /// Extends the life of an index entry.
 pub(crate) static EXTEND: LazyLock<Lua> =
     LazyLock::new(|| Lua::new(include_str!("lua/extend.lua")));
-/// Revokes the logins under way, and lists the sessions of a user.
+/// Leaves the marker that refuses the logins of a user that are under way.
 pub(crate) static REVOKE: LazyLock<Lua> =
     LazyLock::new(|| Lua::new(include_str!("lua/revoke.lua")));
 /// Removes stale index entries.

@@ -15,12 +15,11 @@
 //! every write set the time anew, so each of them confirms the session without one more command.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::ttl_millis;
 use crate::clock::Timestamp;
-use crate::store::{DecodeError, Loaded, Record, Write};
+use crate::store::{DecodeError, Loaded, Record, RecordHeader, Write};
 
 /// Milliseconds since the Unix epoch, most significant byte first. The highest bit says that the session is unconfirmed.
 pub(crate) type ExpiresAt = [u8; Record::NOTE_LEN];
@@ -64,10 +63,14 @@ pub(crate) fn decode(mut bytes: Vec<u8>, now: Timestamp) -> Loaded {
     }
 }
 
-/// The user of a record, from the [first bytes](Record::USER_PREFIX_LEN) of its value.
-pub(super) fn decode_user(mut start: Vec<u8>) -> Result<Option<Arc<str>>, DecodeError> {
-    start.get_mut(NOTE).map(take_note);
-    Record::decode_user(&start)
+/// The header of a record and what remains of its life, from the [first bytes](RecordHeader::MAX_LEN) of its value.
+pub(super) fn decode_header(
+    mut start: Vec<u8>,
+    now: Timestamp,
+) -> Result<(RecordHeader, Duration), DecodeError> {
+    let (expires_at, _) = start.get_mut(NOTE).map(take_note).unwrap_or_default();
+    let header = RecordHeader::decode(&start)?;
+    Ok((header, Timestamp::from_millis(expires_at).since(now)))
 }
 
 /// When the record ends, and whether its session is unconfirmed. Restores the zeros that a record has in place of the note.
@@ -144,7 +147,7 @@ mod tests {
         let new = sample_record("{}").unconfirmed();
         let mut value = encode(&new.write(MINUTE), NOW);
         assert_eq!(read(value.clone()), (MINUTE, true));
-        assert!(decode_user(value.clone()).is_ok());
+        assert!(decode_header(value.clone(), NOW).is_ok());
         value[NOTE].copy_from_slice(&expires_at(Duration::MAX, NOW));
         let (remaining, unconfirmed) = read(value);
         assert!(remaining > MINUTE && !unconfirmed);

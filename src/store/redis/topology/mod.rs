@@ -11,7 +11,7 @@ mod server;
 
 use std::sync::Arc;
 
-use redis::{Cmd, Pipeline, Value};
+use redis::{Cmd, ConnectionInfo, Pipeline, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
@@ -35,7 +35,7 @@ use crate::store::{StoreError, StoreErrorKind};
 /// Where commands go, and how many of them may be in flight.
 pub(crate) struct Topology {
     servers: Servers,
-    admission: Admission,
+    admission: Arc<Admission>,
     calls: Semaphore,
 }
 
@@ -51,10 +51,41 @@ enum Servers {
     External(External),
 }
 
+impl Servers {
+    /// The servers of a configuration, with so many connections to each.
+    fn new(config: &ValidConfig, connections: usize) -> Self {
+        let connect_timeout = config.connect_timeout;
+        let client = |info: &ConnectionInfo| Client::new(info.clone(), config.tls.clone());
+        match &config.url {
+            Url::Server(info) => {
+                let endpoint: Arc<dyn Endpoint> = Arc::new(OfKind {
+                    client: client(info),
+                    kind: Mode::Standalone,
+                    setup: None,
+                });
+                Self::Standalone(Server::new(&endpoint, connections, connect_timeout))
+            }
+            Url::Cluster(nodes) => {
+                let seeds = nodes.iter().map(client).collect();
+                Self::Cluster(Cluster::new(seeds, connections, connect_timeout))
+            }
+            Url::Sentinels {
+                sentinels,
+                service,
+                primary,
+            } => {
+                let sentinels = sentinels.iter().map(client).collect();
+                let sentinels = Sentinels::new(sentinels, service.clone(), client(primary));
+                let primary = SentinelPrimary::new(sentinels, connections, connect_timeout);
+                Self::Sentinel(primary)
+            }
+        }
+    }
+}
+
 impl Topology {
     /// The servers of a configuration. Nothing is connected yet.
-    pub(crate) fn new(config: ValidConfig) -> Self {
-        let (connections, connect_timeout) = (config.connections, config.connect_timeout);
+    pub(crate) fn new(config: &ValidConfig) -> Self {
         let mut more = Vec::new();
         if config.wait_replicas.is_some() {
             more.push(replication::probe());
@@ -64,35 +95,17 @@ impl Topology {
         }
         let needs_primary = matches!(config.url, Url::Server(_));
         let admission = Admission::new(&config.prefix, &more, needs_primary);
-        let client = |info| Client::new(info, config.tls.clone());
-        let servers = match config.url {
-            Url::Server(info) => {
-                let endpoint: Arc<dyn Endpoint> = Arc::new(OfKind {
-                    client: client(info),
-                    kind: Mode::Standalone,
-                    setup: None,
-                });
-                Servers::Standalone(Server::new(&endpoint, connections, connect_timeout))
-            }
-            Url::Cluster(nodes) => {
-                let seeds = nodes.into_iter().map(client).collect();
-                Servers::Cluster(Cluster::new(seeds, connections, connect_timeout))
-            }
-            Url::Sentinels {
-                sentinels,
-                service,
-                primary,
-            } => {
-                let sentinels = sentinels.into_iter().map(client).collect();
-                let sentinels = Sentinels::new(sentinels, service, client(primary));
-                let primary = SentinelPrimary::new(sentinels, connections, connect_timeout);
-                Servers::Sentinel(primary)
-            }
-        };
-        Self::with(servers, admission, config.max_in_flight)
+        let servers = Servers::new(config, config.connections);
+        Self::with(servers, admission.into(), config.max_in_flight)
     }
 
-    fn with(servers: Servers, admission: Admission, max_in_flight: usize) -> Self {
+    /// The same servers with another connection to each, which is not in the way of the first ones. They are checked once.
+    pub(crate) fn aside(&self, config: &ValidConfig) -> Self {
+        let servers = Servers::new(config, 1);
+        Self::with(servers, self.admission.clone(), config.max_in_flight)
+    }
+
+    fn with(servers: Servers, admission: Arc<Admission>, max_in_flight: usize) -> Self {
         Self {
             servers,
             admission,
@@ -105,7 +118,11 @@ impl Topology {
         let needs_primary = matches!(connection, ExternalConnection::Manager(_));
         let servers = Servers::External(External::new(connection));
         let admission = Admission::new(prefix, &[], needs_primary);
-        Self::with(servers, admission, RedisConfig::DEFAULT_MAX_IN_FLIGHT)
+        Self::with(
+            servers,
+            admission.into(),
+            RedisConfig::DEFAULT_MAX_IN_FLIGHT,
+        )
     }
 
     /// The primary that the application's client of sentinels names.
@@ -118,7 +135,7 @@ impl Topology {
         );
         Self::with(
             Servers::Sentinel(primary),
-            Admission::new(prefix, &[], false),
+            Admission::new(prefix, &[], false).into(),
             RedisConfig::DEFAULT_MAX_IN_FLIGHT,
         )
     }

@@ -177,9 +177,14 @@ impl<S: SessionStore> SessionStore for FaultStore<S> {
     }
 
     async fn create(&self, key: &RecordKey, write: &Write<'_>) -> Result<Created, StoreError> {
-        let (key, ttl, write) = (key.clone(), write.ttl, OwnedWrite::of(write));
-        let call = async move |store: Arc<S>| store.create(&key, &write.write(ttl)).await;
-        self.run(StoreCall::Create, call).await
+        let (key, ttl, own) = (key.clone(), write.ttl, OwnedWrite::of(write));
+        let entries = own.entries();
+        let call = async move |store: Arc<S>| store.create(&key, &own.write(ttl)).await;
+        let created = self.run(StoreCall::Create, call).await;
+        if let Some(told) = write.entries {
+            told.copy_from(&entries);
+        }
+        created
     }
 
     async fn replace(
@@ -188,10 +193,14 @@ impl<S: SessionStore> SessionStore for FaultStore<S> {
         expected: Revision,
         write: &Write<'_>,
     ) -> Result<Replaced, StoreError> {
-        let (key, ttl, write) = (key.clone(), write.ttl, OwnedWrite::of(write));
-        let call =
-            async move |store: Arc<S>| store.replace(&key, expected, &write.write(ttl)).await;
-        self.run(StoreCall::Replace, call).await
+        let (key, ttl, own) = (key.clone(), write.ttl, OwnedWrite::of(write));
+        let entries = own.entries();
+        let call = async move |store: Arc<S>| store.replace(&key, expected, &own.write(ttl)).await;
+        let replaced = self.run(StoreCall::Replace, call).await;
+        if let Some(told) = write.entries {
+            told.copy_from(&entries);
+        }
+        replaced
     }
 
     async fn touch(

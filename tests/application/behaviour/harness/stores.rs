@@ -9,7 +9,7 @@ use tower_keycard::Clock;
 use tower_keycard::session::Timestamp;
 use tower_keycard::store::{
     AnyStore, Created, DecodeError, IndexEntry, Loaded, MemoryStore, RecordKey, RedisStore,
-    Replaced, Revision, SessionStore, StoreError, Write,
+    Replaced, Revision, SessionStore, StoreError, UserIndexRef, Write,
 };
 
 use crate::support::AGE;
@@ -129,6 +129,10 @@ impl SessionStore for Spoilt {
     async fn delete(&self, key: &RecordKey, user: Option<&str>) -> Result<(), StoreError> {
         self.spoilt.lock().unwrap().remove(key);
         self.store.delete(key, user).await
+    }
+
+    fn user_index(&self) -> Option<UserIndexRef<'_>> {
+        self.store.user_index()
     }
 }
 

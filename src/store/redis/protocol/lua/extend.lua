@@ -12,5 +12,6 @@ if type(removed) == 'table' then
   return removed
 end
 redis.call('ZADD', KEYS[1], 'GT', now + ARGV[2], ARGV[1])
-redis.call('PEXPIREAT', KEYS[1], redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2])
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
+redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', math.ceil(last)))
 return 1

@@ -7,6 +7,7 @@ use super::super::context::{Context, ensure, failed, must_succeed};
 use super::super::harness::Harness;
 use super::super::report::CaseResult;
 use crate::store::testing::owned_write::OwnedWrite;
+use crate::store::testing::whole::{all_sessions_of, end_all};
 use crate::store::{
     Created, Indexed, Record, RecordKey, Replaced, SessionId, SessionStore, StoreError,
     StoreErrorKind, UserIndex,
@@ -18,7 +19,8 @@ impl<H: Harness<Store: UserIndex>> Context<'_, H> {
         namespace: &str,
         user: &str,
     ) -> CaseResult<Vec<Indexed>> {
-        must_succeed("sessions_of", self.store.sessions_of(namespace, user)).await
+        let listed = all_sessions_of(&self.store, namespace, user);
+        must_succeed("sessions_of", listed).await
     }
 
     /// Asserts that exactly one session of a user is listed, in the namespace of the samples, and returns it.
@@ -30,14 +32,14 @@ impl<H: Harness<Store: UserIndex>> Context<'_, H> {
         }
     }
 
-    pub(super) async fn delete_user(
+    pub(super) async fn end_all(
         &self,
         namespace: &str,
         user: &str,
         except: Option<SessionId>,
     ) -> CaseResult<Vec<SessionId>> {
-        let call = self.store.delete_user(namespace, user, except);
-        must_succeed("delete_user", call).await
+        let ended = end_all(&self.store, namespace, user, except);
+        must_succeed("revoke_user or delete_sessions_of", ended).await
     }
 
     /// Asserts that exactly these sessions of a user are listed, in the namespace of the samples.
@@ -66,7 +68,7 @@ impl<H: Harness<Store: UserIndex>> Context<'_, H> {
         );
         let all_of_user = listed
             .iter()
-            .all(|session| session.record.user() == Some(user));
+            .all(|session| session.header.user() == Some(user));
         ensure!(all_of_user, "a listed record does not belong to {user:?}");
         Ok(())
     }

@@ -23,7 +23,7 @@ pub(super) async fn an_expired_session_is_not_listed<H: Harness<Store: UserIndex
     for _ in 0..2 {
         cx.lists("alice", &[&other]).await?;
     }
-    let ended = cx.delete_user("id", "alice", None).await?;
+    let ended = cx.end_all("id", "alice", None).await?;
     ensure!(
         ended.len() == 1,
         "{ended:?} were ended, not the one live session"

@@ -6,6 +6,7 @@ use super::super::races::poll_once;
 use super::super::report::CaseResult;
 use super::super::sample::{sample_key, sample_login, sample_login_of, sample_of};
 use super::context::{can_log_in_on, is_revoked};
+use crate::store::testing::whole::{all_sessions_of, end_all};
 use crate::store::{Loaded, SessionStore, UserIndex};
 
 const TASKS: usize = 12;
@@ -40,7 +41,8 @@ pub(super) async fn lists_leave_the_entries_of_logins_in_progress<H: Harness<Sto
             for round in 0..ROUNDS {
                 if task % 2 == 0 {
                     // Any list will do, but the call must remove no entry that is needed.
-                    must_succeed("sessions_of", store.sessions_of("id", "alice")).await?;
+                    let list = all_sessions_of(&store, "id", "alice");
+                    must_succeed("sessions_of", list).await?;
                     continue;
                 }
                 let key = sample_key();
@@ -64,7 +66,7 @@ pub(super) async fn lists_leave_the_entries_of_logins_in_progress<H: Harness<Sto
     cx.lists("alice", &keys.iter().collect::<Vec<_>>()).await
 }
 
-pub(super) async fn no_login_survives_a_concurrent_delete_user<H: Harness<Store: UserIndex>>(
+pub(super) async fn no_login_survives_a_concurrent_revocation<H: Harness<Store: UserIndex>>(
     cx: &Context<'_, H>,
 ) -> CaseResult {
     for round in 0..ROUNDS {
@@ -77,8 +79,8 @@ pub(super) async fn no_login_survives_a_concurrent_delete_user<H: Harness<Store:
                     for _ in 0..round {
                         tokio::task::yield_now().await;
                     }
-                    let call = store.delete_user("id", &user, None);
-                    must_succeed("delete_user", call).await?;
+                    let call = end_all(&store, "id", &user, None);
+                    must_succeed("a revocation", call).await?;
                 } else if task % 2 == 0 {
                     let login = sample_login(&user, LONG);
                     // The create may also meet a tombstone.

@@ -18,7 +18,7 @@ use crate::record::{
     Record, Revision, SecurityStamp, SessionId, Token, VerifierHash, VerifierHasher,
 };
 use crate::store::{AnyStore, RecordKey, SessionStore};
-use crate::sync::{DetachOnDrop, Stripe, StripedLocks};
+use crate::sync::{Background, KeyedQueues, Queue};
 
 /// The configuration, the store and the reporter of a layer, which all its requests share.
 pub(crate) struct SessionManager {
@@ -34,7 +34,7 @@ pub(crate) struct SessionManager {
     store: AnyStore,
     random: Random,
     hasher: VerifierHasher,
-    writers: StripedLocks,
+    writers: KeyedQueues<SessionId>,
 }
 
 impl SessionManager {
@@ -75,7 +75,7 @@ impl SessionManager {
             detector,
             store,
             random,
-            writers: StripedLocks::default(),
+            writers: KeyedQueues::default(),
         })
     }
 
@@ -113,10 +113,15 @@ impl SessionManager {
         Lifetime::new(&self.config, record.header(), now)
     }
 
-    /// The lock that puts the writers of this session in order after a conflict.
-    pub(crate) fn writers(&self, id: SessionId) -> Stripe<'_> {
-        let (start, _) = id.as_bytes().split_first_chunk().unwrap_or((&[0; 8], &[]));
-        self.writers.stripe(u64::from_ne_bytes(*start))
+    /// The queue that puts the writers of this session in order after a conflict.
+    pub(crate) fn writers(&self, id: SessionId) -> Queue<'_, SessionId> {
+        let spread = id.as_bytes().iter().map(|byte| usize::from(*byte)).sum();
+        self.writers.queue(id, spread)
+    }
+
+    /// How long a commit of a request waits at most for the one before it. One that enforces a session limit makes many calls.
+    pub(crate) fn commit_timeout(&self) -> Duration {
+        self.config.store_timeout * 20
     }
 
     pub(crate) fn hash(&self, token: &Token) -> VerifierHash {
@@ -146,13 +151,14 @@ impl SessionManager {
         Revision::generate(&self.random)
     }
 
-    /// Runs work that must not stop halfway if the client hangs up or the server stops. It is in flight until it is done.
+    /// Runs work that must not stop halfway if the client hangs up, the future is not polled any more, or the server stops. It is
+    /// in flight until it is done.
     pub(crate) fn finish<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl Future<Output = T> + Send + 'static,
-    ) -> DetachOnDrop<T> {
+    ) -> Background<T> {
         let counted = InFlight::enter(self.clone());
-        DetachOnDrop::new(async move {
+        Background::new(async move {
             let result = work.await;
             counted.done();
             result

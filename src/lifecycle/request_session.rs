@@ -4,6 +4,8 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::candidates::Candidates;
 use super::commit::{Committed, CookieUpdate, commit};
 use super::context::ClientContext;
@@ -65,6 +67,8 @@ pub(crate) struct State {
     pub(crate) lookup: Lookup,
     pub(crate) pending: Pending,
     pub(crate) saving: Saving,
+    /// The number of commits that have begun.
+    commits: u32,
     /// The change that was committed and that no response has carried to the browser yet.
     cookie: Option<CookieChange>,
     /// Whether a logout was carried out, even if something was written after it.
@@ -97,7 +101,10 @@ pub(crate) struct RequestSession {
     pub(crate) client: Option<Arc<ClientFacts>>,
     /// Whether the request counts as activity, which slides the idle limit.
     activity: bool,
-    /// Locked during every store call for this request: one call at a time.
+    /// Locked while the session is loaded, so that all handles share one load.
+    loading: RawMutex,
+    /// Locked during every commit of this request: one at a time. It is never locked by a future of the application, which may
+    /// not be polled any more: a save goes on by itself.
     exclusive: RawMutex,
     state: Mutex<State>,
 }
@@ -135,7 +142,19 @@ struct Work {
     action: StoreAction,
 }
 
-/// Exclusive use of the store for a request. It also ends if the work panics, is given up, or never begins.
+/// How often a reload reads the session if saves overtake it.
+const RELOADS: u32 = 8;
+
+/// A load that other handles wait for.
+struct Loading<'a>(&'a RawMutex);
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        self.0.unlock();
+    }
+}
+
+/// Exclusive right to commit for a request. It also ends if the work panics, is given up, or never begins.
 struct Exclusive<S: Deref<Target = RequestSession>> {
     session: S,
     /// Whether the session's pending changes are being stored.
@@ -143,9 +162,14 @@ struct Exclusive<S: Deref<Target = RequestSession>> {
 }
 
 impl<S: Deref<Target = RequestSession>> Exclusive<S> {
-    async fn lock(session: S) -> Self {
-        session.exclusive.lock().await;
-        Self::locked(session)
+    /// Waits for the commit before this one, but not for ever.
+    async fn lock(session: S) -> Result<Self, SessionError> {
+        if !session.exclusive.try_lock() {
+            let limit = session.manager.commit_timeout();
+            let waited = Box::pin(timeout(limit, session.exclusive.lock())).await;
+            waited.map_err(|_| SessionError::Saving)?;
+        }
+        Ok(Self::locked(session))
     }
 
     fn locked(session: S) -> Self {
@@ -204,6 +228,7 @@ impl RequestSession {
             withheld,
             client,
             activity,
+            loading: RawMutex::default(),
             exclusive: RawMutex::default(),
             state: Mutex::new(State {
                 accessed: false,
@@ -211,6 +236,7 @@ impl RequestSession {
                 lookup: Lookup::NotLoaded,
                 pending: Pending::default(),
                 saving: Saving::No,
+                commits: 0,
                 cookie: None,
                 logged_out: false,
                 failed: false,
@@ -249,56 +275,79 @@ impl RequestSession {
     }
 
     /// Loads the session, once for all handles.
-    pub(crate) async fn load(&self) -> Result<(), StoreError> {
-        let exclusive = {
+    pub(crate) async fn load(self: &Arc<Self>) -> Result<(), StoreError> {
+        let loading = {
             let mut state = self.state();
             state.accessed = true;
             if state.is_loaded() {
                 return Ok(());
             }
             // A load stores its result before it unlocks: if the lock is free, no load is running.
-            self.exclusive.try_lock().then(|| Exclusive::locked(self))
+            self.loading.try_lock().then(|| Loading(&self.loading))
         };
-        let exclusive = match exclusive {
-            Some(exclusive) => exclusive,
+        let _loading = match loading {
+            Some(loading) => Some(loading),
             None => {
-                let exclusive = Exclusive::lock(self).await;
+                let loading = Box::pin(self.next_load()).await;
                 if self.state().is_loaded() {
                     return Ok(());
                 }
-                exclusive
+                loading
             }
         };
-        if exclusive.load().await?.is_late() {
-            Box::pin(exclusive.slide()).await;
+        if self.load_now().await?.is_late() {
+            Box::pin(self.slide()).await;
         }
         Ok(())
+    }
+
+    /// Waits for the load that is running. It may not be polled any more: after the time of a store call, nothing is returned,
+    /// and the next load does not wait for it.
+    async fn next_load(&self) -> Option<Loading<'_>> {
+        let limit = self.manager.config.store_timeout;
+        let waited = timeout(limit, self.loading.lock()).await;
+        waited.is_ok().then(|| Loading(&self.loading))
     }
 
     /// Reads the session again, drops what was not saved, and reopens a session in the phase [`Sealed`](Phase::Sealed). It
     /// counts as activity.
-    pub(crate) async fn reload(&self) -> Result<(), SessionError> {
-        if self.state().phase == Phase::Sealing {
-            // The response is about to report these changes as stored.
-            return Err(SessionError::Saving);
+    ///
+    /// It locks nothing while it reads. If a save came meanwhile, it reads again what that left.
+    pub(crate) async fn reload(self: &Arc<Self>) -> Result<(), SessionError> {
+        for _ in 0..RELOADS {
+            if self.state().phase == Phase::Sealing {
+                // The response is about to report these changes as stored.
+                return Err(SessionError::Saving);
+            }
+            drop(Exclusive::lock(&**self).await?);
+            let (token, commits) = {
+                let state = self.state();
+                let token = state.lookup.open().map(|open| open.token.clone());
+                (token, state.commits)
+            };
+            let lookup = match token {
+                Some(token) => Some(self.context().look_up_latest(&token).await?),
+                None => None,
+            };
+            if let Some(phase) = self.reopen(lookup, commits)? {
+                if phase.is_late() {
+                    Box::pin(self.slide()).await;
+                }
+                return Ok(());
+            }
         }
-        let exclusive = Exclusive::lock(self).await;
-        let token = self.state().lookup.open().map(|open| open.token.clone());
-        let lookup = match token {
-            Some(token) => Some(self.context().look_up_latest(&token).await?),
-            None => None,
-        };
-        if self.reopen(lookup)?.is_late() {
-            Box::pin(exclusive.slide()).await;
-        }
-        Ok(())
+        Err(SessionError::Saving)
     }
 
-    /// Takes over what was looked up again, and drops what was not saved. Returns the phase that begins.
-    fn reopen(&self, lookup: Option<Lookup>) -> Result<Phase, SessionError> {
+    /// Takes over what was looked up again after this number of commits, and drops what was not saved. Returns the phase that
+    /// begins, or nothing if another commit has begun meanwhile.
+    fn reopen(&self, lookup: Option<Lookup>, commits: u32) -> Result<Option<Phase>, SessionError> {
         let mut state = self.state();
         if state.phase == Phase::Sealing {
             return Err(SessionError::Saving);
+        }
+        if state.commits != commits || self.exclusive.is_locked() {
+            return Ok(None);
         }
         if let Some(mut lookup) = lookup {
             state.stays_unconfirmed(&mut lookup);
@@ -324,7 +373,66 @@ impl RequestSession {
         let phase = state.phase;
         drop(state);
         drop(dropped);
+        Ok(Some(phase))
+    }
+
+    /// Loads the session, whatever others do. Returns the phase in which it was found.
+    async fn load_now(&self) -> Result<Phase, StoreError> {
+        let context = self.context();
+        let lookup = match &self.presented {
+            Presented::Token(token) => match &self.manager.detector {
+                None => context.look_up(token).await?,
+                // Boxed to keep the future of requests without a monitor small.
+                Some(detector) => {
+                    let (manager, client) = (&self.manager, self.client.as_ref());
+                    Box::pin(look_up_monitored(manager, client, detector, token)).await?
+                }
+            },
+            // Rare, so boxed.
+            Presented::Several(tokens) => Box::pin(look_up_several(self, tokens)).await?,
+            Presented::Nothing { malformed } => {
+                if *malformed {
+                    context.report(Event::new(EventKind::Malformed));
+                }
+                match self.withheld {
+                    true => Lookup::Withheld,
+                    false => Lookup::Absent,
+                }
+            }
+            Presented::TooMany => Lookup::TooMany,
+        };
+        let event = match &lookup {
+            Lookup::Open(open) => {
+                let user = open.record.shared_user().cloned();
+                Some((EventKind::Resumed, Some(open.id()), user))
+            }
+            Lookup::Conflicting(_) | Lookup::TooMany => Some((EventKind::Ambiguous, None, None)),
+            _ => None,
+        };
+        let mut state = self.state();
+        let phase = state.phase;
+        if state.is_loaded() {
+            // Another load did not wait for this one.
+            return Ok(phase);
+        }
+        state.found(self.counted(lookup));
+        drop(state);
+        if let Some((kind, id, user)) = event {
+            context.report(Event::new(kind).session(id).user(user.as_ref()));
+        }
         Ok(phase)
+    }
+
+    /// Slides the idle limit, as [`Exclusive::slide`] does. It goes on by itself.
+    async fn slide(self: &Arc<Self>) {
+        let session = self.clone();
+        let slide = self.manager.finish(async move {
+            // Whoever keeps this one waiting writes the session, which slides it too.
+            if let Ok(exclusive) = Exclusive::lock(&*session).await {
+                exclusive.slide().await;
+            }
+        });
+        slide.await;
     }
 
     /// The look-up, as this request sees it.
@@ -424,9 +532,10 @@ impl RequestSession {
     ) -> impl Future<Output = Result<(), SessionError>> + Send + 'static {
         let counted = InFlight::enter(self.manager.clone());
         async move {
-            let mut exclusive = Exclusive::lock(&*self).await;
-            let result = exclusive.commit(outcome).await;
-            drop(exclusive);
+            let result = match Exclusive::lock(&*self).await {
+                Ok(mut exclusive) => exclusive.commit(outcome).await,
+                Err(error) => Err(error),
+            };
             counted.done();
             result
         }
@@ -525,6 +634,7 @@ impl State {
             Phase::Open | Phase::Reopened => self.pending.clone(),
         };
         self.saving = Saving::Running;
+        self.commits += 1;
         Work {
             lookup: self.lookup.clone(),
             pending,
@@ -534,47 +644,6 @@ impl State {
 }
 
 impl<S: Deref<Target = RequestSession>> Exclusive<S> {
-    /// Loads the session, and returns the phase in which it was found.
-    async fn load(&self) -> Result<Phase, StoreError> {
-        let session = &*self.session;
-        let context = session.context();
-        let lookup = match &session.presented {
-            Presented::Token(token) => match &session.manager.detector {
-                None => context.look_up(token).await?,
-                // Boxed to keep the future of requests without a monitor small.
-                Some(detector) => {
-                    let (manager, client) = (&session.manager, session.client.as_ref());
-                    Box::pin(look_up_monitored(manager, client, detector, token)).await?
-                }
-            },
-            // Rare, so boxed.
-            Presented::Several(tokens) => Box::pin(look_up_several(session, tokens)).await?,
-            Presented::Nothing { malformed } => {
-                if *malformed {
-                    context.report(Event::new(EventKind::Malformed));
-                }
-                match session.withheld {
-                    true => Lookup::Withheld,
-                    false => Lookup::Absent,
-                }
-            }
-            Presented::TooMany => Lookup::TooMany,
-        };
-        match &lookup {
-            Lookup::Open(open) => {
-                let event = Event::new(EventKind::Resumed).session(open.id());
-                context.report(event.user(open.record.shared_user()));
-            }
-            Lookup::Conflicting(_) | Lookup::TooMany => {
-                context.report(Event::new(EventKind::Ambiguous));
-            }
-            _ => {}
-        }
-        let mut state = session.state();
-        state.found(session.counted(lookup));
-        Ok(state.phase)
-    }
-
     /// Slides the idle limit if that is due, for a session that was loaded after the handler: no decision follows that would
     /// slide it, and no cookie can follow. After a failure nothing counts as activity. And a session is confirmed only for a
     /// client that has brought its token.
@@ -600,7 +669,7 @@ impl<S: Deref<Target = RequestSession>> Exclusive<S> {
     async fn commit(&mut self, outcome: Outcome) -> Result<(), SessionError> {
         let session = &*self.session;
         let must_load = session.must_load_first(&session.state(), outcome);
-        if must_load && self.load().await.is_err() {
+        if must_load && session.load_now().await.is_err() {
             // The application did not access the session: the request is answered without it.
             return Ok(());
         }

@@ -40,7 +40,7 @@ use crate::lifecycle::{
 };
 use crate::record::Header;
 pub use crate::record::{Expiry, ParseSessionIdError, SessionId};
-use crate::sync::DetachOnDrop;
+use crate::sync::Background;
 
 /// The session of the present request: the values of one visitor, and the user who is logged in.
 ///
@@ -447,11 +447,13 @@ impl<M> Session<M> {
     /// Most handlers do not need it. Use it before work that must not happen unless the changes are stored, and in a stream
     /// or a WebSocket, after [`reload`](Session::reload). The cookie still goes with the response, whatever its status.
     ///
-    /// While it runs, writes are refused with [`SessionError::Saving`]. Dropping the future does not stop the commit.
+    /// While it runs, writes are refused with [`SessionError::Saving`]. Once it has begun it goes on by itself: neither dropping
+    /// the future nor not polling it, as beside another branch of a `select!`, stops the commit.
     ///
     /// # Errors
     ///
-    /// [`SessionError::Sealed`] if the response has begun and the session was not reloaded.
+    /// [`SessionError::Sealed`] if the response has begun and the session was not reloaded. [`SessionError::Saving`] if another
+    /// save of this request did not end within 20 times the [`store_timeout`](crate::SessionConfig::store_timeout).
     ///
     /// After any other error nothing was stored, or the outcome is unknown: [`SessionError::Interrupted`],
     /// [`SessionError::Store`], [`SessionError::Ambiguous`], [`SessionError::TooManySessions`],
@@ -462,7 +464,7 @@ impl<M> Session<M> {
         if phase.is_sealed() {
             return Err(SessionError::Sealed);
         }
-        DetachOnDrop::new(self.request.clone().commit(Outcome::Answered)).await
+        Background::new(self.request.clone().commit(Outcome::Answered)).await
     }
 
     /// Loads the session again. Changes that are not saved are dropped, except a [`logout`](Session::logout).
@@ -487,7 +489,8 @@ impl<M> Session<M> {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Store`] if the store fails. [`SessionError::Saving`] while the response's own commit is running.
+    /// [`SessionError::Store`] if the store fails. [`SessionError::Saving`] while the response's own commit is running, or if
+    /// other saves of this request did not let it come to its end.
     pub async fn reload(&self) -> Result<(), SessionError> {
         self.request.reload().await
     }

@@ -1,44 +1,59 @@
 //! A mutex that guards no data.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::sync::Notify;
 
 /// A lock around nothing, for use across a store call. Taking a free lock costs one atomic operation. The holder may move the
 /// lock to another task, and must unlock it.
+///
+/// An unlocked mutex goes to whichever waiter is polled first. It is never handed to one, which might not be polled at all,
+/// and keep the others waiting.
 #[derive(Default)]
 pub(crate) struct RawMutex {
-    locked: AtomicBool,
+    state: AtomicU8,
     unlocked: Notify,
 }
+
+const LOCKED: u8 = 1;
+/// Somebody may be waiting.
+const AWAITED: u8 = 2;
 
 impl RawMutex {
     /// Locks the mutex if it is free, and returns whether it was.
     pub(crate) fn try_lock(&self) -> bool {
-        !self.locked.swap(true, Ordering::Acquire)
+        self.state.fetch_or(LOCKED, Ordering::Acquire) & LOCKED == 0
     }
 
     /// Waits until the mutex is free, and locks it.
     pub(crate) async fn lock(&self) {
         while !self.try_lock() {
-            // `Notify` remembers an unlock that happened since.
-            self.unlocked.notified().await;
+            // It hears of every unlock from here on.
+            let unlocked = self.unlocked.notified();
+            if self.state.fetch_or(LOCKED | AWAITED, Ordering::AcqRel) & LOCKED == 0 {
+                return;
+            }
+            unlocked.await;
         }
     }
 
     pub(crate) fn unlock(&self) {
-        self.locked.store(false, Ordering::Release);
-        self.unlocked.notify_one();
+        if self.state.swap(0, Ordering::AcqRel) & AWAITED != 0 {
+            self.unlocked.notify_waiters();
+        }
     }
 
     pub(crate) fn is_locked(&self) -> bool {
-        self.locked.load(Ordering::Relaxed)
+        self.state.load(Ordering::Relaxed) & LOCKED != 0
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
     use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::task::{Context, Waker};
 
     use super::*;
 
@@ -63,6 +78,21 @@ mod tests {
             waiting.await.ok();
         }
         assert!(!mutex.is_locked());
+    }
+
+    #[test]
+    fn a_waiter_that_is_not_polled_keeps_no_other_waiting() {
+        let mutex = RawMutex::default();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(mutex.try_lock());
+        let mut forgotten = pin!(mutex.lock());
+        assert!(forgotten.as_mut().poll(&mut context).is_pending());
+        let mut waiting = pin!(mutex.lock());
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        mutex.unlock();
+        assert!(waiting.as_mut().poll(&mut context).is_ready());
+        mutex.unlock();
+        assert!(forgotten.as_mut().poll(&mut context).is_ready());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::driver::{Answering, START, key_of, request};
 use crate::facts::Facts;
 use crate::schedules::runtime;
 use crate::script::Operation::{
-    Append, Clear, Fail, Insert, Login, Logout, Read, Remove, Rotate, Save, SetExpiry,
+    Append, Clear, Fail, Insert, Login, Logout, Read, Remove, Rotate, Save, SaveTwice, SetExpiry,
 };
 use crate::script::{Notes, Operation, Script};
 use crate::stage::{Found, Stage, StagedStore};
@@ -134,7 +134,7 @@ impl<S: SessionStore + Clone> Fixture<S> {
     async fn standings(&mut self, operations: &[Operation], alice: bool) -> Vec<Standing> {
         let mut standings = Vec::new();
         for end in 0..=operations.len() {
-            let saved = end > 0 && operations[end - 1] == Save;
+            let saved = end > 0 && matches!(operations[end - 1], Save | SaveTwice);
             if end == 0 || saved || end == operations.len() {
                 let client = self.begin(alice).await;
                 let part = &operations[..end];
@@ -231,6 +231,7 @@ where
         Rotate,
         SetExpiry(600),
         Save,
+        SaveTwice,
         Fail,
     ];
     let mut random = Random::new(drops);

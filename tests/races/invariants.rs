@@ -275,7 +275,7 @@ impl<'a> Check<'a> {
             return;
         };
         let fails = script.does(|operation| *operation == Operation::Fail);
-        let saves = script.does(|operation| *operation == Operation::Save);
+        let saves = script.saves();
         let stored = self.trace.after.values().any(|found| match found {
             Found::Record(record) => Facts::of(record).has_entry_of(number),
             Found::Nothing | Found::Tombstone => false,
@@ -359,7 +359,7 @@ impl<'a> Check<'a> {
             self.fail(format!("{lost} was acknowledged and is not stored"));
         }
         let script = self.script(number);
-        let saves = script.does(|operation| *operation == Operation::Save);
+        let saves = script.saves();
         let Some(user) = script.login() else {
             return;
         };
@@ -395,7 +395,7 @@ impl<'a> Check<'a> {
         };
         let script = self.script(number);
         let logs_in = script.does(|operation| matches!(operation, Operation::Login(_)));
-        if logs_in && script.does(|operation| *operation == Operation::Save) {
+        if logs_in && script.saves() {
             // What it logged out of may be the fresh session of a login that it saved.
             return;
         }

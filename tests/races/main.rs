@@ -26,7 +26,8 @@
 //!
 //! A request waits at awaits alone, and each of them is a call of the store, or leads to one. What the requests of several
 //! threads share is the store, whose calls are atomic, and a counter of commits under way. What the handles of one request
-//! share stands under one `std::sync::Mutex`, which is never held across an await. So whatever threads do, some order of the
+//! share stands under one `std::sync::Mutex`, which is never held across an await; a save that waits is a task of the runtime,
+//! which the driver lets run up to its next call. So whatever threads do, some order of the
 //! steps that are taken here does as well.
 
 #[path = "../support/mod.rs"]

@@ -192,6 +192,12 @@ impl Request {
                         return 200;
                     }
                 }
+                Operation::SaveTwice => {
+                    let first = self.commit(false).await;
+                    if self.commit(false).await.is_err() || first.is_err() {
+                        return 200;
+                    }
+                }
                 Operation::Reload => {
                     if self.reload().await.is_err() {
                         return 503;

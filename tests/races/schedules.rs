@@ -9,7 +9,8 @@ use crate::driver::{Driver, START, Trace};
 use crate::invariants::violations;
 use crate::schedule::Schedule;
 use crate::script::Operation::{
-    Append, Clear, Fail, Insert, Login, Logout, Read, Reload, Remove, Rotate, Save, SetExpiry,
+    Append, Clear, Fail, Insert, Login, Logout, Read, Reload, Remove, Rotate, Save, SaveTwice,
+    SetExpiry,
 };
 use crate::script::{Carries, Fault, Operation, Scene, Script, Start};
 use crate::support::random::Random;
@@ -130,6 +131,7 @@ pub(crate) const MENU: &[&[Operation]] = &[
     &[Clear, Insert("b")],
     &[SetExpiry(600)],
     &[Logout, Fail],
+    &[Append, SaveTwice, Append],
 ];
 
 /// What handlers do in made-up scenes, each as often as it stands here.
@@ -150,6 +152,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     SetExpiry(600),
     Save,
     Save,
+    SaveTwice,
     Reload,
     Fail,
 ];

@@ -4,7 +4,9 @@
 //! store keeps, can be traced back to one operation of one request.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
@@ -32,6 +34,8 @@ pub(crate) enum Operation {
     SetExpiry(u32),
     /// An explicit save.
     Save,
+    /// A save that is not polled any more once it waits, and another save beside it.
+    SaveTwice,
     /// Reads the session anew, and drops what was not saved.
     Reload,
     /// Answers 500 from here on.
@@ -78,6 +82,10 @@ impl Script {
 
     pub(crate) fn does(&self, wanted: impl Fn(&Operation) -> bool) -> bool {
         self.operations.iter().any(wanted)
+    }
+
+    pub(crate) fn saves(&self) -> bool {
+        self.does(|operation| matches!(operation, Operation::Save | Operation::SaveTwice))
     }
 
     /// As whom the request is logged in at its end, if it logged in.
@@ -272,6 +280,15 @@ async fn carry_out(
                 session.set_expiry(Duration::from_secs(seconds.into()))?;
             }
             Operation::Save => session.save().await?,
+            Operation::SaveTwice => {
+                let mut first = Box::pin(session.save());
+                let polled = poll_fn(|context| Poll::Ready(first.as_mut().poll(context))).await;
+                session.save().await?;
+                match polled {
+                    Poll::Ready(saved) => saved?,
+                    Poll::Pending => first.await?,
+                }
+            }
             Operation::Reload => {
                 if session.reload().await.is_err() {
                     return Ok(StatusCode::SERVICE_UNAVAILABLE);

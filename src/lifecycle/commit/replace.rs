@@ -35,9 +35,9 @@ pub(super) async fn replace(
     let mut unanswered: Vec<Revision> = Vec::new();
     let mut retry = Retry::new(context);
     let writers = context.writers(key.id());
-    let mut writer = None;
-    if writers.is_contended() {
-        writer = Some(Box::pin(retry.lock(writers)).await?);
+    let mut turn = None;
+    if writers.exists() {
+        turn = Some(Box::pin(retry.turn(writers)).await?);
     }
     while retry.next() {
         // Each attempt has its own revision.
@@ -141,8 +141,8 @@ pub(super) async fn replace(
             kept_until = context.now().plus(remaining);
             // Writers that conflicted once would conflict again, and many of them would use up their attempts. From here on
             // those of this process write one after the other; there are few other processes.
-            if writer.is_none() {
-                writer = Some(Box::pin(retry.lock(writers)).await?);
+            if turn.is_none() {
+                turn = Some(Box::pin(retry.turn(writers)).await?);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::lifecycle::context::ClientContext;
 use crate::lifecycle::timed_store::TimedStore;
 use crate::record::SessionId;
 use crate::store::{Loaded, RecordKey, StoreCall, StoreError, StoreErrorKind};
-use crate::sync::{Stripe, StripeGuard};
+use crate::sync::{Queue, Turn};
 
 /// How often and for how long a commit is tried if other requests keep writing first.
 const ATTEMPTS: u32 = 8;
@@ -53,13 +53,13 @@ impl<'a> Retry<'a> {
         more
     }
 
-    /// Locks this stripe, unless that takes too long.
-    pub(super) async fn lock<'s>(
+    /// Waits for its turn in this queue, unless that takes too long.
+    pub(super) async fn turn<'q>(
         &self,
-        stripe: Stripe<'s>,
-    ) -> Result<Box<StripeGuard<'s>>, SessionError> {
-        let guard = timeout(self.time_left(), stripe.lock()).await;
-        guard.map(Box::new).map_err(|_| gave_up())
+        queue: Queue<'q, SessionId>,
+    ) -> Result<Box<Turn<'q, SessionId>>, SessionError> {
+        let turn = timeout(self.time_left(), queue.turn()).await;
+        turn.map(Box::new).map_err(|_| gave_up())
     }
 
     /// The store, for one call.

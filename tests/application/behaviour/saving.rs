@@ -16,7 +16,9 @@ use tower_keycard::store::testing::fault::Fault;
 use tower_keycard::{Session, SessionConfig, SessionError};
 use tower_layer::Layer;
 
-use super::harness::{Browser, DAY, HOUR, MINUTE, Place, STRANGER, application, on_every_store};
+use super::harness::{
+    Browser, DAY, HOUR, MINUTE, PATIENCE, Place, STRANGER, application, on_every_store,
+};
 
 on_every_store![
     s18_a_change_is_saved_with_every_status_that_answers,
@@ -42,6 +44,7 @@ on_every_store![
     s24_a_reader_never_undoes_a_writer,
     s26_the_response_waits_for_the_commit,
     s27_all_handles_of_a_request_are_one_session,
+    s27_nobody_waits_for_a_call_that_is_not_polled_any_more,
 ];
 
 on_every_store![in parallel:
@@ -575,4 +578,20 @@ async fn s27_all_handles_of_a_request_are_one_session(place: Place) {
         .await
         .ok()
         .says("a,after,handler,inner,outer,spawned");
+}
+
+async fn s27_nobody_waits_for_a_call_that_is_not_polled_any_more(place: Place) {
+    let browser = with_session(&place).await;
+    for (call, other) in [("unpolled-save", "b"), ("unpolled-reload", "c")] {
+        // In memory, too, the first poll is not the last.
+        for delayed in [StoreCall::Load, StoreCall::Replace] {
+            place
+                .faults
+                .always(delayed, Fault::Delay(Duration::from_millis(1)));
+        }
+        let path = format!("/insert:{other}:1/{call}/keys");
+        let reply = tokio::time::timeout(PATIENCE, browser.post(&path)).await;
+        reply.expect("nobody waits for ever").ok();
+    }
+    browser.get("/get:b/get:c").await.ok().says("1 1");
 }

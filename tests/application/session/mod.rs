@@ -11,6 +11,7 @@ mod retrying;
 mod revocation;
 mod saving;
 mod tower_stack;
+mod unpolled;
 mod user_index;
 mod users;
 mod values;

@@ -4,7 +4,9 @@
 //! command that needs it, so `/untouched` never does. An error of the session ends the script and is the response; after
 //! `try:` it is a word of the answer instead.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use axum::extract::{Request, State};
@@ -233,6 +235,18 @@ pub(crate) async fn command<M>(
             })?;
         }
         "save" => session.save().await?,
+        "unpolled-save" => {
+            let unpolled = begin(session.save()).await;
+            session.reload().await?;
+            session.save().await?;
+            unpolled.await?;
+        }
+        "unpolled-reload" => {
+            let unpolled = begin(session.reload()).await;
+            session.save().await?;
+            session.reload().await?;
+            unpolled.await?;
+        }
         "reload" => session.reload().await?,
         unknown => panic!("no such command: {unknown}"),
     }
@@ -241,6 +255,18 @@ pub(crate) async fn command<M>(
 
 fn word(number: u32) -> String {
     number.to_string()
+}
+
+/// Polls a future once, and gives it back if it is not done by then. The caller does not poll it while others run.
+async fn begin<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let mut future = Box::pin(future);
+    let mut done = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+    poll_fn(
+        move |context| match std::mem::replace(&mut done, Poll::Pending) {
+            Poll::Ready(done) => Poll::Ready(done),
+            Poll::Pending => future.as_mut().poll(context),
+        },
+    )
 }
 
 fn millis(time: SystemTime) -> u128 {

@@ -4,6 +4,7 @@ use super::stage::Stage;
 use crate::alone;
 use crate::support::app::Answer;
 use crate::support::cookie::Cookie;
+use crate::support::eventually;
 use crate::support::proxy::Network;
 
 fn is_unaffected(answer: &Answer) {
@@ -71,7 +72,13 @@ async fn a_logout_that_a_full_server_did_not_confirm_leaves_the_session_in_the_i
     let index = "keycard:__Host-id:user=alice";
     let entry = stage.ask(&["ZSCORE", index, &token[..20]]);
     assert_ne!(entry, redis::Value::Nil, "the session goes on");
-    is_unaffected(&stage.app.get("/read", Some(&token)).await);
+    // The store reconnects after a pause.
+    let read = async || {
+        let answer = stage.app.get("/read", Some(&token)).await;
+        (answer.status == 200).then_some(answer)
+    };
+    let (answer, _) = eventually("the store is back", read).await;
+    is_unaffected(&answer);
     // So whoever logs out everywhere ends it.
     stage.ask(&["CONFIG", "SET", "maxmemory", "0"]);
     let other = stage.app.logged_in("alice").await;

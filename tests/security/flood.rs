@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use tower_keycard::session::Timestamp;
-use tower_keycard::store::{AnyStore, RedisStore};
+use tower_keycard::store::{AnyStore, RedisStore, SessionStore};
 use tower_keycard::{Clock, MemoryStore};
 
 use crate::app::App;
@@ -73,6 +73,20 @@ async fn r23_a_flood_of_anonymous_sessions_keeps_nobody_out_of_redis_that_evicts
         evicted > 1_000,
         "{evicted} were evicted: the server was not full"
     );
+}
+
+#[tokio::test]
+async fn r23_a_flood_of_anonymous_sessions_keeps_nobody_out_of_redis_that_evicts_nothing() {
+    let server = RedisServer::with(&["--maxmemory-policy", "noeviction"]);
+    let store = RedisStore::connect(server.restricted()).await.unwrap();
+    leave_room(&server);
+    a_flood_keeps_nobody_out(AnyStore::new(store.clone()), 8_000).await;
+    let evicted = SessionStore::evicted(&store);
+    assert!(
+        evicted > 1_000,
+        "{evicted} were evicted: the server was not full"
+    );
+    assert_eq!(server.denied(), "");
 }
 
 /// Leaves a server room for some thousand sessions.

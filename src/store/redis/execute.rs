@@ -1,4 +1,5 @@
-//! How commands are executed: with a deadline, and sent a second time only where that is safe.
+//! How commands are executed: with a deadline, and sent a second time only where that is safe: where the server said that it
+//! did nothing, or where they only read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +11,19 @@ use crate::clock::{Clock, Timestamp};
 use crate::store::redis::config::WaitReplicas;
 use crate::store::redis::protocol::command::{self, ScriptCall};
 use crate::store::redis::protocol::{CallError, Key, reply, scripts};
+use crate::store::redis::room::Rooms;
 use crate::store::redis::topology::{Replication, Topology};
 use crate::store::{Loaded, Record, RecordKey, StoreError, TOMBSTONE_LIFETIME};
 
 /// The longest time that a replica may take to answer.
 const REPLICA_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// How often a write makes room and is sent again. The server may be over its limit by more than one step of a scan frees, or
+/// others may take the room.
+const ROUNDS: u32 = 4;
+
+/// How many keys one step of a scan looks at. The server answers nobody else meanwhile: for a millisecond or less.
+const STEP: &[u8] = b"500";
 
 /// Executes commands on the servers of a store.
 pub(super) struct Executor {
@@ -25,6 +34,7 @@ pub(super) struct Executor {
     /// Whether replicas serve reads.
     pub(super) read_from_replicas: bool,
     pub(super) topology: Arc<Topology>,
+    pub(super) rooms: Arc<Rooms>,
 }
 
 impl Executor {
@@ -57,6 +67,7 @@ impl Executor {
         }
     }
 
+    /// Runs a script. If the server is too full for its write, makes room and runs it again.
     pub(super) async fn run(
         &self,
         script: ScriptCall<'_>,
@@ -68,8 +79,21 @@ impl Executor {
             .topology
             .execute(&command, replication, deadline)
             .await?;
-        self.run_if_unknown(&script, reply, replication, deadline)
-            .await
+        self.run_again(&script, reply, replication, deadline).await
+    }
+
+    /// Sends a write of the record or the index under `key`. If the server is too full for it, makes room and sends it again.
+    pub(super) async fn write(
+        &self,
+        key: Key<'_>,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<Value, CallError> {
+        let reply = self.topology.execute(command, None, deadline).await?;
+        match is_full(&reply) {
+            true => Box::pin(self.write_again(key, command, reply, None, deadline)).await,
+            false => Ok(reply),
+        }
     }
 
     /// Runs a script on an index and then one on a record: in one round trip if one server has both keys, because it runs
@@ -98,11 +122,28 @@ impl Executor {
             return Err(CallError::Unexpected("EVALSHA"));
         };
         Ok([
-            self.run_if_unknown(&index, first, replication, deadline)
-                .await?,
-            self.run_if_unknown(&record, second, replication, deadline)
+            self.run_again(&index, first, replication, deadline).await?,
+            self.run_again(&record, second, replication, deadline)
                 .await?,
         ])
+    }
+
+    /// Runs a script again if the server replied that it does not know it, or that it is full.
+    async fn run_again(
+        &self,
+        script: &ScriptCall<'_>,
+        reply: Value,
+        replication: Option<&Replication>,
+        deadline: Instant,
+    ) -> Result<Value, CallError> {
+        let reply = self
+            .run_if_unknown(script, reply, replication, deadline)
+            .await?;
+        if !is_full(&reply) {
+            return Ok(reply);
+        }
+        let command = script.by_hash();
+        Box::pin(self.write_again(script.key, &command, reply, replication, deadline)).await
     }
 
     /// Sends the text of a script, if the server replied that it does not know the script.
@@ -121,6 +162,48 @@ impl Executor {
             }
             _ => Ok(reply),
         }
+    }
+
+    /// Makes room on the server that has `key`, which was too full for a write and did nothing, and sends the write again.
+    async fn write_again(
+        &self,
+        key: Key<'_>,
+        command: &Cmd,
+        mut reply: Value,
+        replication: Option<&Replication>,
+        deadline: Instant,
+    ) -> Result<Value, CallError> {
+        let pattern = command::keys_of(&self.prefix);
+        let step = |cursor: Vec<u8>| {
+            let pattern = pattern.as_bytes();
+            async move {
+                let script = ScriptCall {
+                    script: &scripts::EVICT,
+                    key,
+                    args: &[&cursor, pattern, STEP],
+                    ttl: None,
+                };
+                let command = script.by_hash();
+                let reply = self.topology.execute(&command, None, deadline).await?;
+                let reply = self.run_if_unknown(&script, reply, None, deadline).await?;
+                reply::evicted(reply)
+            }
+        };
+        let server = self.topology.server_of(command, deadline).await?;
+        let room = self.rooms.of(server);
+        for _ in 0..ROUNDS {
+            if !room.make(deadline, step).await {
+                break;
+            }
+            reply = self
+                .topology
+                .execute(command, replication, deadline)
+                .await?;
+            if !is_full(&reply) {
+                break;
+            }
+        }
+        Ok(reply)
     }
 
     /// The answer to a command that only reads. It is sent once more if the connection breaks.
@@ -186,6 +269,7 @@ impl Executor {
             wait_replicas: self.wait_replicas,
             read_from_replicas: self.read_from_replicas,
             topology,
+            rooms: self.rooms.clone(),
         }
     }
 
@@ -199,7 +283,7 @@ impl Executor {
         deadline: Instant,
     ) -> Result<(), CallError> {
         let reply = match &reply {
-            Value::ServerError(error) if error.code() == "OOM" => {
+            reply if is_full(reply) => {
                 let script = ScriptCall {
                     script: &scripts::TOMBSTONE,
                     key,
@@ -212,4 +296,9 @@ impl Executor {
         };
         reply::deleted(reply)
     }
+}
+
+/// Whether a server refused a write because it is full. It did nothing.
+fn is_full(reply: &Value) -> bool {
+    matches!(reply, Value::ServerError(error) if error.code() == "OOM")
 }

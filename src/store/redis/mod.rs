@@ -29,10 +29,11 @@
 //! Everything below applies to all of these. The last two work over TLS as `rediss+cluster://` and `rediss+sentinel://`.
 //!
 //! Set [`maxmemory-policy`](https://redis.io/docs/latest/develop/reference/eviction/) to `noeviction` or to `volatile-ttl`.
-//! With `noeviction` a full server refuses new sessions, which is [`StoreErrorKind::Full`](super::StoreErrorKind::Full). With
-//! `volatile-ttl` it evicts what expires soonest: tombstones, then
-//! [unconfirmed sessions](crate::SessionConfig::unconfirmed_idle), then the sessions that were not used for longest, and the
-//! list of a user's sessions last. With another policy it may evict that list first, and ending all sessions of a user then misses
+//! With `noeviction` a full server refuses writes. The store then deletes
+//! [unconfirmed sessions](crate::SessionConfig::unconfirmed_idle) and repeats the write; if there are none, it fails with
+//! [`StoreErrorKind::Full`](super::StoreErrorKind::Full). With
+//! `volatile-ttl` it evicts what expires soonest: tombstones, then unconfirmed sessions, then the sessions that were not used
+//! for longest, and the list of a user's sessions last. With another policy it may evict that list first, and ending all sessions of a user then misses
 //! some. `appendonly` preserves what was written over a restart. [`RedisStore::check`] checks both, and the page
 //! [Running it in production](crate::documentation::production) has the rest.
 //!
@@ -70,6 +71,12 @@
 //!
 //! Every login removes expired entries, so that an index has no more entries than the user has logged in within the absolute
 //! limit.
+//!
+//! If a full server refuses a write (`OOM`), a script of one step of a [`SCAN`](https://redis.io/docs/latest/commands/scan/) looks
+//! at some 500 keys of the store on that server, and deletes ([`DEL`](https://redis.io/docs/latest/commands/del/)) the older
+//! half of the unconfirmed sessions among them. More steps follow until one finds some, at most until all keys were looked at
+//! or the response timeout is over; then the write is sent again. One call of the process scans a server at a time, and
+//! after a scan that found nothing none begins for a second.
 //!
 //! If a full server refuses a tombstone, a script writes it in the place of the record: no user stays logged in because the
 //! server is full. A user's logout takes two round trips: the entry is removed once the tombstone is confirmed, because a session
@@ -127,12 +134,13 @@
 
 // Files and folders import in one direction only:
 //
-//     mod → user_index → execute → topology → connection → health → protocol → config, sync
+//     mod → user_index → execute → topology → connection → health, room → protocol → config, sync
 //
 // config      what the operator decides: URL, timeouts, certificates; validated here
 // protocol    commands, scripts, replies, the stored value; no I/O
 // connection  one connection to one server: how it is made, shared and replaced
 // health      what the server's settings mean for sessions
+// room        what a full server gives up, and when it is asked to
 // topology    the checks of the first connection; which server answers: one, a cluster's nodes, or the primary that sentinels name; replicas
 //
 // They import only public names of the crate, as an outside store does: tests/outside_store.rs compiles them outside of it.
@@ -142,6 +150,7 @@ mod connection;
 mod execute;
 mod health;
 mod protocol;
+mod room;
 mod sync;
 mod topology;
 mod user_index;
@@ -236,6 +245,7 @@ impl RedisStore {
             response_timeout: config.response_timeout,
             wait_replicas: config.wait_replicas,
             read_from_replicas: config.read_from_replicas,
+            rooms: Arc::default(),
         };
         let pieces = Pieces::new(executor.over(Arc::new(aside)));
         Self(Arc::new(executor), Arc::new(pieces))
@@ -321,6 +331,7 @@ impl RedisStore {
             wait_replicas: None,
             read_from_replicas: false,
             topology: topology.clone(),
+            rooms: Arc::default(),
         };
         let pieces = Pieces::new(executor.over(topology));
         Ok(Self(Arc::new(executor), Arc::new(pieces)))
@@ -395,8 +406,9 @@ impl SessionStore for RedisStore {
         let deadline = self.0.deadline();
         self.index().bind(key, write, deadline).await?;
         let value = value::encode(write, self.0.now());
-        let command = command::create(self.0.record_key(key), &value, write.ttl);
-        let reply = self.0.topology.execute(&command, None, deadline).await;
+        let record_key = self.0.record_key(key);
+        let command = command::create(record_key, &value, write.ttl);
+        let reply = self.0.write(record_key, &command, deadline).await;
         reply.and_then(reply::created).map_err(CallError::for_write)
     }
 
@@ -479,6 +491,11 @@ impl SessionStore for RedisStore {
 
     fn user_index(&self) -> Option<UserIndexRef<'_>> {
         Some(UserIndexRef::new(self))
+    }
+
+    /// Those that the server evicts by itself are not counted.
+    fn evicted(&self) -> u64 {
+        self.0.rooms.evicted()
     }
 }
 

@@ -1,8 +1,11 @@
 //! Servers that are full, read-only, or busy.
 
 use super::*;
+use crate::support::deployment::Deployment;
+use crate::support::redis_cluster::RedisCluster;
 use crate::support::redis_server::RedisServer;
 use tower_keycard::store::RedisConfig;
+use tower_keycard::store::testing::conformance::{self, RealTime};
 
 /// For calls that come in thousands, on a machine that runs other tests too.
 fn patient(server: &RedisServer) -> RedisConfig {
@@ -57,6 +60,42 @@ async fn a_full_server_refuses_new_records_and_goes_on_serving_the_old() {
 
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
     store.create(&key(2), &record.write(LONG)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_or_cluster_evicts_unconfirmed_sessions_and_no_others() {
+    let server = RedisServer::with(&["--maxmemory-policy", "noeviction"]);
+    let _ = server.restricted();
+    let harness = RealTime::new(async || {
+        leave_room(|command| server.cli(command));
+        // The prefix has no meaning as a pattern.
+        RedisStore::connect(server.restricted().prefix("keycard:[a]*:"))
+            .await
+            .unwrap()
+    });
+    conformance::full_store_suite(&harness).await.assert();
+    // What a replica may still ask for counts as used memory.
+    let cluster = RedisCluster::with(&["--repl-backlog-size", "16kb"]);
+    let harness = RealTime::new(async || {
+        for number in cluster.primaries() {
+            leave_room(|command| cluster.nodes[number].cli(command));
+        }
+        RedisStore::connect(cluster.config()).await.unwrap()
+    });
+    conformance::full_store_suite(&harness).await.assert();
+}
+
+/// Leaves a server room for some hundred sessions.
+fn leave_room(cli: impl Fn(&[&str]) -> String) {
+    let info = cli(&["INFO", "memory"]);
+    let used = info
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"));
+    let most = used.unwrap().trim().parse::<u64>().unwrap() + (384 << 10);
+    assert_eq!(
+        cli(&["CONFIG", "SET", "maxmemory", &most.to_string()]),
+        "OK"
+    );
 }
 
 #[tokio::test]

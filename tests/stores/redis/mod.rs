@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tower_keycard::store::testing::OwnedWrite;
 use tower_keycard::store::testing::conformance::{
-    sample_login, sample_login_of, sample_record, sample_revision_of,
+    sample_anonymous, sample_login, sample_login_of, sample_record, sample_revision_of,
 };
 use tower_keycard::store::{
     Created, Loaded, Record, RecordKey, RedisConfig, RedisStore, Replaced, SessionStore,

@@ -224,6 +224,14 @@ async fn everything(server: &RedisServer, store: &RedisStore) -> Result<(), Box<
     let score = server.cli(&["ZSCORE", index, stale.as_str()]);
     ensure("the stale entry's end", score.is_empty())?;
     store.delete(&key(1), None).await?;
+    // A full server makes room, here not enough.
+    let new = sample_anonymous().unconfirmed();
+    store.create(&key(5), &new.write(LONG)).await?;
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    let full = store.create(&key(6), &new.write(LONG)).await;
+    server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    ensure("a full server", full.is_err())?;
+    ensure("an eviction", store.evicted() == 1)?;
     Ok(())
 }
 

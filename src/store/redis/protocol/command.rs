@@ -95,6 +95,18 @@ pub(crate) fn delete(key: Key<'_>) -> Cmd {
     command
 }
 
+/// The pattern that matches the keys of a store with this prefix, and no others.
+pub(crate) fn keys_of(prefix: &str) -> String {
+    let special = |letter| matches!(letter, '*' | '?' | '[' | ']' | '\\');
+    let mut pattern = String::with_capacity(prefix.len() + 1);
+    for letter in prefix.chars() {
+        pattern.extend(special(letter).then_some('\\'));
+        pattern.push(letter);
+    }
+    pattern.push('*');
+    pattern
+}
+
 /// A call of a script. It has one key, so that any node of a cluster can check whether it is responsible.
 pub(crate) struct ScriptCall<'a> {
     pub(crate) script: &'static Lua,
@@ -152,6 +164,12 @@ mod tests {
         assert_eq!(ttl_millis(Duration::from_secs(60)), 60_000);
         assert_eq!(ttl_millis(Duration::MAX), MAX_TTL_MILLIS);
         assert!(i64::try_from(MAX_TTL_MILLIS).is_ok_and(|millis| millis < i64::MAX / 2));
+    }
+
+    #[test]
+    fn a_pattern_takes_the_prefix_by_the_letter() {
+        assert_eq!(keys_of("keycard:"), "keycard:*");
+        assert_eq!(keys_of(r"a*b?[c]\:"), r"a\*b\?\[c\]\\:*");
     }
 
     #[test]

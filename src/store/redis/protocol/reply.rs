@@ -153,6 +153,32 @@ pub(crate) fn marked(reply: Value) -> Result<IndexMoment, CallError> {
     }
 }
 
+/// One step of a scan: where it continues, and how many sessions were deleted.
+pub(crate) struct Step {
+    pub(crate) cursor: Vec<u8>,
+    pub(crate) evicted: u64,
+}
+
+pub(crate) fn evicted(reply: Value) -> Result<Step, CallError> {
+    let parts = match reply {
+        Value::Array(parts) => parts,
+        Value::ServerError(error) => return Err(CallError::reply(&error)),
+        _ => return Err(CallError::Unexpected("EVALSHA")),
+    };
+    match <[Value; 2]>::try_from(parts) {
+        Ok([Value::BulkString(cursor), Value::Int(evicted)]) => Ok(Step {
+            cursor,
+            evicted: evicted.try_into().unwrap_or_default(),
+        }),
+        _ => Err(CallError::Unexpected("EVALSHA")),
+    }
+}
+
+/// Whether the session is in the index now.
+pub(crate) fn bound(reply: Value) -> Result<bool, CallError> {
+    touched(reply)
+}
+
 pub(crate) fn created(reply: Value) -> Result<Created, CallError> {
     match reply {
         Value::Okay => Ok(Created::Created),
@@ -231,5 +257,7 @@ mod tests {
         assert!(replaced(Value::Int(1), NOW).is_err());
         assert!(touched(Value::Okay).is_err());
         assert!(deleted(Value::Nil).is_err());
+        assert!(evicted(Value::Nil).is_err());
+        assert!(evicted(Value::Array(vec![Value::Int(0), Value::Int(0)])).is_err());
     }
 }

@@ -14,6 +14,8 @@ pub(crate) static TOUCH: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!(
 /// Puts a tombstone in the place of a record, on a server that is full.
 pub(crate) static TOMBSTONE: LazyLock<Lua> =
     LazyLock::new(|| Lua::new(include_str!("lua/tombstone.lua")));
+/// Deletes unconfirmed sessions, to make room on a server that is full.
+pub(crate) static EVICT: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/evict.lua")));
 /// Adds a session to the index of its user, unless the login is revoked.
 pub(crate) static BIND: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("lua/bind.lua")));
 /// Extends the life of an index entry.

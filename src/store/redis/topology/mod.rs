@@ -254,6 +254,18 @@ impl Topology {
         }
     }
 
+    /// A name for the server that a command goes to, which distinguishes it from the others.
+    pub(crate) async fn server_of(
+        &self,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<String, CallError> {
+        match &self.servers {
+            Servers::Cluster(cluster) => cluster.node_of(command, deadline).await,
+            _ => Ok(self.address().to_owned()),
+        }
+    }
+
     /// Whether two keys may be on two servers, which carry out their commands in any order.
     pub(crate) fn is_sharded(&self) -> bool {
         match &self.servers {

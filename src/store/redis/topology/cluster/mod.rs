@@ -79,6 +79,16 @@ impl Cluster {
             .await
     }
 
+    /// The address of the node that a command goes to.
+    pub(super) async fn node_of(
+        &self,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<String, CallError> {
+        let node = self.map.primary(slot_of(command), deadline).await?;
+        Ok(format!("{}:{}", node.address.host, node.address.port))
+    }
+
     /// The answers to commands that are sent to each node together, and to all nodes at the same time.
     pub(super) async fn execute_all(
         &self,

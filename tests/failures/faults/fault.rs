@@ -135,7 +135,8 @@ impl Fault {
             ),
             Self::Full => (
                 "Redis is full, under `noeviction` (`OOM`)",
-                "Users who are logged in stay logged in, and can log out. Nothing else can be stored.",
+                "Sessions without a login whose cookie has not come back make room for others. When there are none left: users \
+                 who are logged in stay logged in, and can log out; nothing else can be stored.",
             ),
             Self::Evicted => (
                 "Redis evicted the session (`allkeys-lru`)",

@@ -64,6 +64,12 @@ pub enum EventKind {
         /// What the monitor does about it.
         response: Response,
     },
+    /// The store was full, and evicted [unconfirmed sessions](crate::store#a-full-store) to make room. Reported once a minute
+    /// at most.
+    Evicted {
+        /// How many there were since the last report, of any layer over this store.
+        sessions: u64,
+    },
     /// Events came faster than the observers handled them, and were not reported to them.
     Lost {
         /// How many.
@@ -221,6 +227,7 @@ impl EventKind {
             Self::Suspected { .. } => Signal::ALL.iter().flat_map(|&signal| {
                 Response::ALL.iter().map(move |&response| Self::Suspected { signal, response })
             }),
+            Self::Evicted { .. } => [Self::Evicted { sessions: 0 }],
             Self::Lost { .. } => [Self::Lost { events: 0 }],
         }
     }
@@ -249,6 +256,7 @@ impl EventKind {
             Self::StoreFailed { .. } => "store_failed",
             Self::Abandoned => "abandoned",
             Self::Suspected { .. } => "suspected",
+            Self::Evicted { .. } => "evicted",
             Self::Lost { .. } => "lost",
         }
     }
@@ -277,6 +285,7 @@ impl EventKind {
             | Self::Discarded
             | Self::ExpiryCapped
             | Self::Abandoned
+            | Self::Evicted { .. }
             | Self::Lost { .. } => return None,
         })
     }
@@ -306,6 +315,7 @@ impl EventKind {
             | Self::LoginRefused(_)
             | Self::Revoked(_)
             | Self::Abandoned
+            | Self::Evicted { .. }
             | Self::Lost { .. } => false,
         }
     }

@@ -21,6 +21,7 @@ mod on {
     use crate::store::{StoreCall, StoreError, StoreErrorKind};
 
     const EVENTS: &str = "keycard_events_total";
+    const EVICTED: &str = "keycard_sessions_evicted_total";
     const LOST: &str = "keycard_events_lost_total";
     const PANICS: &str = "keycard_hook_panics_total";
     const CALLS: &str = "keycard_store_call_duration_seconds";
@@ -34,6 +35,7 @@ mod on {
 
     struct Keys {
         events: HashMap<(&'static str, Option<&'static str>), Key>,
+        evicted: Key,
         lost: Key,
         panics: HashMap<Hook, Key>,
         calls: HashMap<(StoreCall, &'static str), Key>,
@@ -45,6 +47,11 @@ mod on {
                 with_recorder(|recorder| {
                     let count = Some(Unit::Count);
                     recorder.describe_counter(EVENTS.into(), count, "Events of sessions.".into());
+                    recorder.describe_counter(
+                        EVICTED.into(),
+                        count,
+                        "Sessions that a full store evicted.".into(),
+                    );
                     recorder.describe_counter(
                         LOST.into(),
                         count,
@@ -87,6 +94,7 @@ mod on {
             let panics = Hook::ALL.map(|hook| (hook, key(PANICS, &[("hook", hook.name())])));
             Self(Arc::new(Keys {
                 events: EventKind::all().into_iter().map(event).collect(),
+                evicted: key(EVICTED, &[]),
                 lost: key(LOST, &[]),
                 panics: panics.into(),
                 calls: calls.collect(),
@@ -98,6 +106,9 @@ mod on {
             guarded(|| {
                 if let Some(key) = key {
                     increment(key);
+                }
+                if let EventKind::Evicted { sessions } = kind {
+                    increase(&self.0.evicted, sessions);
                 }
             });
         }
@@ -126,7 +137,11 @@ mod on {
     }
 
     fn increment(key: &Key) {
-        with_recorder(|recorder| recorder.register_counter(key, &METADATA).increment(1));
+        increase(key, 1);
+    }
+
+    fn increase(key: &Key, by: u64) {
+        with_recorder(|recorder| recorder.register_counter(key, &METADATA).increment(by));
     }
 
     /// A store call that is running. If it is dropped before it is done, the call was cancelled.

@@ -57,6 +57,7 @@ impl Serialize for SessionEvent {
             EventKind::Suspected { response, .. } => {
                 fields.serialize_entry("response", response.name())?;
             }
+            EventKind::Evicted { sessions } => fields.serialize_entry("sessions", &sessions)?,
             EventKind::Lost { events } => fields.serialize_entry("events", &events)?,
             _ => {}
         }

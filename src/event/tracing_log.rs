@@ -31,6 +31,7 @@ const fn level(kind: EventKind) -> Level {
         | EventKind::Suspected { .. }
         | EventKind::ExpiryCapped
         | EventKind::TypeMismatch(_)
+        | EventKind::Evicted { .. }
         | EventKind::Lost { .. } => Level::WARN,
         EventKind::Unreadable | EventKind::StoreFailed { .. } | EventKind::Abandoned => {
             Level::ERROR
@@ -64,6 +65,10 @@ pub(super) fn log(event: &Event<'_>, client: Option<&Arc<ClientFacts>>) {
         EventKind::Suspected { response, .. } => Some(response.name()),
         _ => None,
     };
+    let sessions = match kind {
+        EventKind::Evicted { sessions } => Some(sessions),
+        _ => None,
+    };
     let (failure, cause): (Option<&dyn Display>, _) = match &event.cause {
         Cause::Nothing => (None, None),
         Cause::Store(error) => (Some(error), error.source().map(field::display)),
@@ -77,7 +82,7 @@ pub(super) fn log(event: &Event<'_>, client: Option<&Arc<ClientFacts>>) {
         ($level:expr) => {
             tracing::event!(
                 target: "tower_keycard", $level, event = kind.name(), reason, session, user, address, client = description,
-                call, failure, cause, response, events
+                call, failure, cause, response, sessions, events
             )
         };
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::evictions::Evictions;
 use super::in_flight::{Counted, InFlight};
 use super::lifetime::Lifetime;
 use super::timed_store::TimedStore;
@@ -31,6 +32,7 @@ pub(crate) struct SessionManager {
     pub(crate) session_limit: Option<SessionLimit>,
     pub(crate) in_flight: InFlight,
     pub(crate) detector: Option<Detector>,
+    evictions: Evictions,
     store: AnyStore,
     random: Random,
     hasher: VerifierHasher,
@@ -73,6 +75,7 @@ impl SessionManager {
             session_limit: session_limit.filter(|_| is_indexed),
             in_flight: InFlight::default(),
             detector,
+            evictions: Evictions::default(),
             store,
             random,
             writers: KeyedQueues::default(),
@@ -103,6 +106,15 @@ impl SessionManager {
             self.config.store_timeout,
             &self.reporter.metrics,
         )
+    }
+
+    /// How many sessions the store has evicted since the last report, if it is time for one.
+    pub(crate) fn evictions_to_report(&self) -> Option<u64> {
+        let evicted = self.store.evicted();
+        match evicted {
+            0 => None,
+            _ => self.evictions.to_report(evicted, self.now()),
+        }
     }
 
     pub(crate) fn key(&self, id: SessionId) -> RecordKey {

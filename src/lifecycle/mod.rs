@@ -5,6 +5,7 @@ pub(crate) mod changes;
 mod commit;
 mod context;
 mod decision;
+mod evictions;
 mod in_flight;
 mod lifetime;
 mod lookup;

@@ -111,13 +111,24 @@ impl ClientContext<'_> {
         !present.is_some_and(|present| present.same_as(&expected))
     }
 
+    /// Reports the client of a request that has begun a session without a login, if it begins too many.
+    pub(super) fn report_if_many_begin(self) {
+        let (Some(detector), Some(client)) = (&self.detector, self.client()) else {
+            return;
+        };
+        if detector.new_sessions_exceeded(client, self.now()) {
+            let (signal, response) = (Signal::NewSessions, Response::Report);
+            self.report(Event::new(EventKind::Suspected { signal, response }));
+        }
+    }
+
     fn report_findings(self, findings: &Findings, id: SessionId, lookup: &Lookup) {
         let user = lookup.open().and_then(|open| open.record.shared_user());
         for (signal, response) in findings.reports.into_iter().flatten() {
             let event = Event::new(EventKind::Suspected { signal, response });
-            // Unknown tokens belong to no session.
+            // Neither unknown tokens nor the sessions that a client begins are one session.
             self.report(match signal {
-                Signal::UnknownTokens => event,
+                Signal::UnknownTokens | Signal::NewSessions => event,
                 _ => event.session(id).user(user),
             });
         }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::new_sessions::NewSessions;
 use super::proxies::owner_of;
 use super::recent::Recent;
 use super::request_rate::RequestRate;
@@ -25,6 +26,7 @@ pub(crate) struct Detector {
     monitor: Monitor,
     requests: Mutex<Recent<SessionId, RequestRate>>,
     clients: Mutex<Recent<IpAddr, UnknownTokens>>,
+    begun: Mutex<Recent<IpAddr, NewSessions>>,
     reported: Mutex<Recent<Reported, bool>>,
     // Keyed: clients choose their tokens, and could otherwise choose tokens with the same hash.
     hasher: RandomState,
@@ -65,10 +67,12 @@ impl Detector {
         let within = |rate: Option<Rate>| rate.map_or(REPORT_INTERVAL, |rate| rate.within);
         let requests = within(monitor.request_rate.map(|(rate, _)| rate));
         let clients = within(monitor.unknown_tokens);
+        let begun = within(monitor.new_sessions);
         Ok(Self {
             monitor,
             requests: Mutex::new(Recent::new(requests, memory)),
             clients: Mutex::new(Recent::new(clients, memory)),
+            begun: Mutex::new(Recent::new(begun, memory)),
             reported: Mutex::new(Recent::new(REPORT_INTERVAL, memory)),
             hasher: RandomState::new(),
         })
@@ -149,6 +153,17 @@ impl Detector {
     pub(crate) fn answered(&self, id: SessionId, now: Timestamp) {
         let mut requests = sync::lock(&self.requests);
         requests.get_or_default(id, now).answered(now);
+    }
+
+    /// Counts a session that a client began without a login, and returns whether to report that these are too many.
+    pub(crate) fn new_sessions_exceeded(&self, facts: &ClientFacts, now: Timestamp) -> bool {
+        // As with unknown tokens, only an address tells one client from another.
+        let (Some(rate), Some(address)) = (self.monitor.new_sessions, facts.address()) else {
+            return false;
+        };
+        sync::lock(&self.begun)
+            .get_or_default(owner_of(address), now)
+            .exceed(rate, now)
     }
 
     fn unknown_tokens_exceeded(&self, id: SessionId, facts: &ClientFacts, now: Timestamp) -> bool {

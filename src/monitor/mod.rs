@@ -39,6 +39,7 @@
 
 mod browser;
 mod detector;
+mod new_sessions;
 mod proxies;
 mod recent;
 mod request_rate;

@@ -25,6 +25,7 @@ pub struct Monitor {
     pub(super) stale_token: Option<Response>,
     pub(super) request_rate: Option<(Rate, Response)>,
     pub(super) unknown_tokens: Option<Rate>,
+    pub(super) new_sessions: Option<Rate>,
     pub(super) memory: usize,
 }
 
@@ -36,7 +37,8 @@ pub(super) struct Rate {
 }
 
 /// A changed fingerprint requires re-authentication. A stale token, more than 1,200 requests with one token within a minute,
-/// and more than 100 unknown tokens from one client within ten minutes are reported.
+/// more than 100 unknown tokens from one client within ten minutes, and more than 300 new sessions without a login of one client
+/// within ten minutes are reported.
 impl Default for Monitor {
     fn default() -> Self {
         let minute = Duration::from_secs(60);
@@ -52,6 +54,10 @@ impl Default for Monitor {
             )),
             unknown_tokens: Some(Rate {
                 most: 100,
+                within: 10 * minute,
+            }),
+            new_sessions: Some(Rate {
+                most: 300,
                 within: 10 * minute,
             }),
             memory: 10_000,
@@ -98,6 +104,14 @@ impl Monitor {
         self
     }
 
+    /// Reports more than `most` sessions that one client begins without a login within this time: [`Signal::NewSessions`]. A
+    /// report is the only response: limit rates in front of the application. A flood of them keeps
+    /// [nobody out](crate::store#a-full-store).
+    pub fn new_sessions(mut self, most: u32, within: Duration) -> Self {
+        self.new_sessions = Some(Rate { most, within });
+        self
+    }
+
     /// Does not look for this signal.
     pub fn without(mut self, signal: Signal) -> Self {
         match signal {
@@ -105,6 +119,7 @@ impl Monitor {
             Signal::StaleToken => self.stale_token = None,
             Signal::RequestRate => self.request_rate = None,
             Signal::UnknownTokens => self.unknown_tokens = None,
+            Signal::NewSessions => self.new_sessions = None,
         }
         self
     }
@@ -117,7 +132,11 @@ impl Monitor {
     }
 
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        let rates = [self.request_rate.map(|(rate, _)| rate), self.unknown_tokens];
+        let rates = [
+            self.request_rate.map(|(rate, _)| rate),
+            self.unknown_tokens,
+            self.new_sessions,
+        ];
         for rate in rates.into_iter().flatten() {
             if rate.most == 0 || rate.within < Duration::from_secs(1) {
                 return Err(ConfigError::new(

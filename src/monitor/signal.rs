@@ -13,6 +13,8 @@ named_enum! {
         RequestRate = "request_rate",
         /// Many different tokens that open nothing came from one client.
         UnknownTokens = "unknown_tokens",
+        /// One client began many sessions without a login.
+        NewSessions = "new_sessions",
     }
 }
 

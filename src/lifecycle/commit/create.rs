@@ -51,6 +51,12 @@ pub(super) async fn create(
         let event = Event::new(EventKind::Created(creation)).session(key.id());
         context.report(event.user(prepared.record.shared_user()));
         prepared.report_capped_expiry(context, pending, key.id());
+        if let Some(sessions) = context.evictions_to_report() {
+            context.report(Event::new(EventKind::Evicted { sessions }));
+        }
+        if prepared.unconfirmed {
+            context.report_if_many_begin();
+        }
         let cookie = CookieUpdate::Set(prepared.max_age);
         let open = OpenSession {
             token,

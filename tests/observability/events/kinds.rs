@@ -596,3 +596,35 @@ async fn an_end_is_reported_also_where_nothing_was_left_to_end() {
     site.layer.users().end(id).await.unwrap();
     assert_eq!(site.words().await, ["revoked administrator"]);
 }
+
+#[tokio::test]
+async fn what_a_full_store_evicts_is_reported_once_a_minute_with_how_many() {
+    let clock = tower_keycard::Clock::manual(START);
+    let store = MemoryStore::builder()
+        .max_sessions(10)
+        .reserved_for_users(0);
+    let site = site_on(store.clock(clock.clone()).build(), clock, |layer| layer);
+    let evicted = |events: Vec<tower_keycard::event::SessionEvent>| {
+        let counts = events.into_iter().filter_map(|event| match event.kind {
+            EventKind::Evicted { sessions } => Some(sessions),
+            _ => None,
+        });
+        counts.collect::<Vec<_>>()
+    };
+    let flood = async |clients: usize| {
+        for _ in 0..clients {
+            let device = site.device();
+            let begun = device.request(async |session| session.insert("n", 1)).await;
+            assert_eq!(begun.status(), StatusCode::OK);
+        }
+        evicted(site.events().await)
+    };
+    assert_eq!(flood(10).await, [0; 0]);
+    assert_eq!(flood(40).await, [1]);
+    site.clock.advance(MINUTE);
+    assert_eq!(flood(2).await, [40]);
+    site.clock.advance(MINUTE);
+    // Logins evict as well.
+    site.logged_in("alice").await;
+    assert_eq!(evicted(site.events().await), [2]);
+}

@@ -164,7 +164,11 @@ fn the_page_names_every_metric() {
         .keys()
         .map(|name| name.split(' ').next().unwrap())
         .collect();
-    names.extend(["keycard_events_lost_total", "keycard_hook_panics_total"]);
+    names.extend([
+        "keycard_events_lost_total",
+        "keycard_hook_panics_total",
+        "keycard_sessions_evicted_total",
+    ]);
     for name in names {
         assert!(page.contains(&format!("\n| `{name}` |")), "{name}");
     }

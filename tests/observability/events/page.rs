@@ -67,6 +67,12 @@ fn an_event_is_one_line_of_json_whatever_strangers_put_into_it() {
         serde_json::to_string(&event).unwrap(),
         r#"{"time":"2027-01-15T08:00:00.123Z","event":"lost","events":3,"namespace":"shop","session":"AAAAAAAAAAAAAAAAAAAA","user":"\",\n\"event\":\"created","address":"192.0.2.7","client":"Fire\"fox"}"#
     );
+    event.kind = EventKind::Evicted { sessions: 5 };
+    let line = serde_json::to_string(&event).unwrap();
+    assert!(
+        line.contains(r#""event":"evicted","sessions":5,"#),
+        "{line}"
+    );
     event.kind = EventKind::StoreFailed {
         call: StoreCall::Load,
         kind: StoreErrorKind::Full,

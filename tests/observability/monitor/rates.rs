@@ -275,3 +275,38 @@ async fn one_who_has_many_ipv6_addresses_is_one() {
     }
     assert_eq!(reports(&shop).await, 1);
 }
+
+#[tokio::test]
+async fn many_sessions_that_one_client_begins_without_a_login_are_reported() {
+    const NEW: &str = "suspected new_sessions report";
+    let shop = shop(Monitor::default().new_sessions(3, MINUTE));
+    let begin = async |address: [u8; 4]| {
+        let mut device = device().at(address);
+        let begun = shop.request(&mut device, async |session| session.insert("n", 1));
+        begun.await.unwrap().unwrap();
+        device
+    };
+    let reports = async || {
+        let events = shop.events().await;
+        events.into_iter().filter(|event| event == NEW).count()
+    };
+    for count in 1..=10 {
+        let mut device = begin([192, 0, 2, 7]).await;
+        // Requests on a session that was begun, and logins, are none.
+        for _ in 0..5 {
+            shop.user(&mut device).await;
+        }
+        shop.logged_in().await;
+        assert_eq!(reports().await, usize::from(count == 4), "{count}");
+    }
+    // Each client for itself.
+    for host in 1..=20 {
+        begin([198, 51, 100, host]).await;
+    }
+    assert_eq!(reports().await, 0);
+    shop.clock.advance(2 * MINUTE);
+    for _ in 0..4 {
+        begin([192, 0, 2, 7]).await;
+    }
+    assert_eq!(reports().await, 1);
+}

@@ -15,6 +15,8 @@ fn what_cannot_work_is_refused_when_the_layer_is_built() {
             .request_rate(1, Duration::ZERO, Response::Report),
         sane.clone().unknown_tokens(0, minute),
         sane.clone().unknown_tokens(1_001, minute),
+        sane.clone().new_sessions(0, minute),
+        sane.clone().new_sessions(1, Duration::ZERO),
         sane.clone().memory(0),
     ] {
         let built = SessionLayer::builder(MemoryStore::new())

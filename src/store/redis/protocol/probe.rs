@@ -39,6 +39,8 @@ pub(crate) fn probe(prefix: &str) -> Pipeline {
         &["ZREMRANGEBYSCORE", &key, "0", "0"],
         &["ZCARD", &key],
         &["PEXPIREAT", &key, "1"],
+        &["SCAN", "0", "MATCH", &key, "COUNT", "1"],
+        &["DEL", &key],
     ] {
         add(words);
     }

@@ -174,11 +174,6 @@ pub(crate) fn evicted(reply: Value) -> Result<Step, CallError> {
     }
 }
 
-/// Whether the session is in the index now.
-pub(crate) fn bound(reply: Value) -> Result<bool, CallError> {
-    touched(reply)
-}
-
 pub(crate) fn created(reply: Value) -> Result<Created, CallError> {
     match reply {
         Value::Okay => Ok(Created::Created),

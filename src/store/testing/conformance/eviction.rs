@@ -6,8 +6,9 @@ use super::report::{CaseResult, Report, outcome_of};
 use super::sample::{sample_anonymous, sample_key, sample_record, sample_revision_of};
 use crate::store::{Created, Loaded, RecordKey};
 
-/// More sessions than a small store has room for.
-const FLOOD: usize = 5_000;
+/// More sessions than a small store has room for, each with two kilobytes of data, for a store that counts bytes.
+const FLOOD: usize = 3_000;
+const DATA: usize = 2_000;
 
 pub(super) async fn an_unconfirmed_session_is_confirmed_by_a_touch_and_by_a_write<H: Harness>(
     cx: &Context<'_, H>,
@@ -35,7 +36,7 @@ pub(super) async fn an_unconfirmed_session_is_confirmed_by_a_touch_and_by_a_writ
 /// Floods a store of this harness with unconfirmed sessions, and checks that it keeps every other session, and takes new ones.
 /// See [A full store](crate::store#a-full-store).
 ///
-/// The stores of the harness must be small: with room for ten records at least, and for a thousand at most.
+/// The stores of the harness must be small: with room for ten records at least, and for a thousand of two kilobytes at most.
 pub async fn full_store_suite<H: Harness>(harness: &H) -> Report {
     let context = Context {
         store: harness.store().await,
@@ -61,11 +62,10 @@ async fn a_full_store_evicts_unconfirmed_sessions_only<H: Harness>(
     cx.created(&users, &user, LONG).await?;
 
     let flood: Vec<RecordKey> = (0..FLOOD).map(|_| sample_key()).collect();
+    let data = format!(r#"{{"data":"{}"}}"#, "x".repeat(DATA));
     for key in &flood {
-        match cx
-            .create(key, &sample_anonymous().unconfirmed(), LONG)
-            .await?
-        {
+        let unused = sample_revision_of(&sample_anonymous(), &data).unconfirmed();
+        match cx.create(key, &unused, LONG).await? {
             Created::Created => {}
             Created::Exists => return failed("create returned Exists, but there was no record"),
         }

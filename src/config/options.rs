@@ -95,8 +95,8 @@ impl SessionConfig {
         self
     }
 
-    /// The time limit of a store call. 500 milliseconds by default. A call that covers all sessions of a user has twenty times
-    /// that: a list, the end of all other sessions, a login with [`max_sessions_per_user`](Self::max_sessions_per_user).
+    /// The time limit of a store call. 500 milliseconds by default. A list of a user's sessions, and the end of all of them, is
+    /// one call for every 250 sessions, each with this limit; ending them takes 50 seconds at most.
     ///
     /// After that, the response is `503 Service Unavailable`. The request does not wait for a second timeout to find out what
     /// became of the first call. ASVS 5.0, 13.1.3.

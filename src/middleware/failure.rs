@@ -92,7 +92,7 @@ where
 
 /// The default response: the status of the failure and an empty body, with `Retry-After` for a 503.
 ///
-/// `Retry-After` is 1 second, or 5 for [`Failure::Revoked`].
+/// `Retry-After` is 1 second.
 ///
 /// The response body must implement `Default`. The bodies of axum, tonic and `http-body-util` do. The body of `TraceLayer`
 /// does not, so put tracing outside of the session layer. `axum::Router::layer` converts every body into axum's own, so

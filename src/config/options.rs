@@ -227,8 +227,8 @@ impl SessionConfig {
     /// Whether the cookie is sent over TLS only. On by default. Browsers make an exception for `http://localhost`.
     ///
     /// At another address that is reached by plain HTTP they drop the cookie, and every request begins a new session. The layer
-    /// logs it once per process (`secure_cookie_dropped`) when a request of a browser shows it: by the `Origin` of its form, or
-    /// by the `Forwarded` or `X-Forwarded-Proto` of a proxy.
+    /// logs it once per process (`secure_cookie_dropped`) when a form that a browser sends shows it: by its `Origin`, or by the
+    /// `Forwarded` or `X-Forwarded-Proto` of a proxy.
     #[must_use]
     pub fn secure(mut self, secure: bool) -> Self {
         self.cookie.secure = secure;

@@ -160,16 +160,15 @@ impl Lookup {
         }
     }
 
-    /// The same for a request that does not count as activity: nothing that it does slides the session. But it confirms a new
+    /// Marks it for a request that does not count as activity: nothing that it does slides the session. But it confirms a new
     /// one, because it has brought the token.
-    pub(crate) fn without_activity(mut self) -> Self {
-        if let Self::Open(open) = &mut self
+    pub(crate) fn count_no_activity(&mut self) {
+        if let Self::Open(open) = self
             && !open.confirms
         {
             open.slides = false;
             open.touch_due = false;
         }
-        self
     }
 
     /// Whether the token opens the session of a user who is logged in.

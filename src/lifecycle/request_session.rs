@@ -355,7 +355,8 @@ impl RequestSession {
                 // The token of an earlier save opens nothing any more.
                 state.cookie = None;
             }
-            state.found(self.counted(lookup));
+            self.count(&mut lookup);
+            state.found(lookup);
         }
         if state.phase == Phase::Sealed {
             state.phase = Phase::Reopened;
@@ -379,7 +380,7 @@ impl RequestSession {
     /// Loads the session, whatever others do. Returns the phase in which it was found.
     async fn load_now(&self) -> Result<Phase, StoreError> {
         let context = self.context();
-        let lookup = match &self.presented {
+        let mut lookup = match &self.presented {
             Presented::Token(token) => match &self.manager.detector {
                 None => context.look_up(token).await?,
                 // Boxed to keep the future of requests without a monitor small.
@@ -415,7 +416,8 @@ impl RequestSession {
             // Another load did not wait for this one.
             return Ok(phase);
         }
-        state.found(self.counted(lookup));
+        self.count(&mut lookup);
+        state.found(lookup);
         drop(state);
         if let Some((kind, id, user)) = event {
             context.report(Event::new(kind).session(id).user(user.as_ref()));
@@ -435,11 +437,10 @@ impl RequestSession {
         slide.await;
     }
 
-    /// The look-up, as this request sees it.
-    fn counted(&self, lookup: Lookup) -> Lookup {
-        match self.activity {
-            true => lookup,
-            false => lookup.without_activity(),
+    /// Marks what was looked up if this request does not count as activity.
+    fn count(&self, lookup: &mut Lookup) {
+        if !self.activity {
+            lookup.count_no_activity();
         }
     }
 
@@ -610,10 +611,10 @@ impl State {
         !matches!(self.lookup, Lookup::NotLoaded)
     }
 
-    /// Takes over what was looked up or committed, and returns what was there before.
-    fn found(&mut self, lookup: Lookup) -> Lookup {
+    /// Takes over what was looked up or committed.
+    fn found(&mut self, lookup: Lookup) {
         self.had_user |= lookup.has_user();
-        std::mem::replace(&mut self.lookup, lookup)
+        self.lookup = lookup;
     }
 
     /// This request's own token confirms nothing while the client has not received it. After the head it may have, and another
@@ -719,7 +720,8 @@ impl<S: Deref<Target = RequestSession>> Exclusive<S> {
         let stored = std::mem::replace(&mut state.saving, Saving::No);
         let stored = matches!(stored, Saving::Running).then(|| std::mem::take(&mut state.pending));
         state.logged_out |= logs_out;
-        let before = state.found(lookup);
+        state.had_user |= lookup.has_user();
+        let before = std::mem::replace(&mut state.lookup, lookup);
         match cookie {
             CookieUpdate::Set(max_age) => state.cookie = Some(CookieChange::Set { max_age }),
             CookieUpdate::Remove => state.cookie = Some(CookieChange::Remove),

@@ -27,6 +27,15 @@ pub(super) struct Inspected {
     pub(super) activity: bool,
 }
 
+impl Default for Inspected {
+    fn default() -> Self {
+        Self {
+            client: None,
+            activity: true,
+        }
+    }
+}
+
 impl Inspect {
     pub(super) fn set_client(
         &mut self,
@@ -57,6 +66,11 @@ impl Inspect {
         });
     }
 
+    /// Whether there is nothing to ask.
+    pub(super) fn is_empty(&self) -> bool {
+        self.client.is_none() && self.activity.is_none()
+    }
+
     /// Asks the functions. One that panics says nothing: then the client is unknown, or the request counts as activity, as it
     /// does without such a function. The request is not at fault.
     pub(super) fn ask<B>(
@@ -64,13 +78,6 @@ impl Inspect {
         request: Request<B>,
         reporter: &Reporter,
     ) -> (Request<B>, Inspected) {
-        if self.client.is_none() && self.activity.is_none() {
-            let nothing = Inspected {
-                client: None,
-                activity: true,
-            };
-            return (request, nothing);
-        }
         let (head, body) = request.into_parts();
         let client = self.client.as_ref();
         let activity = self.activity.as_ref();

@@ -7,7 +7,7 @@ use http::{HeaderMap, Request};
 
 use super::withheld::SEC_FETCH_SITE;
 
-/// Whether the request shows that the browser will drop a Secure cookie, because it came by plain HTTP (RFC 6265bis, section
+/// Whether the request, which sends a form, shows that the browser will drop a Secure cookie, because it came by plain HTTP (RFC 6265bis, section
 /// 5.7). In doubt it does not.
 ///
 /// - To a secure address browsers send `Sec-Fetch-Site`, and to `localhost`, where they keep the cookie (Fetch Metadata,

@@ -88,11 +88,16 @@ where
         let cookie = &manager.config.cookie;
         let none = matches!(presented, Presented::Nothing { malformed: false });
         let withheld = none && is_withheld(cookie.same_site, &request);
+        // A page is reached before its form is sent, so only what sends a form is examined.
+        let safe_method = request.method().is_safe();
         let about = AboutRequest {
-            safe_method: request.method().is_safe(),
-            drops_cookie: none && cookie.secure && drops_secure_cookies(&request),
+            safe_method,
+            drops_cookie: none && !safe_method && cookie.secure && drops_secure_cookies(&request),
         };
-        let (mut request, inspected) = self.inspect.ask(request, &manager.reporter);
+        let mut inspected = Inspected::default();
+        if !self.inspect.is_empty() {
+            (request, inspected) = self.inspect.ask(request, &manager.reporter);
+        }
         let Inspected { client, activity } = inspected;
         let session = RequestSession::new(
             manager.clone(),

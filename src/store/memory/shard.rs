@@ -46,7 +46,8 @@ impl Shard {
         let millis = |at: Option<Timestamp>| at.map_or(u64::MAX, |at| at.as_millis());
         let due = state.queue.first().map(|(at, _)| at);
         self.next_due.store(millis(due), Ordering::Release);
-        let unconfirmed = state.unconfirmed.first().map(|(at, _)| *at);
+        let unconfirmed = state.unconfirmed.first();
+        let unconfirmed = unconfirmed.map(|(life, _)| life.expires());
         self.next_unconfirmed
             .store(millis(unconfirmed), Ordering::Release);
         result
@@ -69,7 +70,7 @@ pub(super) struct ShardState {
     /// The numbers of the same entries, each at its expiry or before it.
     pub(super) queue: ExpiryQueue,
     /// The numbers of the unconfirmed sessions, each at its expiry. A full store evicts the first one.
-    pub(super) unconfirmed: BTreeSet<(Timestamp, u32)>,
+    pub(super) unconfirmed: BTreeSet<(Life, u32)>,
     /// The number of entries that are records, expired or not.
     pub(super) records: usize,
 }
@@ -98,10 +99,11 @@ impl ShardState {
                 (Created::Created, before)
             }),
             Place::Free(free) => room.enter(Some(write.record)).then(|| {
-                let number = free.fill(key.clone(), Entry::new(Some(write.record.clone()), life));
-                self.queue.push(life.expires);
-                if life.unconfirmed {
-                    self.unconfirmed.insert((life.expires, number));
+                let record = Some(write.record.clone());
+                let number = free.fill(key.clone(), Entry { record, life });
+                self.queue.push(life.expires());
+                if life.is_unconfirmed() {
+                    self.unconfirmed.insert((life, number));
                 }
                 self.records += 1;
                 (Created::Created, None)
@@ -121,7 +123,8 @@ impl ShardState {
         match self.entries.place(key) {
             Place::Taken(number) => Some(self.overwrite(number, None, life, room)),
             Place::Free(free) => room.enter(None).then(|| {
-                free.fill(key.clone(), Entry::new(None, life));
+                let record = None;
+                free.fill(key.clone(), Entry { record, life });
                 self.queue.push(expires);
                 None
             }),
@@ -200,7 +203,7 @@ impl ShardState {
             };
             let entry = &self.entries[number];
             if entry.is_live(now) {
-                self.queue.set(number, entry.expires);
+                self.queue.set(number, entry.life.expires());
             } else {
                 expired.push(self.remove(number, room));
             }
@@ -225,10 +228,10 @@ impl ShardState {
     fn remove(&mut self, number: u32, room: &Room) -> Removed {
         // The entry with the last number gets the number that is free then.
         for (number, renumbered) in [(number, None), (self.entries.last(), Some(number))] {
-            let expires = self.entries[number].expires;
-            if self.unconfirmed.remove(&(expires, number)) {
+            let life = self.entries[number].life;
+            if life.is_unconfirmed() && self.unconfirmed.remove(&(life, number)) {
                 self.unconfirmed
-                    .extend(renumbered.map(|number| (expires, number)));
+                    .extend(renumbered.map(|number| (life, number)));
             }
         }
         self.queue.swap_remove(number);
@@ -241,17 +244,15 @@ impl ShardState {
 
     /// Sets the life of an entry. The entry moves in the queue only if its queued time would be too late.
     fn set_life(&mut self, number: u32, life: Life) {
-        let entry = &mut self.entries[number];
-        if entry.unconfirmed {
-            self.unconfirmed.remove(&(entry.expires, number));
+        let before = std::mem::replace(&mut self.entries[number].life, life);
+        if before.is_unconfirmed() {
+            self.unconfirmed.remove(&(before, number));
         }
-        if life.unconfirmed {
-            self.unconfirmed.insert((life.expires, number));
+        if life.is_unconfirmed() {
+            self.unconfirmed.insert((life, number));
         }
-        entry.expires = life.expires;
-        entry.unconfirmed = life.unconfirmed;
-        if life.expires < self.queue.at(number) {
-            self.queue.set(number, life.expires);
+        if life.expires() < self.queue.at(number) {
+            self.queue.set(number, life.expires());
         }
     }
 }

@@ -18,51 +18,41 @@ type Slot = (RecordKey, Entry);
 pub(super) struct Entry {
     /// `None`: a tombstone.
     pub(super) record: Option<Record>,
-    pub(super) expires: Timestamp,
-    /// Whether the record is that of an unconfirmed session.
-    pub(super) unconfirmed: bool,
+    pub(super) life: Life,
 }
 
-/// What a record is stored with: until when, and whether its session is unconfirmed.
-#[derive(Clone, Copy)]
-pub(super) struct Life {
-    pub(super) expires: Timestamp,
-    pub(super) unconfirmed: bool,
-}
+/// What a record is stored with: until when, and whether its session is unconfirmed. A time has 48 bits, so both fit into one
+/// number, and an entry is no larger for the second.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Life(u64);
 
 impl Life {
+    fn new(expires: Timestamp, unconfirmed: bool) -> Self {
+        Self(expires.as_millis() << 1 | u64::from(unconfirmed))
+    }
+
     /// The life of a write that is made now.
     pub(super) fn of(write: &Write<'_>, now: Timestamp) -> Self {
-        Self {
-            expires: now.plus(write.ttl),
-            unconfirmed: write.unconfirmed,
-        }
+        Self::new(now.plus(write.ttl), write.unconfirmed)
     }
 
     /// The life of a confirmed session, or of a tombstone.
     pub(super) fn until(expires: Timestamp) -> Self {
-        Self {
-            expires,
-            unconfirmed: false,
-        }
+        Self::new(expires, false)
+    }
+
+    pub(super) fn expires(self) -> Timestamp {
+        Timestamp::from_millis(self.0 >> 1)
+    }
+
+    pub(super) fn is_unconfirmed(self) -> bool {
+        self.0 & 1 != 0
     }
 }
 
 impl Entry {
-    pub(super) fn new(record: Option<Record>, life: Life) -> Self {
-        let Life {
-            expires,
-            unconfirmed,
-        } = life;
-        Self {
-            record,
-            expires,
-            unconfirmed,
-        }
-    }
-
     pub(super) fn is_live(&self, now: Timestamp) -> bool {
-        now < self.expires
+        now < self.life.expires()
     }
 
     pub(super) fn load(&self, now: Timestamp) -> Loaded {
@@ -71,9 +61,9 @@ impl Entry {
             None => Loaded::Tombstone,
             Some(record) => Loaded::Record {
                 record: record.clone(),
-                remaining: self.expires.since(now),
+                remaining: self.life.expires().since(now),
                 stale: false,
-                unconfirmed: self.unconfirmed,
+                unconfirmed: self.life.is_unconfirmed(),
             },
         }
     }

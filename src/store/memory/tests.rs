@@ -30,13 +30,16 @@ impl MemoryStore {
             for (number, (key, entry)) in state.entries.iter().enumerate() {
                 let number = number_of(number);
                 assert_eq!(state.entries.find(key), Some(number));
-                assert!(state.queue.at(number) <= entry.expires);
-                let evictable = state.unconfirmed.contains(&(entry.expires, number));
-                assert_eq!(evictable, entry.unconfirmed);
-                assert!(!entry.unconfirmed || entry.record.is_some());
+                assert!(state.queue.at(number) <= entry.life.expires());
+                let evictable = state.unconfirmed.contains(&(entry.life, number));
+                assert_eq!(evictable, entry.life.is_unconfirmed());
+                assert!(!entry.life.is_unconfirmed() || entry.record.is_some());
                 anonymous += usize::from(is_anonymous(entry.record.as_ref()));
             }
-            let unconfirmed = state.entries.iter().filter(|(_, entry)| entry.unconfirmed);
+            let unconfirmed = state
+                .entries
+                .iter()
+                .filter(|(_, entry)| entry.life.is_unconfirmed());
             assert_eq!(state.unconfirmed.len(), unconfirmed.count());
             let records = state.entries.iter();
             let records = records.filter(|(_, entry)| entry.record.is_some()).count();
@@ -550,4 +553,18 @@ fn many_threads_that_flood_a_store_evict_no_confirmed_session() {
         }
     });
     store.check();
+}
+
+#[tokio::test]
+async fn a_confirmed_session_takes_no_memory_for_the_order_of_the_unconfirmed() {
+    assert!(size_of::<slab::Entry>() <= size_of::<[u64; 2]>());
+    let store = MemoryStore::new();
+    let (key, write) = (sample_key(), sample_login("alice", MINUTE));
+    store.create(&key, &write.write(MINUTE)).await.unwrap();
+    let shards = store.0.shards.iter();
+    assert!(
+        shards
+            .map(|shard| shard.lock().unconfirmed.len())
+            .eq([0; SHARDS])
+    );
 }

@@ -219,8 +219,8 @@ impl RequestSession {
         client: Option<Arc<ClientFacts>>,
         activity: bool,
         outer: Option<Arc<RequestSession>>,
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        Arc::new(Self {
             arrived: manager.moment(),
             manager,
             outer,
@@ -242,7 +242,7 @@ impl RequestSession {
                 failed: false,
                 had_user: false,
             }),
-        }
+        })
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

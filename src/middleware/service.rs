@@ -107,7 +107,6 @@ where
             activity,
             outer,
         );
-        let session = Arc::new(session);
         request.extensions_mut().insert(Slot::new(session.clone()));
         // Made before the call, which may panic. Then a logout from before the panic is still carried out.
         let finisher = Finisher::new(session, about);

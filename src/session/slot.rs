@@ -31,7 +31,10 @@ impl Slot {
 
     /// What the layer of this manager does with a request.
     pub(crate) fn enter(extensions: &Extensions, manager: &Arc<SessionManager>) -> Entry {
-        for outer in sessions(extensions) {
+        let Some(Self(innermost)) = extensions.get() else {
+            return Entry::Add { outer: None };
+        };
+        for outer in outwards(Some(innermost)) {
             if Arc::ptr_eq(&outer.manager, manager) {
                 return Entry::PassThrough;
             }
@@ -45,8 +48,9 @@ impl Slot {
             let outer = outer.clone();
             return Entry::Refuse { outer, reason };
         }
-        let outer = sessions(extensions).next().cloned();
-        Entry::Add { outer }
+        Entry::Add {
+            outer: Some(innermost.clone()),
+        }
     }
 
     /// The session of the layer that is marked `M`.
@@ -58,6 +62,9 @@ impl Slot {
 
 /// The sessions of a request, from the innermost layer outwards.
 fn sessions(extensions: &Extensions) -> impl Iterator<Item = &Arc<RequestSession>> {
-    let innermost = extensions.get::<Slot>().map(|Slot(session)| session);
+    outwards(extensions.get::<Slot>().map(|Slot(session)| session))
+}
+
+fn outwards(innermost: Option<&Arc<RequestSession>>) -> impl Iterator<Item = &Arc<RequestSession>> {
     std::iter::successors(innermost, |session| session.outer.as_ref())
 }

@@ -33,23 +33,41 @@ pub(super) async fn commit(
     pending: &Pending,
     action: StoreAction,
 ) -> Result<Committed, SessionError> {
-    let limited = context.session_limit.zip(pending.login.as_deref());
-    match limited {
-        None => carry_out(context, lookup, pending, action).await,
-        Some(limited) => Box::pin(within_limit(context, lookup, pending, action, limited)).await,
+    let limited = || context.session_limit.zip(pending.login.as_deref());
+    if let Some((limit, login)) = limited() {
+        let own = own_sessions(lookup);
+        Box::pin(session_limit::admit(context, limit, &login.user, &own)).await?;
+    }
+    let committed = match (action, lookup) {
+        (StoreAction::Touch, Lookup::Open(open)) => touch(context, open).await,
+        (StoreAction::Replace, Lookup::Open(open)) => {
+            match replace(context, open, pending).await? {
+                Some(committed) => committed,
+                None => Box::pin(taken_over(context, open, pending)).await?,
+            }
+        }
+        (StoreAction::Create, _) => create(context, pending, &pending.changes).await?,
+        (StoreAction::Delete | StoreAction::DeleteThenCreate, lookup) => {
+            Box::pin(end(context, lookup, pending, action)).await?
+        }
+        // The decision table touches and replaces open sessions only.
+        (StoreAction::Touch | StoreAction::Replace, lookup) => Committed {
+            lookup: lookup.clone(),
+            cookie: CookieUpdate::Keep,
+        },
+    };
+    match limited() {
+        None => Ok(committed),
+        Some(limited) => Box::pin(settle(context, limited, committed)).await,
     }
 }
 
-/// The same for a login in a layer with a session limit.
-async fn within_limit(
+/// Ends what is more than the session limit, after the login of a session that was admitted.
+async fn settle(
     context: ClientContext<'_>,
-    lookup: &Lookup,
-    pending: &Pending,
-    action: StoreAction,
     (limit, login): (SessionLimit, &PendingLogin),
+    committed: Committed,
 ) -> Result<Committed, SessionError> {
-    session_limit::admit(context, limit, &login.user, &own_sessions(lookup)).await?;
-    let committed = carry_out(context, lookup, pending, action).await?;
     let Some(open) = committed.lookup.open() else {
         return Ok(committed);
     };
@@ -72,30 +90,4 @@ fn own_sessions(lookup: &Lookup) -> Vec<SessionId> {
     };
     let open = all.iter().filter_map(Lookup::open);
     open.map(OpenSession::id).collect()
-}
-
-async fn carry_out(
-    context: ClientContext<'_>,
-    lookup: &Lookup,
-    pending: &Pending,
-    action: StoreAction,
-) -> Result<Committed, SessionError> {
-    match (action, lookup) {
-        (StoreAction::Touch, Lookup::Open(open)) => Ok(touch(context, open).await),
-        (StoreAction::Replace, Lookup::Open(open)) => {
-            match replace(context, open, pending).await? {
-                Some(committed) => Ok(committed),
-                None => Box::pin(taken_over(context, open, pending)).await,
-            }
-        }
-        (StoreAction::Create, _) => create(context, pending, &pending.changes).await,
-        (StoreAction::Delete | StoreAction::DeleteThenCreate, lookup) => {
-            Box::pin(end(context, lookup, pending, action)).await
-        }
-        // The decision table touches and replaces open sessions only.
-        (StoreAction::Touch | StoreAction::Replace, lookup) => Ok(Committed {
-            lookup: lookup.clone(),
-            cookie: CookieUpdate::Keep,
-        }),
-    }
 }

@@ -34,8 +34,8 @@ pub(super) async fn replace(
     let mut rebased = None;
     let mut unanswered: Vec<Revision> = Vec::new();
     let mut retry = Retry::new(context);
-    let writers = context.writers(key.id());
     let mut turn = None;
+    let writers = context.writers(key.id());
     if writers.exists() {
         turn = Some(Box::pin(retry.turn(writers)).await?);
     }
@@ -142,6 +142,7 @@ pub(super) async fn replace(
             // Writers that conflicted once would conflict again, and many of them would use up their attempts. From here on
             // those of this process write one after the other; there are few other processes.
             if turn.is_none() {
+                let writers = context.writers(key.id());
                 turn = Some(Box::pin(retry.turn(writers)).await?);
             }
         }

@@ -195,9 +195,9 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// The configuration cannot be used, or the server does not answer, refuses the password, is too old, of another kind than
-    /// the URL is for, or a replica, or its user lacks rights: the error names each. The text of the error is for the operator.
-    /// It does not contain the password.
+    /// The configuration cannot be used, or the server does not answer or is still loading its data, refuses the password, is too
+    /// old, of another kind than the URL is for, or a replica, or its user lacks rights: the error names each. The text of the
+    /// error is for the operator. It does not contain the password.
     ///
     /// # Panics
     ///
@@ -216,8 +216,8 @@ impl RedisStore {
     ///
     /// The first connection is checked as [`connect`](RedisStore::connect) does, and the warnings are logged then. Until the
     /// checks have passed, every call fails: with [`Unavailable`](crate::store::StoreErrorKind::Unavailable) while there is no
-    /// server, and requests that need a session get 503; with [`Refused`](crate::store::StoreErrorKind::Refused) if the server
-    /// cannot keep sessions. Calls try again at the pace of a [reconnection](self#when-the-server-is-away), one at a time.
+    /// server, or one that is loading its data, and requests that need a session get 503; with
+    /// [`Refused`](crate::store::StoreErrorKind::Refused) if the server cannot keep sessions. Calls try again at the pace of a [reconnection](self#when-the-server-is-away), one at a time.
     ///
     /// ```
     /// use tower_keycard::SessionLayer;

@@ -1,7 +1,11 @@
 //! What can be connected to, and the error where it cannot.
 
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
-use crate::fake_server::FakeServer;
+use crate::fake_server::{FakeServer, hello};
 use crate::support::redis_sentinel::Sentinel;
 use crate::support::redis_server::{RedisServer, free_port};
 use tower_keycard::store::{RedisConfig, RedisStoreError};
@@ -223,6 +227,64 @@ async fn a_server_that_answers_nonsense_is_no_session_store() {
     let server = FakeServer::start(|_| "HTTP/1.1 400 Bad Request\r\n\r\n".to_owned()).await;
     let error = RedisStore::connect(server.url()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_serves_nothing_at_the_moment_passes_no_check() {
+    for answer in [
+        "LOADING Redis is loading the dataset in memory",
+        "BUSY Redis is busy running a script.",
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        "CLUSTERDOWN The cluster is down",
+    ] {
+        let serves = Arc::new(AtomicBool::new(false));
+        let says = serves.clone();
+        let server = FakeServer::start(move |command| match command[0].to_uppercase().as_str() {
+            "HELLO" => hello("redis", "7.2.4"),
+            _ if says.load(Ordering::Relaxed) => {
+                "-NOPERM User shop has no permissions to run the 'get' command\r\n".to_owned()
+            }
+            _ => format!("-{answer}\r\n"),
+        })
+        .await;
+        let error = RedisStore::connect(server.url()).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains(answer), "{error}");
+        let store = RedisStore::connect_lazily(server.url()).unwrap();
+        for _ in 0..2 {
+            let error = store.load(&key(1)).await.unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error:?}");
+        }
+        // The checks are made as soon as it serves.
+        serves.store(true, Ordering::Relaxed);
+        let refused = async || {
+            let error = store.load(&key(1)).await.unwrap_err();
+            (error.kind() == StoreErrorKind::Refused).then_some(())
+        };
+        support::eventually("the rights are checked", refused).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_a_script_keeps_busy_serves_after_the_script() {
+    let server = RedisServer::with(&["--lua-time-limit", "1"]);
+    let mut script = Command::new("redis-cli")
+        .args(["-p", &server.port().to_string()])
+        .args(["EVAL", "while true do end", "0"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let refused = async || RedisStore::connect(server.url()).await.err();
+    let (error, _) = support::eventually("the server is busy", refused).await;
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("BUSY"), "{error}");
+    let store = RedisStore::connect_lazily(server.url()).unwrap();
+    let error = store.load(&key(1)).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error:?}");
+    server.cli(&["SCRIPT", "KILL"]);
+    script.wait().unwrap();
+    support::eventually("the store serves", async || store.load(&key(1)).await.ok()).await;
 }
 
 #[tokio::test]

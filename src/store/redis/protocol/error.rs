@@ -102,6 +102,12 @@ pub(crate) fn kind_of(code: &str) -> StoreErrorKind {
     }
 }
 
+/// Whether a server that answers a command with this error carries out no other one either, not even a read: it starts up, runs
+/// a long script, or lost its primary or its cluster. That passes without help.
+pub(crate) fn serves_nothing(code: &str) -> bool {
+    matches!(code, "LOADING" | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN")
+}
+
 /// The text of an error reply without the client's arguments. The reply to an unknown command repeats them, and they may be a
 /// password, a key or a record.
 pub(crate) fn without_arguments(detail: Option<&str>) -> String {

@@ -8,6 +8,6 @@ pub(crate) mod reply;
 pub(crate) mod scripts;
 pub(crate) mod value;
 
-pub(crate) use self::error::{CallError, kind_of, without_arguments};
+pub(crate) use self::error::{CallError, kind_of, serves_nothing, without_arguments};
 pub(crate) use self::key::Key;
 pub(crate) use self::probe::{missing, probe};

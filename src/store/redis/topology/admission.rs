@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::store::redis::health;
-use crate::store::redis::protocol::{CallError, missing, probe};
+use crate::store::redis::protocol::{CallError, missing, probe, serves_nothing};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The shortest pause before servers that did not pass are checked again.
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Whether the servers have passed the checks, and which checks there are.
 pub(super) struct Admission {
     passed: AtomicBool,
-    /// Held by the one call that makes the checks. The last refusal, and when it was.
+    /// Held by the one call that makes the checks. The last answer that did not pass, and when it was.
     turn: Mutex<Option<(Instant, StoreError)>>,
     prefix: Box<str>,
     /// Every command of the store once.
@@ -55,7 +55,7 @@ impl Admission {
         self.passed.load(Ordering::Acquire)
     }
 
-    /// The turn to make the checks. `None` if they have passed meanwhile, and the last refusal if it was just now.
+    /// The turn to make the checks. `None` if they have passed meanwhile, and the last error if it was just now.
     pub(super) async fn turn(&self) -> Result<Option<Turn<'_>>, CallError> {
         let last = self.turn.lock().await;
         if self.has_passed() {
@@ -79,8 +79,8 @@ impl Turn<'_> {
         questions
     }
 
-    /// What the answers of the servers at these addresses mean. Servers that did not answer are checked by nobody, if another
-    /// one did. The weaknesses of their settings are logged.
+    /// What the answers of the servers at these addresses mean. Servers that did not answer, or that serve nothing at the moment,
+    /// are checked by nobody if another one was. The weaknesses of their settings are logged.
     pub(super) fn conclude(
         mut self,
         answers: Vec<(String, Result<Vec<Value>, CallError>)>,
@@ -94,13 +94,21 @@ impl Turn<'_> {
                     continue;
                 }
             };
-            settings.extend(answers.pop());
+            let setting = answers.pop();
             if let Some(why) = self.refusal(&answers) {
                 let why = format!("Redis at {address} cannot keep sessions: {why}");
                 let refusal = StoreError::caused_by(StoreErrorKind::Refused, why);
                 *self.last = Some((Instant::now(), refusal.clone()));
                 return Err(CallError::NotSent(refusal));
             }
+            if let Some(why) = serves_nothing_because(&answers) {
+                let why = format!("Redis at {address} serves nothing at the moment: {why}");
+                let error = StoreError::caused_by(StoreErrorKind::Unavailable, why);
+                *self.last = Some((Instant::now(), error.clone()));
+                unanswered = Some(CallError::NotSent(error));
+                continue;
+            }
+            settings.extend(setting);
         }
         match unanswered {
             Some(error) if settings.is_empty() => return Err(error),
@@ -120,4 +128,12 @@ impl Turn<'_> {
         }
         missing(&self.admission.probe, answers).explained(&self.admission.prefix)
     }
+}
+
+/// The answer that says so, if there is one.
+fn serves_nothing_because(answers: &[Value]) -> Option<CallError> {
+    answers.iter().find_map(|answer| match answer {
+        Value::ServerError(error) if serves_nothing(error.code()) => Some(CallError::reply(error)),
+        _ => None,
+    })
 }

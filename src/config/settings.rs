@@ -142,6 +142,9 @@ pub enum Persistence {
 
 /// The response to a request whose changes cannot be stored because another request has rotated its token or ended its
 /// session. The changes are dropped, and reported as [`Interrupted`](crate::event::EventKind::Interrupted), either way.
+///
+/// It is about plain values. The response is always replaced by `409 Conflict` if a login, a re-authentication, a rotation, an
+/// expiry or a stamp was lost, or the secret of a [CSRF token](crate::Session::csrf_token) in the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -42,7 +42,8 @@ pub enum EventKind {
     Conflict,
     /// Another request rotated or ended the session. The changes of this one were dropped.
     Interrupted,
-    /// A session was written although the browser had withheld its cookie. The changes were dropped.
+    /// A session was written although the browser had withheld its cookie, or had sent the tokens of several sessions. The
+    /// changes were dropped.
     Discarded,
     /// The session's own expiry is later than the absolute limit, which applies.
     ExpiryCapped,

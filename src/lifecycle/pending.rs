@@ -46,6 +46,17 @@ impl Pending {
         self.ending.is_some_and(|ending| ending != Ending::Switch)
     }
 
+    /// Whether a response is true though these changes are lost: they are plain values. A login, another authentication, a new
+    /// token, stamp or expiry are what the request is about, and a form relies on its secret.
+    pub(crate) fn are_by_products(&self) -> bool {
+        self.login.is_none()
+            && self.reauthenticated.is_none()
+            && !self.rotate
+            && self.expiry.is_none()
+            && self.stamp.is_none()
+            && !self.changes.have_csrf_secret()
+    }
+
     /// The stored data that this request still sees: none after it ended the session.
     pub(crate) fn base<'a>(&self, lookup: &'a Lookup) -> Option<&'a Data> {
         match self.ending {

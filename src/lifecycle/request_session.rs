@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::candidates::Candidates;
 use super::commit::{Committed, CookieUpdate, commit};
 use super::context::ClientContext;
-use super::decision::{Decision, Outcome, Settled, StoreAction, decide};
+use super::decision::{Access, Decision, Outcome, Settled, StoreAction, decide};
 use super::in_flight::{Counted, InFlight};
 use super::lookup::Lookup;
 use super::manager::SessionManager;
@@ -75,6 +75,8 @@ pub(crate) struct State {
     logged_out: bool,
     /// Whether the handler failed, or its client is gone.
     failed: bool,
+    /// Whether the response is true though its changes were lost.
+    lost_by_products: bool,
     /// Whether the session that was looked up had a user at any time, whom the response may show.
     had_user: bool,
 }
@@ -240,6 +242,7 @@ impl RequestSession {
                 cookie: None,
                 logged_out: false,
                 failed: false,
+                lost_by_products: false,
                 had_user: false,
             }),
         })
@@ -449,6 +452,11 @@ impl RequestSession {
         Arc::strong_count(self) > 1
     }
 
+    /// Whether all that a commit that failed has lost are values that the handler wrote on the way.
+    pub(crate) fn lost_by_products(&self) -> bool {
+        self.state().lost_by_products
+    }
+
     /// The summary for the response. Called once.
     pub(crate) fn response_summary(self: &Arc<Self>) -> ResponseSummary {
         let held = self.is_held();
@@ -575,15 +583,16 @@ impl RequestSession {
                 (Ok(()), None)
             }
             Decision::Settled(Settled::Discard) => (Ok(()), Some(EventKind::Discarded)),
-            Decision::Settled(Settled::Refuse) => (Err(SessionError::Ambiguous), None),
+            Decision::Settled(Settled::Refuse) => {
+                let drops = matches!(access, Access::Write | Access::Login);
+                let event = drops.then_some(EventKind::Discarded);
+                (Err(SessionError::Ambiguous), event)
+            }
             Decision::Settled(Settled::Interrupt) => {
                 let interrupted = Err(SessionError::Interrupted);
                 (interrupted, Some(EventKind::Interrupted))
             }
-            Decision::Settled(Settled::Unavailable) => {
-                let refused = StoreError::new(StoreErrorKind::Refused);
-                (Err(refused.into()), None)
-            }
+            Decision::Settled(Settled::Unavailable) => (Err(unreadable()), None),
         };
         let next = Self::settled(state, result);
         if let Some(kind) = event {
@@ -596,6 +605,12 @@ impl RequestSession {
     /// Nothing is left to do. If the session cannot be changed any more, its pending changes are dropped: a closure in them
     /// may own this same session, which would otherwise never be freed.
     fn settled(mut state: MutexGuard<'_, State>, result: Result<(), SessionError>) -> Next {
+        if let Err(error) = &result {
+            // Only more than four tokens refuse a logout.
+            let refuses_logout =
+                matches!(error, SessionError::Ambiguous) && state.pending.logs_out();
+            state.lost_by_products = state.pending.are_by_products() && !refuses_logout;
+        }
         let dropped = match state.phase.is_sealed() {
             true => std::mem::take(&mut state.pending),
             false => Pending::default(),
@@ -606,7 +621,29 @@ impl RequestSession {
     }
 }
 
+/// The error for a session that this version cannot read, and so cannot end.
+fn unreadable() -> SessionError {
+    StoreError::new(StoreErrorKind::Refused).into()
+}
+
 impl State {
+    /// The reason for which a value that is written now could not be stored, if there is one already: the decision table
+    /// knows it.
+    pub(crate) fn refusal(&self) -> Option<SessionError> {
+        let access = match self.pending.login {
+            Some(_) => Access::Login,
+            None => Access::Write,
+        };
+        let (lookup, ending) = (self.lookup.state(), self.pending.ending);
+        match decide(lookup, ending, access, Outcome::Answered, false) {
+            Decision::Settled(Settled::Discard) => Some(SessionError::Withheld),
+            Decision::Settled(Settled::Refuse) => Some(SessionError::Ambiguous),
+            Decision::Settled(Settled::Interrupt) => Some(SessionError::Interrupted),
+            Decision::Settled(Settled::Unavailable) => Some(unreadable()),
+            Decision::Settled(Settled::Nothing | Settled::RemoveCookie) | Decision::Call(_) => None,
+        }
+    }
+
     fn is_loaded(&self) -> bool {
         !matches!(self.lookup, Lookup::NotLoaded)
     }
@@ -695,13 +732,13 @@ impl<S: Deref<Target = RequestSession>> Exclusive<S> {
                 .user(open.and_then(|open| open.record.shared_user()));
             context.report(event);
         }
-        self.conclude(committed, work.pending.logs_out())
+        self.conclude(committed, &work.pending)
     }
 
     fn conclude(
         &mut self,
         committed: Result<Committed, SessionError>,
-        logs_out: bool,
+        pending: &Pending,
     ) -> Result<(), SessionError> {
         let mut state = self.session.state();
         self.saves = false;
@@ -712,6 +749,7 @@ impl<S: Deref<Target = RequestSession>> Exclusive<S> {
                 if matches!(error, SessionError::Interrupted) {
                     state.cookie = None;
                 }
+                state.lost_by_products = pending.are_by_products();
                 state.saving = Saving::Failed(error.clone());
                 return Err(error);
             }
@@ -719,7 +757,7 @@ impl<S: Deref<Target = RequestSession>> Exclusive<S> {
         // If a logout came meanwhile, the pending changes are no longer those that were stored.
         let stored = std::mem::replace(&mut state.saving, Saving::No);
         let stored = matches!(stored, Saving::Running).then(|| std::mem::take(&mut state.pending));
-        state.logged_out |= logs_out;
+        state.logged_out |= pending.logs_out();
         state.had_user |= lookup.has_user();
         let before = std::mem::replace(&mut state.lookup, lookup);
         match cookie {

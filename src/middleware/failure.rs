@@ -13,9 +13,11 @@ use crate::store::StoreErrorKind;
 #[non_exhaustive]
 pub enum Failure {
     /// The request carries the cookies of several sessions, so one of them may have been planted: 400. A login or a logout
-    /// resolves it. Also if it carries more than four different session cookies.
+    /// resolves it. Also if it carries more than four different session cookies. After a safe method such as GET the page goes
+    /// out instead, if only values were lost.
     Ambiguous,
     /// Another request rotated or ended the session meanwhile: 409. The client may try again.
+    /// [`on_interrupted`](crate::SessionConfig::on_interrupted) says when the page goes out instead, if only values were lost.
     Interrupted,
     /// The user has as many sessions as [`max_sessions_per_user`](crate::SessionConfig::max_sessions_per_user) allows, and
     /// logs in once more: 403.

@@ -148,8 +148,15 @@ fn release<B, E, F: FailureResponse<B>>(
     let mut response = response?;
     if let Err(error) = committed {
         let failure = Failure::of(&error);
-        let on_interrupted = manager.config.on_interrupted;
-        if failure != Failure::Interrupted || on_interrupted.replaces(finisher.about.safe_method) {
+        let safe_method = finisher.about.safe_method;
+        let replaces = match failure {
+            // The response would say that somebody is logged in, or hold a form that is never accepted.
+            _ if !finisher.session.lost_by_products() => true,
+            Failure::Interrupted => manager.config.on_interrupted.replaces(safe_method),
+            Failure::Ambiguous => !safe_method,
+            _ => true,
+        };
+        if replaces {
             response = failure_response.failure_response(failure);
         }
     }

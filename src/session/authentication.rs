@@ -37,7 +37,9 @@ impl<M> Session<M> {
     /// user, it is ended first, and none of its values stay.
     ///
     /// A login never fails because of a lost race: whatever other requests do at the same time, this response carries a token
-    /// of this user.
+    /// of this user. Only values that the same request wrote can stop it, if they no longer fit beside those of other requests, or
+    /// if an update of them fails: then the response is
+    /// [`Failure::Interrupted`](crate::middleware::Failure::Interrupted), whatever its method.
     ///
     /// If the store keeps an index of users, the login must be committed within a minute of the arrival of its request
     /// ([`LOGIN_LIFETIME`](crate::store::LOGIN_LIFETIME)). A handler that runs longer [saves](Session::save) the session

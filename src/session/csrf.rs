@@ -10,11 +10,9 @@ use super::Session;
 use super::key::KeyText;
 use crate::base64url;
 use crate::error::SessionError;
-use crate::lifecycle::changes::Update;
+use crate::lifecycle::changes::{CSRF, Update};
 use crate::random::{Random, RandomError};
 
-/// A reserved key, so a login drops it: a token from before the login is invalid after it.
-const KEY: &str = "_keycard.csrf";
 /// 192 bits.
 const SECRET_LEN: usize = 24;
 const SECRET_TEXT_LEN: usize = SECRET_LEN / 3 * 4;
@@ -176,23 +174,30 @@ impl<M> Session<M> {
     ///
     /// [`SessionError::NoRandomness`]; if the session has no secret yet, also the errors of [`insert`](Session::insert).
     ///
-    /// [`SessionError::Withheld`] if the browser [withheld the cookie](Session::is_withheld): no form of this page could ever
-    /// be accepted.
+    /// If the secret could not be stored, no form of this page could ever be accepted:
+    ///
+    /// - [`SessionError::Withheld`] if the browser [withheld the cookie](Session::is_withheld).
+    /// - [`SessionError::Interrupted`] if another request rotated or ended the session a moment ago. The browser has a newer
+    ///   cookie, or none: let it load the page again.
+    /// - [`SessionError::Ambiguous`] if the request carries the [cookies of several sessions](Session::is_ambiguous).
+    ///
+    /// If another request rotates or ends the session only after this call, the response is replaced by
+    /// [`Failure::Interrupted`](crate::middleware::Failure::Interrupted), whatever the method.
     #[doc(alias = "get_token")]
     pub fn csrf_token(&self) -> Result<CsrfToken, SessionError> {
         let manager = self.manager();
-        if self.is_withheld() {
-            return Err(SessionError::Withheld);
+        if let Some(refusal) = self.request.state().refusal() {
+            return Err(refusal);
         }
-        let stored = self.reserved_value(KEY);
+        let stored = self.reserved_value(CSRF);
         if let Some(secret) = secrets(stored.as_deref()).last() {
             return Ok(CsrfToken::mask(secret, manager.random())?);
         }
         let secret = Secret::generate(manager.random())?;
         let token = CsrfToken::mask(&secret, manager.random())?;
         let add = Arc::new(AddSecret(secret));
-        self.queue_update(&KeyText::reserved(KEY), add, |add, present| {
-            Ok(((), add.run(KEY, present)?))
+        self.queue_update(&KeyText::reserved(CSRF), add, |add, present| {
+            Ok(((), add.run(CSRF, present)?))
         })?;
         Ok(token)
     }
@@ -209,7 +214,7 @@ impl<M> Session<M> {
     #[doc(alias = "csrf_protect")]
     pub fn verify_csrf(&self, submitted: &str) -> Result<(), SessionError> {
         let submitted = Secret::unmask(submitted).ok_or(SessionError::InvalidCsrfToken)?;
-        let stored = self.reserved_value(KEY);
+        let stored = self.reserved_value(CSRF);
         let matches = secrets(stored.as_deref())
             .iter()
             .fold(Choice::from(0), |matches, secret| {
@@ -275,7 +280,7 @@ mod tests {
         for number in 0..2 * MAX_SECRETS {
             let secret = secret();
             all.push(secret.to_text());
-            json = AddSecret(secret).run(KEY, json.as_deref()).unwrap();
+            json = AddSecret(secret).run(CSRF, json.as_deref()).unwrap();
             let kept: Vec<_> = secrets(json.as_deref())
                 .iter()
                 .map(Secret::to_text)

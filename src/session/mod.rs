@@ -35,8 +35,7 @@ pub use crate::clock::Timestamp;
 pub use crate::error::SessionError;
 use crate::event::{Ending, diagnostics};
 use crate::lifecycle::{
-    Lifetime, Lookup, Outcome, Pending, Phase, RequestSession, Requester, Saving, SessionManager,
-    State,
+    Lifetime, Outcome, Pending, Phase, RequestSession, Requester, Saving, SessionManager, State,
 };
 use crate::record::Header;
 pub use crate::record::{Expiry, ParseSessionIdError, SessionId};
@@ -231,12 +230,6 @@ impl State {
         self.pending.header(&self.lookup)
     }
 
-    /// Whether what this request writes is dropped because the browser withheld the cookie. A login is stored all the same,
-    /// and everything with it.
-    fn is_withheld(&self) -> bool {
-        matches!(self.lookup, Lookup::Withheld) && self.pending.login.is_none()
-    }
-
     /// Checks that values can be written now.
     fn writable(&self) -> Result<(), SessionError> {
         match self.phase {
@@ -335,7 +328,36 @@ impl<M> Session<M> {
     /// is `false`.
     #[must_use]
     pub fn is_withheld(&self) -> bool {
-        self.request.state().is_withheld()
+        let refusal = self.request.state().refusal();
+        matches!(refusal, Some(SessionError::Withheld))
+    }
+
+    /// Whether the request carries the cookies of several sessions, one of which may have been planted, or more than four
+    /// different session cookies. The session is then empty, and what the handler writes is dropped and reported as
+    /// [`Discarded`](crate::event::EventKind::Discarded): after a safe method the page goes out, after any other the response is
+    /// [`Failure::Ambiguous`](crate::middleware::Failure::Ambiguous).
+    ///
+    /// With the cookies of several sessions, a [`login`](Session::login) and a [`logout`](Session::logout) end all of them, and
+    /// are stored; from then on it is `false`. [`csrf_token`](Session::csrf_token) is an error. So a login page whose form has a
+    /// token first offers to log out, by a form without one. `tower_http::csrf::CsrfLayer` protects it.
+    ///
+    /// ```
+    /// use tower_keycard::{Session, SessionError};
+    ///
+    /// async fn login_page(session: Session) -> Result<String, SessionError> {
+    ///     if session.is_ambiguous() {
+    ///         return Ok(r#"<form method="post" action="/logout"><button>Log out first</button></form>"#.to_owned());
+    ///     }
+    ///     let token = session.csrf_token()?;
+    ///     Ok(format!(r#"<form method="post"><input type="hidden" name="csrf" value="{token}">…</form>"#))
+    /// }
+    /// ```
+    ///
+    /// Of more than four cookies none is looked up, and a logout is refused, too: the user must delete them.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        let refusal = self.request.state().refusal();
+        matches!(refusal, Some(SessionError::Ambiguous))
     }
 
     /// The public id of the session, for logs and support pages. It stays the same for as long as the session lives, and it

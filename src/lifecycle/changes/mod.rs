@@ -18,6 +18,9 @@ pub(crate) const RESERVED: &str = "_keycard.";
 /// The key of the messages for the next page. It is reserved, but a login keeps it: "Welcome back" is shown after the login.
 pub(crate) const FLASHES: &str = "_keycard.flashes";
 
+/// The key of the secrets behind the CSRF tokens. A login drops them: a token from before the login is invalid after it.
+pub(crate) const CSRF: &str = "_keycard.csrf";
+
 fn ends_with_login(key: &str) -> bool {
     key.starts_with(RESERVED) && key != FLASHES
 }
@@ -186,6 +189,11 @@ impl Changes {
     /// Whether nothing changes the record's data.
     fn are_none(&self) -> bool {
         self.changes.is_empty() && matches!(self.keep, Keep::All)
+    }
+
+    /// Whether they hold a secret that the forms of the response rely on.
+    pub(crate) fn have_csrf_secret(&self) -> bool {
+        matches!(self.written(CSRF), Some(Some(_)))
     }
 
     fn sum_len(&self, data: Option<&Data>) -> usize {

@@ -58,6 +58,7 @@ on_every_store![
     s09_of_several_tokens_the_one_that_opens_a_session_is_it,
     s09_of_several_tokens_that_open_nothing_all_are_one_unknown_token,
     s09_with_tokens_of_two_sessions_readers_see_none_and_writes_are_400,
+    s09_with_tokens_of_two_sessions_a_page_goes_out_without_what_it_wrote,
     s09_a_login_with_tokens_of_two_sessions_succeeds_and_ends_both,
     s09_a_logout_with_tokens_of_two_sessions_ends_both,
     s09_a_session_that_goes_on_under_a_newer_token_counts_as_alive,
@@ -537,6 +538,47 @@ async fn s09_with_tokens_of_two_sessions_readers_see_none_and_writes_are_400(pla
     }
     ann.get("/get:a/user").await.ok().says("anns ann");
     bob.get("/get:a/user").await.ok().says("bobs bob");
+}
+
+async fn s09_with_tokens_of_two_sessions_a_page_goes_out_without_what_it_wrote(place: Place) {
+    let ([ann, bob], [one, two]) = two_sessions(&place).await;
+    let many: Vec<_> = ('a'..='e')
+        .map(|letter| letter.to_string().repeat(44))
+        .collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    let browser = place.open().await;
+    for tokens in [&[&*one, &two][..], &many] {
+        let ask = async |method, path| ask_with(&browser, method, path, tokens).await;
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            let events = place.log.count("discarded");
+            let reply = ask(method.clone(), "/ambiguous/update:views").await.ok();
+            let body = if method == Method::HEAD { "" } else { "true 1" };
+            assert_eq!(reply.sets_nothing().text, body, "{method}");
+            assert_eq!(place.log.count("discarded"), events + 1);
+        }
+        // A form of this page could not be accepted, and the page can say so.
+        ask(Method::GET, "/csrf").await.is(400).sets_nothing();
+        let reply = ask(Method::GET, "/try:csrf/ambiguous").await.ok();
+        reply.sets_nothing().says("Ambiguous true");
+        ask(Method::POST, "/update:views")
+            .await
+            .is(400)
+            .sets_nothing();
+    }
+    // No page goes out that says that a login or a logout was carried out, and it was not.
+    for path in ["/login:ann", "/logout", "/logout/insert:a:1"] {
+        let reply = ask_with(&browser, Method::GET, path, &many).await;
+        reply.is(400).sets_nothing();
+    }
+    ann.get("/get:a/user").await.ok().says("anns ann");
+    bob.get("/get:a/user").await.ok().says("bobs bob");
+    let path = "/login:ann/ambiguous/csrf";
+    let reply = ask_with(&browser, Method::GET, path, &[&one, &two])
+        .await
+        .ok();
+    let (said, token) = reply.text.split_once(' ').unwrap();
+    assert_eq!(said, "false");
+    browser.post(&format!("/verify:{token}")).await.ok();
 }
 
 async fn s09_a_login_with_tokens_of_two_sessions_succeeds_and_ends_both(place: Place) {

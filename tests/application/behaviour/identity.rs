@@ -26,6 +26,9 @@ on_every_store![
     s38_a_write_after_a_logout_is_interrupted,
     s38_the_write_of_a_page_is_dropped_and_the_page_goes_out,
     s38_an_interrupted_write_can_be_dropped_or_refused_whatever_the_method,
+    s38_no_page_goes_out_whose_login_or_form_was_lost,
+    s38_an_update_that_fails_on_the_newer_value_takes_no_login_along,
+    s39_no_form_gets_a_token_after_the_session_went_on_or_ended_elsewhere,
     s38_a_read_after_a_logout_is_answered,
     s39_a_rotation_overtakes_readers_and_interrupts_writers,
     s39_the_old_token_is_superseded_for_a_minute,
@@ -289,6 +292,79 @@ async fn s38_the_write_of_a_page_is_dropped_and_the_page_goes_out(place: Place) 
     assert_eq!(place.log.count("interrupted"), SAFE.len() + UNSAFE.len());
 }
 
+async fn s38_no_page_goes_out_whose_login_or_form_was_lost(place: Place) {
+    for on_interrupted in [
+        OnInterrupted::ConflictUnlessSafe,
+        OnInterrupted::DropSilently,
+    ] {
+        let configure = |config: SessionConfig| {
+            let config = config.on_interrupted(on_interrupted);
+            config.max_data_size(300)
+        };
+        let browser = place.open_with(configure).await;
+        // After this the login no longer fits.
+        let larger = format!("/insert:a:{}", "x".repeat(200));
+        for (write, first) in [
+            (format!("/insert:b:{}/login:ann", "y".repeat(150)), &*larger),
+            (format!("/insert:b:{}/rotate", "y".repeat(150)), &larger),
+            ("/csrf".to_owned(), "/rotate"),
+            ("/csrf".to_owned(), "/login:ann"),
+            ("/csrf".to_owned(), "/logout"),
+        ] {
+            for method in [Method::GET, Method::POST] {
+                browser.post("/logout").await.ok();
+                browser.post("/insert:a:1").await.ok();
+                browser.get("/read").await.ok();
+                let events = place.log.count("interrupted");
+                let late = browser.twin();
+                let [done, lost] = place
+                    .interleave_as((&browser, first), (&late, method.clone(), &write))
+                    .await;
+                done.ok();
+                lost.is(409).sets_nothing().says("");
+                assert_eq!(place.log.count("interrupted"), events + 1);
+                late.get("/get:b/user").await.ok().says("- -");
+            }
+        }
+    }
+}
+
+async fn s38_an_update_that_fails_on_the_newer_value_takes_no_login_along(place: Place) {
+    for method in [Method::GET, Method::POST] {
+        let browser = place.open().await;
+        browser.post("/insert:c:1").await.ok();
+        browser.get("/read").await.ok();
+        let late = browser.twin();
+        let lost = (&late, method, "/update:n/login:ann");
+        let [done, lost] = place
+            .interleave_as((&browser, "/insert:n:text"), lost)
+            .await;
+        done.ok();
+        lost.is(409).sets_nothing();
+        late.get("/user/get:n").await.ok().says("- text");
+    }
+}
+
+async fn s39_no_form_gets_a_token_after_the_session_went_on_or_ended_elsewhere(place: Place) {
+    for elsewhere in ["/rotate", "/login:ann", "/logout"] {
+        let browser = with_session(&place).await;
+        let late = browser.twin();
+        browser.post(elsewhere).await.ok();
+        for method in [Method::GET, Method::POST] {
+            let form = late.ask(method.clone(), "/csrf", &[]).await;
+            form.is(409).sets_nothing();
+            let form = late.ask(method, "/try:csrf", &[]).await;
+            form.ok().sets_nothing().says("Interrupted");
+        }
+        // The page that is loaded again has a token that is accepted.
+        let token = browser.get("/csrf").await.ok().text;
+        browser.post(&format!("/verify:{token}")).await.ok();
+        // A login makes a session of its own, with forms of its own.
+        let reply = late.post("/login:eve/csrf").await.ok();
+        late.post(&format!("/verify:{}", reply.text)).await.ok();
+    }
+}
+
 async fn s38_an_interrupted_write_can_be_dropped_or_refused_whatever_the_method(place: Place) {
     for (on_interrupted, status) in [
         (OnInterrupted::DropSilently, 200),
@@ -338,7 +414,8 @@ async fn s39_a_rotation_overtakes_readers_and_interrupts_writers(place: Place) {
             let slow = browser.twin();
             let page = (&slow, Method::GET, write);
             let [_, late] = place.interleave_as((&browser, rotate), page).await;
-            late.ok().sets_nothing();
+            let status = if write == "/rotate" { 409 } else { 200 };
+            late.is(status).sets_nothing();
             browser.get("/keys/get:a").await.ok().says("a 1");
         }
     }

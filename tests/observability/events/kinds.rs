@@ -300,6 +300,9 @@ async fn tokens_that_open_nothing_are_reported_with_what_is_known_of_them() {
     let two = format!("{}; {other}", device.cookie().unwrap());
     look(&site.with_cookie(&two)).await;
     assert_eq!(site.words().await, ["ambiguous"]);
+    let write = async |session: Session| session.insert("views", 1);
+    site.with_cookie(&two).request(write).await;
+    assert_eq!(site.words().await, ["ambiguous", "discarded"]);
     let five = ["A", "B", "C", "D", "E"].map(|letter| format!("{name}={}", letter.repeat(44)));
     look(&site.with_cookie(&five.join("; "))).await;
     assert_eq!(site.words().await, ["ambiguous"]);

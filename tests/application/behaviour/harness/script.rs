@@ -202,6 +202,7 @@ pub(crate) async fn command<M>(
             words.push(left.map_or("-".to_owned(), |left| (left / 1_000).to_string()));
         }
         "withheld" => words.push(session.is_withheld().to_string()),
+        "ambiguous" => words.push(session.is_ambiguous().to_string()),
         "csrf" => words.push(session.csrf_token()?.to_string()),
         "verify" => session.verify_csrf(rest)?,
         "id" => words.push(session.id().map_or("-".to_owned(), |id| id.to_string())),

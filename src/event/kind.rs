@@ -56,7 +56,8 @@ pub enum EventKind {
         /// What the failure means for the outcome of the call.
         kind: StoreErrorKind,
     },
-    /// The request of a commit was dropped, and there was no runtime to finish the commit.
+    /// A commit was given up: its request was dropped, and there was no runtime to finish it; or an earlier commit of the same
+    /// request, such as a save, did not end in time.
     Abandoned,
     /// The layer's [monitor](crate::monitor) found a sign of session hijacking.
     Suspected {

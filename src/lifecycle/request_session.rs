@@ -543,7 +543,11 @@ impl RequestSession {
         async move {
             let result = match Exclusive::lock(&*self).await {
                 Ok(mut exclusive) => exclusive.commit(outcome).await,
-                Err(error) => Err(error),
+                Err(error) => {
+                    let event = Event::new(EventKind::Abandoned).session(self.presented());
+                    self.context().report(event);
+                    Err(error)
+                }
             };
             counted.done();
             result

@@ -572,6 +572,33 @@ fn a_commit_that_nobody_can_finish_is_reported() {
     assert_eq!(runtime.block_on(site.words()), ["resumed", "abandoned"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_logout_that_gives_up_waiting_for_a_save_of_its_request_is_reported() {
+    let site = site_with(|layer| {
+        let config = SessionConfig::new().store_timeout(Duration::from_millis(50));
+        layer.config(config.max_sessions_per_user(1, BeyondLimit::EvictOldest))
+    });
+    site.faults.always(StoreCall::Delete, Fault::Unavailable);
+    for _ in 0..60 {
+        site.logged_in("alice").await;
+    }
+    site.events().await;
+    // The login of the save ends many sessions, which takes longer than the logout waits.
+    site.faults.always(StoreCall::Delete, Fault::Hang);
+    let device = site.device();
+    let response = device.request(async |session| {
+        session.login("alice").unwrap();
+        let mut save = Box::pin(session.save());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(save.as_mut().poll(&mut context).is_pending());
+        session.logout().unwrap();
+    });
+    let status = response.await.status();
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let words = site.words().await;
+    assert!(words.contains(&"abandoned".to_owned()), "{words:?}");
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_reported() {
     use crate::support::redis_server::RedisServer;

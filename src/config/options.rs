@@ -124,7 +124,8 @@ impl SessionConfig {
     /// answered without a cookie, so that the browser keeps the one that opens a session. Where logins are refused, those that come
     /// at the same time on one and the same session may all be refused. ASVS 5.0, 7.1.2.
     ///
-    /// A login ends at most 64 sessions: after the limit was lowered, later logins end the rest. With a limit of 100 or more, as
+    /// A login ends at most 64 sessions, and spends two seconds at most on them and on the list: after the limit was lowered, later
+    /// logins end the rest. With a limit of 100 or more, as
     /// by default, a login lists the sessions only if the index has more entries than that, and then ends a sixteenth of them, so
     /// that the next logins need not. Logins at the same time may exceed such a limit for a while.
     ///

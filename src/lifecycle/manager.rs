@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ pub(crate) struct SessionManager {
     random: Random,
     hasher: VerifierHasher,
     writers: KeyedQueues<SessionId>,
+    /// The queues of those who read a list of sessions, by the hash of its user.
+    readers: KeyedQueues<u64>,
+    users: RandomState,
 }
 
 impl SessionManager {
@@ -79,6 +83,8 @@ impl SessionManager {
             store,
             random,
             writers: KeyedQueues::default(),
+            readers: KeyedQueues::default(),
+            users: RandomState::new(),
         })
     }
 
@@ -129,6 +135,16 @@ impl SessionManager {
     pub(crate) fn writers(&self, id: SessionId) -> Queue<'_, SessionId> {
         let spread = id.as_bytes().iter().map(|byte| usize::from(*byte)).sum();
         self.writers.queue(id, spread)
+    }
+
+    /// The queue that puts those in order who read the list of this user's sessions. Users whose hashes are equal share one.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "any part of a hash will do"
+    )]
+    pub(crate) fn readers(&self, user: &str) -> Queue<'_, u64> {
+        let hash = self.users.hash_one(user);
+        self.readers.queue(hash, hash as usize)
     }
 
     /// How long a commit of a request waits at most for the one before it. One that enforces a session limit makes many calls.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::context::ClientContext;
 use super::manager::SessionManager;
@@ -15,6 +15,7 @@ use crate::error::SessionError;
 use crate::event::{Event, EventKind, Revocation};
 use crate::record::{SessionId, Token};
 use crate::store::{Indexed, Loaded, StoreCall, StoreError, StoreErrorKind, no_index};
+use crate::sync::Turn;
 
 /// For how long a revocation goes on: a store distinguishes the logins before it from those after it for a minute.
 const LONGEST_REVOCATION: Duration = Duration::from_secs(50);
@@ -23,6 +24,21 @@ const LONGEST_REVOCATION: Duration = Duration::from_secs(50);
 pub(crate) fn newest_first(mut sessions: Vec<Indexed>) -> Vec<Indexed> {
     sessions.sort_by_key(|indexed| Reverse(indexed.header.0.last_login()));
     sessions
+}
+
+/// For what the sessions of a user are listed.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    /// To show them. Such lists of one user are read one piece after the other: whoever asks for many of them keeps neither
+    /// other users nor logins waiting.
+    Show,
+    /// To enforce the session limit at a login, in at most so many pieces, of which none begins later than this.
+    LogIn { pieces: usize, until: Instant },
+}
+
+/// The error of work that was given up before its next store call.
+fn too_long(why: &'static str) -> StoreError {
+    StoreError::caused_by(StoreErrorKind::Unavailable, why)
 }
 
 /// A user who wants to see or end their sessions.
@@ -48,19 +64,33 @@ impl<'a> ClientContext<'a> {
 impl ClientContext<'_> {
     /// The user's sessions that have not ended, each once.
     pub(crate) async fn sessions_of(self, user: &str) -> Result<Vec<Indexed>, StoreError> {
-        self.first_sessions_of(user, usize::MAX).await
+        self.list(user, Purpose::Show).await
     }
 
-    /// The same, in at most so many pieces.
-    pub(crate) async fn first_sessions_of(
+    /// The same, for a purpose.
+    pub(crate) async fn list(
         self,
         user: &str,
-        pieces: usize,
+        purpose: Purpose,
     ) -> Result<Vec<Indexed>, StoreError> {
         let index = self.user_index()?;
         let (mut found, mut after) = (Vec::new(), None);
-        for _ in 0..pieces {
-            let piece = index.sessions_of(self.namespace(), user, after.as_ref());
+        for number in 0.. {
+            if matches!(purpose, Purpose::LogIn { pieces, .. } if number == pieces) {
+                break;
+            }
+            let piece = async {
+                let _turn = match purpose {
+                    Purpose::Show => Some(self.turn_to_read(user).await?),
+                    Purpose::LogIn { until, .. } if number > 0 && Instant::now() >= until => {
+                        return Err(too_long("a login may not list sessions for longer"));
+                    }
+                    Purpose::LogIn { .. } => None,
+                };
+                index
+                    .sessions_of(self.namespace(), user, after.as_ref())
+                    .await
+            };
             let piece = piece.await.inspect_err(|error| {
                 self.report(Event::store_failed(StoreCall::SessionsOf, error));
             })?;
@@ -77,6 +107,16 @@ impl ClientContext<'_> {
         let now = self.now();
         found.retain(|indexed| !self.lifetime_of(&indexed.header.0, now).is_over());
         Ok(found)
+    }
+
+    /// Waits until nobody else reads a piece of this user's list to show it. Without a wait it needs no timer.
+    async fn turn_to_read(&self, user: &str) -> Result<Turn<'_, u64>, StoreError> {
+        let queue = self.readers(user);
+        if let Some(turn) = queue.try_turn() {
+            return Ok(turn);
+        }
+        let waited = timeout(self.config.store_timeout, queue.turn()).await;
+        waited.map_err(|_| too_long("too many lists of this user's sessions are being read"))
     }
 
     /// Whether there is such a session of this user. Loads one record.
@@ -161,10 +201,8 @@ impl ClientContext<'_> {
                 break;
             }
             if begun.elapsed() > LONGEST_REVOCATION {
-                let error = StoreError::caused_by(
-                    StoreErrorKind::Unavailable,
-                    "the user has too many sessions to end them at once: try again",
-                );
+                let error =
+                    too_long("the user has too many sessions to end them at once: try again");
                 failed(StoreCall::DeleteSessionsOf, &error);
                 return Err(error);
             }

@@ -1,4 +1,4 @@
-//! Queues for keys: writers of this process that have met at a key write one after the other from then on.
+//! Queues for keys: writers of this process that have met at a key write one after the other from then on. So may readers.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -69,6 +69,15 @@ impl<'a, K: Copy + Eq + Hash> Queue<'a, K> {
     pub(crate) fn exists(self) -> bool {
         self.part.writers.load(Ordering::Relaxed) > 0
             && lock(&self.part.queues).contains_key(&self.key)
+    }
+
+    /// The turn, if nobody came before.
+    pub(crate) fn try_turn(self) -> Option<Turn<'a, K>> {
+        let (turns, member) = Member::join(self);
+        Some(Turn {
+            _turn: turns.try_lock_owned().ok()?,
+            _member: member,
+        })
     }
 
     /// Waits for the writers that came before.

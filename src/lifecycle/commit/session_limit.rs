@@ -6,6 +6,9 @@
 //! the others: a small limit is exact once the logins are done.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::config::{BeyondLimit, SessionLimit};
@@ -13,14 +16,20 @@ use crate::error::SessionError;
 use crate::event::{Event, EventKind, Refusal, Revocation};
 use crate::lifecycle::context::ClientContext;
 use crate::lifecycle::pending::PendingLogin;
+use crate::lifecycle::user_sessions::Purpose;
 use crate::record::SessionId;
 use crate::store::{IndexMoment, Indexed, PIECE};
 
-/// How many sessions one login ends at most. If there are more, as after a limit was lowered, later logins end them.
+/// How many sessions one login ends at most. If there are more, as after a limit was lowered, or if the time is over, later
+/// logins end them.
 const EVICTIONS: usize = 64;
 
 /// How many pieces of the list a login reads at most, beyond those that the limit itself takes.
 const PIECES: usize = 8;
+
+/// How long a login lists and ends sessions at most, before it is carried out and after that. The call that is under way then
+/// goes on to its own deadline.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// From this limit on, it need not be exact at each moment. A login lists the sessions only if the index has more entries, and
 /// one beyond the limit makes room for others, so that not each of them has to list that many sessions.
@@ -38,10 +47,12 @@ async fn list(
     context: ClientContext<'_>,
     limit: SessionLimit,
     user: &Arc<str>,
+    until: Instant,
 ) -> Result<Vec<Indexed>, SessionError> {
     // A session may have two members in an index, and so may one that is gone.
     let pieces = PIECES + 2 * limit.most() / PIECE;
-    let mut sessions = context.first_sessions_of(user, pieces).await?;
+    let purpose = Purpose::LogIn { pieces, until };
+    let mut sessions = context.list(user, purpose).await?;
     sessions.sort_by_key(place);
     Ok(sessions)
 }
@@ -77,7 +88,8 @@ pub(super) async fn admit(
     if limit.beyond == BeyondLimit::EvictOldest {
         return Ok(());
     }
-    let sessions = list(context, limit, user).await?;
+    let until = Instant::now() + TIME_LIMIT;
+    let sessions = list(context, limit, user, until).await?;
     let is_other = |indexed: &&Indexed| !own.contains(&indexed.key.id());
     if sessions.iter().filter(is_other).count() >= limit.most() {
         return Err(refused(context, user));
@@ -97,7 +109,9 @@ pub(super) async fn settle(
     if limit.most() >= LARGE && entries.is_some_and(|entries| entries <= limit.most()) {
         return Ok(Settled::Stays);
     }
-    let sessions = match (list(context, limit, &login.user).await, limit.beyond) {
+    let until = Instant::now() + TIME_LIMIT;
+    let listed = list(context, limit, &login.user, until).await;
+    let sessions = match (listed, limit.beyond) {
         (Ok(sessions), _) => sessions,
         // The failure is reported, and the next login tries again.
         (Err(_), BeyondLimit::EvictOldest) => return Ok(Settled::Stays),
@@ -111,6 +125,9 @@ pub(super) async fn settle(
         .map(|indexed| indexed.key.id())
         .partition(|id| *id == own);
     for id in others.iter().take(EVICTIONS) {
+        if Instant::now() >= until {
+            break;
+        }
         let _reported = context.end(*id, user, Revocation::Limit).await;
     }
     let is_beyond = !mine.is_empty();

@@ -22,8 +22,8 @@ use crate::store::{
 /// of the record.
 const UNDER_WAY: Duration = TOMBSTONE_LIFETIME;
 
-/// How many pieces are read at the same time. Each may have 200 kilobytes.
-const AT_ONCE: usize = 4;
+/// How many pieces of lists are read at the same time. Each may have 200 kilobytes.
+const LISTS: usize = 4;
 
 fn millis(time: Duration) -> String {
     time.as_millis().to_string()
@@ -128,10 +128,13 @@ impl Index<'_> {
     }
 }
 
-/// The calls that concern a piece of an index. A few at a time have a connection of their own, because they are large.
+/// The calls that concern a piece of an index. They have a connection of their own, because they are large.
+///
+/// A few lists are read at a time. A revocation waits for none of them: nobody can keep a user from ending their sessions by
+/// listing their own.
 pub(super) struct Pieces {
     executor: Executor,
-    places: Semaphore,
+    lists: Semaphore,
 }
 
 /// A piece of an index: some of its members.
@@ -144,7 +147,7 @@ impl Pieces {
     pub(super) fn new(executor: Executor) -> Self {
         Self {
             executor,
-            places: Semaphore::new(AT_ONCE),
+            lists: Semaphore::new(LISTS),
         }
     }
 
@@ -186,7 +189,6 @@ impl Pieces {
         after: Option<&IndexCursor>,
     ) -> Result<DeletedPage, StoreError> {
         let deadline = self.executor.deadline();
-        let _place = self.enter(deadline).await?;
         let index = self.executor.index_key(namespace, user);
         let mut piece = self.piece(index, after, deadline).await?;
         piece.ids.retain(|id| marker.except != Some(*id));
@@ -224,9 +226,9 @@ impl Pieces {
         })
     }
 
-    /// A place among the few pieces that are read at the same time.
+    /// A place among the few lists that are read at the same time.
     async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, StoreError> {
-        match timeout_at(deadline, self.places.acquire()).await {
+        match timeout_at(deadline, self.lists.acquire()).await {
             Ok(Ok(place)) => Ok(place),
             _ => Err(StoreError::caused_by(
                 StoreErrorKind::Unavailable,

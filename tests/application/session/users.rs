@@ -5,12 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use http::header::SET_COOKIE;
+use tokio::time::Instant;
 use tower_keycard::config::BeyondLimit;
 use tower_keycard::session::{Timestamp, UserSession};
 use tower_keycard::store::testing::fault::{Fault, FaultStore, Faults};
 use tower_keycard::store::{
-    Created, IndexEntry, Loaded, REVOCATION_LIFETIME, RecordKey, Replaced, Revision, SessionStore,
-    StoreCall, StoreError, Write,
+    AnyStore, Created, IndexEntry, Loaded, REVOCATION_LIFETIME, RecordKey, Replaced, Revision,
+    SessionStore, StoreCall, StoreError, StoreErrorKind, Write,
 };
 use tower_keycard::{
     ClientFacts, Clock, Login, MemoryStore, Session, SessionConfig, SessionError, SessionId,
@@ -659,4 +660,59 @@ async fn a_login_dated_in_the_future_counts_and_makes_room_like_any_other() {
     let phone_there = Client::with(right);
     phone_there.set_cookie(phone.cookie());
     assert_eq!(user(&phone_there).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_spends_two_seconds_at_most_on_the_limit() {
+    const CALL: Duration = Duration::from_millis(500);
+    const MOST: Duration = Duration::from_secs(2).saturating_add(CALL);
+    let clock = Clock::manual(START);
+    let store = FaultStore::new(MemoryStore::builder().clock(clock.clone()).build());
+    let (faults, store) = (store.faults(), AnyStore::new(store));
+    let at = |config: SessionConfig| {
+        let config = config.store_timeout(CALL);
+        let layer = SessionLayer::builder(store.clone()).config(config);
+        layer.clock(clock.clone()).build().unwrap()
+    };
+    let unlimited = at(SessionConfig::new().unlimited_sessions());
+    for (sessions, call) in [(100, StoreCall::Delete), (2_500, StoreCall::SessionsOf)] {
+        for _ in 0..sessions {
+            logged_in(&unlimited, "alice").await;
+        }
+        for beyond in [BeyondLimit::EvictOldest, BeyondLimit::Refuse] {
+            let limited = at(SessionConfig::new().max_sessions_per_user(50, beyond));
+            let calls = faults.calls(call);
+            faults.always(call, Fault::Delay(CALL * 4 / 5));
+            let begun = Instant::now();
+            let device = Client::with(limited);
+            let response = device.request(async |session| session.login("alice"));
+            let status = response.await.status();
+            assert!(begun.elapsed() <= MOST, "{call:?} {:?}", begun.elapsed());
+            assert_eq!(status == StatusCode::OK, beyond == BeyondLimit::EvictOldest);
+            if beyond == BeyondLimit::EvictOldest {
+                assert_eq!(faults.calls(call) - calls, 5, "{call:?}");
+            }
+            faults.always(call, Fault::Delay(Duration::ZERO));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_waits_too_long_for_others_of_its_user_was_not_sent() {
+    let (layer, faults, _clock) = faulty(5, BeyondLimit::Refuse);
+    let phone = logged_in(&layer, "alice").await;
+    let calls = faults.calls(StoreCall::SessionsOf);
+    faults.next(StoreCall::SessionsOf, Fault::Hang);
+    let users = layer.users();
+    let mut first = Box::pin(users.sessions_of("alice"));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    let second = users.sessions_of("alice").await.unwrap_err();
+    assert_eq!(second.kind(), StoreErrorKind::Unavailable);
+    assert_eq!(faults.calls(StoreCall::SessionsOf), calls + 1);
+    drop(first);
+    assert_eq!(
+        ids(&users.sessions_of("alice").await.unwrap()),
+        [id(&phone).await]
+    );
 }

@@ -1,5 +1,7 @@
 //! What the index of users is on the server, and what it does when things go wrong between it and a record.
 
+use std::task::{Context, Waker};
+
 use tower_keycard::store::testing::{all_sessions_of, end_all};
 use tower_keycard::store::{IndexEntry, MARKER_LIFETIME, PIECE};
 
@@ -468,4 +470,23 @@ async fn pieces_of_a_list_have_a_connection_of_their_own_and_few_at_a_time() {
         assert_eq!(list.await.unwrap().unwrap().len(), 2_001);
     }
     assert_eq!(connections(), 2);
+}
+
+#[tokio::test]
+async fn a_revocation_waits_for_no_list() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(server.patiently()).await.unwrap();
+    logged_in(&store, 1).await;
+    assert_eq!(listed(&store).await, [key(1)]);
+    // They begin, take the places that there are, and do not go on.
+    let lists: Vec<_> = (0..50)
+        .map(|_| {
+            let mut list = Box::pin(store.sessions_of(NAMESPACE, "mallory", None));
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(list.as_mut().poll(&mut context).is_pending());
+            list
+        })
+        .collect();
+    assert_eq!(ended(&store).await, 1);
+    drop(lists);
 }

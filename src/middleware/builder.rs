@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::failure::DefaultFailureResponse;
 use super::inspect::Inspect;
 use super::layer::SessionLayer;
+use super::markers;
 use crate::client::ClientFacts;
 use crate::clock::Clock;
 use crate::config::{ConfigError, SessionConfig};
@@ -86,6 +87,9 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
     /// letters, digits, `-` or `_`. The label is part of the cookie's name (`__Host-id-admin`), of the namespace
     /// (`__Host-id/admin`), and so of the hash of the cookie's secret. So one configuration can serve all layers: whatever it
     /// says, a token of one layer opens nothing in another.
+    ///
+    /// In one process a label belongs to one marker: [`build`](Self::build) refuses the second marker with it, unless the two
+    /// have different [namespaces](SessionConfig::namespace).
     ///
     /// A request that comes to two layers with the same cookie name is refused with 500, and the log names both:
     /// [`Failure::Misconfigured`](crate::middleware::Failure::Misconfigured).
@@ -246,7 +250,7 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
     /// # Errors
     ///
     /// The configuration is invalid: options contradict each other, a browser would refuse the cookie, or the label of a
-    /// marked layer is invalid. Or the system cannot start the thread for the observers.
+    /// marked layer is invalid, or belongs to another marker. Or the system cannot start the thread for the observers.
     pub fn build(self) -> Result<SessionLayer<M, F>, ConfigError> {
         let Parts {
             store,
@@ -267,6 +271,7 @@ impl<M: 'static, F> SessionLayerBuilder<M, F> {
         let marker = TypeId::of::<M>();
         let manager =
             SessionManager::new(marker, store, config, clock, random, observers, detector)?;
+        markers::claim::<M>(&manager.config)?;
         for weakness in manager.config.check() {
             diagnostics::weak_setting(weakness.id(), &weakness);
         }

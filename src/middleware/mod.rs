@@ -23,6 +23,7 @@ mod headers;
 mod inspect;
 mod layer;
 mod login_redirect;
+mod markers;
 mod plain_http;
 mod require;
 mod safe_next;

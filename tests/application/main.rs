@@ -14,3 +14,6 @@ mod behaviour;
 #[cfg(feature = "axum")]
 mod require;
 mod session;
+
+/// The marker of every layer with the label `admin`: a label belongs to one marker.
+enum Admin {}

@@ -18,6 +18,7 @@ use super::harness::{
     Browser, COOKIE_NAME, Place, Reply, SECOND, SetCookie, Stage, application, command, config,
     on_every_store,
 };
+use crate::Admin;
 use crate::support::redis_server::RedisServer;
 
 on_every_store![
@@ -32,6 +33,7 @@ on_every_store![
     s44_two_layers_are_two_sessions,
     s44_a_token_of_one_layer_opens_nothing_in_the_other,
     s44_whatever_is_configured_no_token_opens_a_session_of_another_marker,
+    s44_a_label_belongs_to_one_marker,
     s44_a_layer_applied_twice_is_one_session,
     s44_two_layers_with_one_marker_are_refused,
     s44_two_layers_that_read_one_cookie_are_refused,
@@ -213,8 +215,6 @@ async fn s44_without_a_layer_there_is_a_500_and_a_line_in_the_log(place: Place) 
     place.browse(application).await.get("/read").await.is(500);
 }
 
-enum Admin {}
-
 const ADMIN: &str = "__Host-id-admin";
 
 /// `/shop/…` and `/admin/…` are commands for one session each.
@@ -342,6 +342,29 @@ fn nested(place: &Place, inner: SessionLayer, outer: SessionLayer) -> Router {
     let part = application(place.stage.clone()).layer(inner);
     let site = Router::new().nest("/part", part);
     site.layer(from_fn(write)).layer(outer)
+}
+
+async fn s44_a_label_belongs_to_one_marker(place: Place) {
+    enum Shop {}
+    enum Office {}
+    let builder = || place.builder().config(config());
+    for _ in 0..2 {
+        builder().marked::<Shop>("part").build().unwrap();
+    }
+    // Other settings change nothing, as long as the namespace is the same.
+    let others = config().cookie_path("/office").secure(true);
+    let others = others.namespace("__Host-id");
+    let error = place.builder().config(others).marked::<Office>("part");
+    let error = error.build().unwrap_err();
+    assert_eq!(error.option(), "marked");
+    let shown = error.to_string();
+    assert!(
+        shown.contains("Shop") && shown.contains("Office"),
+        "{shown}"
+    );
+    builder().marked::<Office>("office").build().unwrap();
+    let separate = place.builder().config(config().namespace("office"));
+    separate.marked::<Office>("part").build().unwrap();
 }
 
 async fn s44_a_layer_applied_twice_is_one_session(place: Place) {

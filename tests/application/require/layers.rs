@@ -13,6 +13,7 @@ use tower_keycard::store::testing::fault::{Fault, FaultStore};
 use tower_keycard::{MemoryStore, RequireFreshLayer, RequireLoginLayer, SessionLayer};
 
 use super::site::{FIVE_MINUTES, Site};
+use crate::Admin;
 
 async fn page() -> &'static str {
     "within"
@@ -117,7 +118,6 @@ async fn a_store_that_fails_is_503() {
 
 #[tokio::test]
 async fn a_marked_layers_login_is_not_that_of_another() {
-    enum Admin {}
     let admin = SessionLayer::builder(MemoryStore::new()).marked::<Admin>("admin");
     let admin = admin.build().unwrap();
     let routes = Router::new()

@@ -13,9 +13,8 @@ use tower_keycard::store::StoreCall;
 use tower_keycard::store::testing::fault::{Fault, FaultStore};
 use tower_keycard::{MemoryStore, Session, SessionConfig, SessionError, SessionLayer};
 
+use crate::Admin;
 use crate::support::client::{Body, Client};
-
-enum Admin {}
 
 /// Neither `Clone` nor `Send`, and called synchronously: it answers before its future is polled.
 struct Synchronous {

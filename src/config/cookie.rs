@@ -120,15 +120,18 @@ impl NamePrefix {
         }
     }
 
+    pub(super) const fn needs_http_only(self) -> bool {
+        matches!(self, Self::HostHttp | Self::Http)
+    }
+
     /// Whether the cookie's attributes meet the requirements.
     pub(super) fn allows(self, cookie: &CookieConfig) -> bool {
         let host_only = cookie.path == "/" && cookie.domain.is_none();
         cookie.secure
+            && (cookie.http_only || !self.needs_http_only())
             && match self {
-                Self::HostHttp => host_only && cookie.http_only,
-                Self::Host => host_only,
-                Self::Http => cookie.http_only,
-                Self::Secure => true,
+                Self::HostHttp | Self::Host => host_only,
+                Self::Http | Self::Secure => true,
             }
     }
 }

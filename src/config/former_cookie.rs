@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cookie::CookieConfig;
+use super::cookie::{CookieConfig, NamePrefix, SameSite};
 
-/// A cookie that a layer set under a former name, domain or path.
+/// A cookie that a layer set under a former name, domain or path, or in another partition.
 ///
 /// Name it with [`SessionConfig::former_cookies`](crate::SessionConfig::former_cookies).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub struct FormerCookie {
     pub(super) domain: Option<String>,
     #[serde(default = "root")]
     pub(super) path: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) partitioned: bool,
 }
 
 fn root() -> String {
@@ -22,13 +24,16 @@ fn root() -> String {
 }
 
 impl FormerCookie {
-    /// A cookie of this name, with the path `/` and without a domain. Like the present cookie's name it gets the prefix that its
-    /// attributes allow, unless [`cookie_prefix`](crate::SessionConfig::cookie_prefix) is off.
+    /// A cookie of this name, with the path `/`, without a domain, and not partitioned.
+    ///
+    /// It is the whole name, as the browser shows it: with the prefix, if the cookie had one, and with the label, if the layer
+    /// was marked. The default name was `__Host-id`, `__Secure-id` with a domain or another path, and `id` without Secure.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             domain: None,
             path: root(),
+            partitioned: false,
         }
     }
 
@@ -46,13 +51,30 @@ impl FormerCookie {
         self
     }
 
-    /// The cookie as it would be configured now. Its other attributes are those of the present cookie.
+    /// Whether the cookie was partitioned: see [`partitioned`](crate::SessionConfig::partitioned). Browsers keep it beside one of
+    /// the same name that is not.
+    #[must_use]
+    pub fn partitioned(mut self, partitioned: bool) -> Self {
+        self.partitioned = partitioned;
+        self
+    }
+
+    /// The cookie with the attributes that its removal needs: those by which a browser finds it, and those without which it
+    /// refuses a cookie of that name. The others are those of the present cookie.
     pub(super) fn configured_like(&self, present: &CookieConfig) -> CookieConfig {
+        let prefix = NamePrefix::of(&self.name);
         CookieConfig {
             name: Some(self.name.clone()),
+            prefix: false,
             domain: self.domain.clone(),
             path: self.path.clone(),
-            ..present.clone()
+            secure: present.secure || self.partitioned || prefix.is_some(),
+            http_only: present.http_only || prefix.is_some_and(NamePrefix::needs_http_only),
+            same_site: match self.partitioned {
+                true => SameSite::None,
+                false => present.same_site,
+            },
+            partitioned: self.partitioned,
         }
     }
 }

@@ -44,8 +44,8 @@
 //!     partitioned = false
 //!
 //!     [[former_cookies]]               # as many as you like
-//!     name = "sid"
-//!     path = "/shop"                   # there is `domain` too
+//!     name = "__Secure-sid"            # whole, with its prefix
+//!     path = "/shop"                   # there are `domain` and `partitioned` too
 //! "#)?;
 //! assert_eq!(
 //!     config,
@@ -60,7 +60,7 @@
 //!         .max_sessions_per_user(5, BeyondLimit::EvictOldest)
 //!         .cookie_name("shop")
 //!         .same_site(SameSite::Strict)
-//!         .former_cookies([FormerCookie::new("sid").path("/shop")])
+//!         .former_cookies([FormerCookie::new("__Secure-sid").path("/shop")])
 //! );
 //! # Ok::<(), toml::de::Error>(())
 //! ```

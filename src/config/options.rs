@@ -253,15 +253,18 @@ impl SessionConfig {
     /// Whether browsers keep a separate cookie for each site that embeds this one (CHIPS). Off by default. It requires Secure
     /// and [`SameSite::None`](crate::config::SameSite::None).
     ///
-    /// If you change it, also change the [`cookie_name`](Self::cookie_name), because browsers keep both cookies. The default
-    /// name changes by itself.
+    /// If you change it, also change the [`cookie_name`](Self::cookie_name), because browsers keep both cookies, and name the old
+    /// one in [`former_cookies`](Self::former_cookies). The default name changes by itself.
     #[must_use]
     pub fn partitioned(mut self, partitioned: bool) -> Self {
         self.cookie.partitioned = partitioned;
         self
     }
 
-    /// Cookies that this layer set before its cookie's name, domain or path was changed. None by default.
+    /// Cookies that this layer set before its cookie's name, domain, path or partition was changed. None by default.
+    ///
+    /// The names are whole, with the prefix if there was one: the prefix changes with [`secure`](Self::secure), the domain and the
+    /// path.
     ///
     /// A browser keeps a cookie for each name, domain and path. So after such a change it has the old cookie beside the new one,
     /// and sends both. If both open a session, nobody can tell which is the user's: reads see no session, until a login or a
@@ -277,7 +280,8 @@ impl SessionConfig {
     /// use tower_keycard::config::FormerCookie;
     ///
     /// // It was set for all of example.com, and is now for this host only.
-    /// let config = SessionConfig::new().former_cookies([FormerCookie::new("id").domain("example.com")]);
+    /// let config = SessionConfig::new()
+    ///     .former_cookies([FormerCookie::new("__Secure-id").domain("example.com")]);
     /// ```
     #[must_use]
     pub fn former_cookies(mut self, former: impl IntoIterator<Item = FormerCookie>) -> Self {

@@ -87,8 +87,8 @@ impl Default for SessionConfig {
 impl SessionConfig {
     /// The namespace that separates this layer's records from those of other layers over the same store.
     ///
-    /// No namespace that an application sets contains a `/`. So the namespace of a marked layer is that of no other layer,
-    /// whatever is configured.
+    /// No namespace that an application sets contains a `/`. So the namespace of a marked layer is that of no layer without a
+    /// label or with another one, whatever is configured.
     pub(crate) fn resolved_namespace(&self) -> String {
         let mut namespace = self.namespace_without_label();
         if let Some(label) = &self.label {
@@ -111,11 +111,10 @@ impl SessionConfig {
     }
 
     /// The former cookies, each with its name as the browser sees it.
-    pub(crate) fn resolved_former_cookies(&self) -> impl Iterator<Item = (String, CookieConfig)> {
-        self.former_cookies.iter().map(|former| {
-            let cookie = former.configured_like(&self.cookie);
-            (cookie.full_name(self.label.as_deref()), cookie)
-        })
+    pub(crate) fn resolved_former_cookies(&self) -> impl Iterator<Item = (&str, CookieConfig)> {
+        self.former_cookies
+            .iter()
+            .map(|former| (former.name.as_str(), former.configured_like(&self.cookie)))
     }
 
     /// How much of its idle limit a session may lose before it is touched.

@@ -108,13 +108,13 @@ impl SessionConfig {
         const OPTION: &str = "former_cookies";
         let (present, place) = (self.resolved_cookie_name(), self.cookie.place());
         for (name, cookie) in self.resolved_former_cookies() {
-            let valid = cookie.validate(&name);
-            valid.map_err(|error| error.of(OPTION, &name))?;
+            let valid = cookie.validate(name);
+            valid.map_err(|error| error.of(OPTION, name))?;
             if name == present && cookie.place() == place {
                 return Err(ConfigError::new(
                     OPTION,
                     format!(
-                        "{name:?} is the present cookie, by name, domain and path, so it would be removed as soon as it is \
+                        "{name:?} is the present cookie, by name, domain, path and partition, so it would be removed as soon as it is \
                          set; leave it out"
                     ),
                 ));
@@ -149,11 +149,12 @@ impl SessionConfig {
 
 impl CookieConfig {
     /// What a browser tells cookies of one name apart by. It ignores the case of a domain.
-    fn place(&self) -> (Option<String>, String) {
+    fn place(&self) -> (Option<String>, &str, bool) {
         let domain = self.domain.as_ref();
         (
             domain.map(|domain| domain.to_ascii_lowercase()),
-            self.path.clone(),
+            &self.path,
+            self.partitioned,
         )
     }
 

@@ -39,7 +39,7 @@ impl CookieTemplate {
             attributes,
             removal: removal(&line),
             former: former
-                .map(|(name, cookie)| removal(&empty_line(&name, &cookie)))
+                .map(|(name, cookie)| removal(&empty_line(name, &cookie)))
                 .collect(),
         }
     }

@@ -66,6 +66,7 @@ fn every_option_can_be_written() {
         name = "sid"
         domain = "shop.example.com"
         path = "/"
+        partitioned = true
         "#,
     );
     let built = SessionConfig::new()
@@ -95,7 +96,8 @@ fn every_option_can_be_written() {
             FormerCookie::new("old"),
             FormerCookie::new("sid")
                 .domain("shop.example.com")
-                .path("/"),
+                .path("/")
+                .partitioned(true),
         ]);
     assert_eq!(written, built);
     assert_eq!(toml(&toml::to_string(&built).unwrap()), built);

@@ -232,13 +232,17 @@ fn former_cookies_that_no_browser_has_or_that_are_the_present_one_are_refused() 
         FormerCookie::new("old").domain("localhost"),
         FormerCookie::new("old").path("old"),
         FormerCookie::new("__Host-old").domain("example.com"),
+        FormerCookie::new("__Host-Http-old").path("/shop"),
         FormerCookie::new("o".repeat(4_096)),
-        FormerCookie::new("id"),
         FormerCookie::new("__Host-id"),
     ] {
         assert_eq!(refused(&former(cookie)), "former_cookies");
     }
-    let present = former(FormerCookie::new("id").domain("EXAMPLE.com").path("/shop"));
+    let present = former(
+        FormerCookie::new("__Secure-id")
+            .domain("EXAMPLE.com")
+            .path("/shop"),
+    );
     let present = present.cookie_domain("example.com").cookie_path("/shop");
     assert_eq!(refused(&present), "former_cookies");
     let error = present.validate().unwrap_err().to_string();
@@ -247,11 +251,23 @@ fn former_cookies_that_no_browser_has_or_that_are_the_present_one_are_refused() 
         "{error}"
     );
     let accepted = [
+        FormerCookie::new("id"),
         FormerCookie::new("id").domain("example.com"),
         FormerCookie::new("id").path("/shop"),
         FormerCookie::new("sid"),
+        FormerCookie::new("__Secure-id").domain("example.com"),
+        FormerCookie::new("__Host-id").partitioned(true),
+        FormerCookie::new("__Http-id").path("/shop"),
+        FormerCookie::new("__Host-Http-id"),
     ];
-    config().former_cookies(accepted).validate().unwrap();
+    for present in [config(), config().secure(false), config().http_only(false)] {
+        let config = present.former_cookies(accepted.clone());
+        // The present one of a site without TLS.
+        match config.cookie.secure {
+            true => config.validate().unwrap(),
+            false => assert_eq!(refused(&config), "former_cookies"),
+        }
+    }
 }
 
 #[test]

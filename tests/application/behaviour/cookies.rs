@@ -69,6 +69,7 @@ on_every_store![
     s09_malformed_values_beside_a_token_are_ignored,
     s10_the_removal_repeats_the_template,
     s10_former_cookies_are_expired_with_every_cookie_that_is_set_or_removed,
+    s10_a_former_cookie_is_expired_by_its_name_as_it_was,
     s11_a_logout_without_a_cookie_sets_nothing,
     s11_a_logout_removes_a_token_that_opens_nothing,
     s11_a_logout_with_a_token_just_rotated_out_ends_the_session,
@@ -818,8 +819,8 @@ async fn s10_former_cookies_are_expired_with_every_cookie_that_is_set_or_removed
     before.get("/insert:a:1").await.ok();
     let old = "__Secure-id";
     let former = [
-        FormerCookie::new("id").domain("example.com"),
-        FormerCookie::new("sid").path("/get:a"),
+        FormerCookie::new(old).domain("example.com"),
+        FormerCookie::new("__Secure-sid").path("/get:a"),
     ];
     let present = |config: SessionConfig| config.cookie_domain(HOST).former_cookies(former);
     let browser = moved(&before, place.open_with(present).await);
@@ -847,6 +848,57 @@ async fn s10_former_cookies_are_expired_with_every_cookie_that_is_set_or_removed
             usize::from(!removes)
         );
     }
+}
+
+async fn s10_a_former_cookie_is_expired_by_its_name_as_it_was(place: Place) {
+    let partitioned = |config: SessionConfig| config.same_site(SameSite::None).partitioned(true);
+    let browser = place
+        .open_with(|config| {
+            config.former_cookies([
+                FormerCookie::new("id"),
+                FormerCookie::new("__Host-id").partitioned(true),
+                FormerCookie::new("__Http-sid").path("/old"),
+            ])
+        })
+        .await;
+    let before = place.open_with(|config| config.secure(false)).await;
+    let embedded = place
+        .open_with(|config| partitioned(config).cookie_name("id"))
+        .await;
+    let set = async |browser: &Browser| {
+        let reply = browser.get("/insert:a:1").await.ok();
+        let lines: Vec<_> = reply.lines("set-cookie");
+        lines.into_iter().map(SetCookie::parse).collect::<Vec<_>>()
+    };
+    let (now, before, embedded) = (
+        set(&browser).await,
+        set(&before).await,
+        set(&embedded).await,
+    );
+    for (line, set) in [(&now[0], &before[0]), (&now[1], &embedded[0])] {
+        assert!(line.removes());
+        assert_eq!(line.name, set.name);
+        for attribute in ["path", "domain"] {
+            assert_eq!(line.attribute(attribute), set.attribute(attribute));
+        }
+        assert_eq!(line.has("partitioned"), set.has("partitioned"));
+    }
+    // A label is part of a former name only if it is written there, and a prefix too.
+    enum Staff {}
+    let layer = place
+        .builder()
+        .config(config().former_cookies([FormerCookie::new("id"), FormerCookie::new("id-staff")]))
+        .marked::<Staff>("staff");
+    let layer = layer.build().unwrap();
+    let app = axum::Router::new().route(
+        "/",
+        axum::routing::get(async |session: tower_keycard::Session<Staff>| session.insert("a", 1)),
+    );
+    let reply = place.browse(app.layer(layer)).await.get("/").await.ok();
+    let names = reply.lines("set-cookie");
+    let names: Vec<_> = names.into_iter().map(SetCookie::parse).collect();
+    let names: Vec<_> = names.iter().map(|line| line.name.as_str()).collect();
+    assert_eq!(names, ["id", "id-staff", "__Host-id-staff"]);
 }
 
 async fn s11_a_logout_without_a_cookie_sets_nothing(place: Place) {

@@ -51,7 +51,7 @@ impl SessionStore for MapStore {
         match find(&map, key) {
             // The call was sent twice, and the first one arrived.
             Loaded::Record { record, .. } if record.includes(write.record.revision()) => {}
-            Loaded::Record { record, .. } if record.revision() == expected => put(&mut map, key, write.record.encode(), write.ttl),
+            Loaded::Record { record, remaining, .. } if record.revision() == expected => put(&mut map, key, write.record.encode(), if write.keeps_expiry { remaining } else { write.ttl }),
             other => return Ok(Replaced::Conflict(other)),
         }
         Ok(Replaced::Replaced)

@@ -182,7 +182,11 @@ impl ClientContext<'_> {
             // The store's clock may be wrong. It must neither end the session nor let it outlive its limit.
             let longest = self.lifetime(&record, now).time_to_live();
             let ttl = remaining.max(CLOCK_DIFFERENCE).min(longest);
-            let write = Write::new(&suspected, ttl);
+            let write = Write {
+                // Another request may touch the session meanwhile.
+                keeps_expiry: remaining <= longest,
+                ..Write::new(&suspected, ttl)
+            };
             let replaced = self.store().replace(&key, record.revision(), &write);
             match replaced.await {
                 Ok(Replaced::Replaced) => return Ok(Some((suspected, ttl))),

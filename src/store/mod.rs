@@ -17,7 +17,8 @@
 //! 3. [`create`](SessionStore::create) never overwrites. A tombstone counts as present.
 //! 4. An expired record is never returned, even if it is still stored.
 //! 5. Times are relative. A store is given a time to live, never the current time. A store cuts a time to live that is longer
-//!    than it supports, to 400 days or more. A time to live of zero never means "for ever".
+//!    than it supports, to 400 days or more. A time to live of zero never means "for ever". A replace that
+//!    [keeps the expiry](Write::keeps_expiry) leaves it where the last write or touch has set it.
 //! 6. Every call ends by itself. If the outcome of a call is unknown, the call fails with
 //!    [`StoreErrorKind::OutcomeUnknown`], not with [`StoreErrorKind::Unavailable`].
 //!

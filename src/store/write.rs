@@ -13,8 +13,12 @@ use crate::record::Record;
 pub struct Write<'a> {
     /// The record to keep.
     pub record: &'a Record,
-    /// How long to keep it.
+    /// How long to keep it, unless the write [keeps the expiry](Write::keeps_expiry).
     pub ttl: Duration,
+    /// Whether a replaced record keeps the expiry that it has in the store, whatever `ttl` says: the request is no activity,
+    /// and a touch may have moved the expiry since the request loaded the record. `ttl` is then what the request knows of it.
+    /// [`create`](crate::store::SessionStore::create) ignores it.
+    pub keeps_expiry: bool,
     /// What the write changes in the [index of users](crate::store::UserIndex). A store without an index ignores it.
     pub index: IndexChange<'a>,
     /// Whether the write invalidates the previous token, as a login does. A store may take more care over such a write, for
@@ -93,12 +97,13 @@ pub struct IndexEntry<'a> {
 }
 
 impl<'a> Write<'a> {
-    /// A write of a confirmed session that changes nothing in the index and rotates nothing.
+    /// A write of a confirmed session that sets the expiry, changes nothing in the index and rotates nothing.
     #[must_use]
     pub const fn new(record: &'a Record, ttl: Duration) -> Self {
         Self {
             record,
             ttl,
+            keeps_expiry: false,
             index: IndexChange::None,
             rotates: false,
             unconfirmed: false,

@@ -20,6 +20,7 @@ const TRIES: u8 = 3;
 pub(super) struct PreparedWrite {
     pub(super) record: Record,
     ttl: Duration,
+    keeps_expiry: bool,
     /// The login that this write carries out.
     login: Option<Box<WrittenLogin>>,
     rotates: bool,
@@ -50,12 +51,16 @@ impl PreparedWrite {
         if unconfirmed {
             ttl = ttl.min(context.config.unconfirmed_idle);
         }
-        if let Some(until) = kept_until {
+        let mut keeps_expiry = false;
+        if let Some(left) = kept_until.map(|until| until.since(at)) {
+            // If the store keeps it for longer than its limits, which were shortened, this write sets the expiry right.
+            keeps_expiry = left <= ttl;
             // A store keeps nothing for no time at all.
-            ttl = ttl.min(until.since(at)).max(Duration::from_millis(1));
+            ttl = ttl.min(left).max(Duration::from_millis(1));
         }
         Ok(Self {
             ttl,
+            keeps_expiry,
             login: written_login(context, pending)?,
             rotates,
             unconfirmed,
@@ -119,7 +124,7 @@ impl PreparedWrite {
         Self::new(context, pending, record, flags, now, kept_until)
     }
 
-    /// Until when the store keeps what is written.
+    /// Until when the store keeps what is written, as far as this request knows.
     pub(super) fn kept_until(&self) -> Timestamp {
         self.at.plus(self.ttl)
     }
@@ -129,6 +134,7 @@ impl PreparedWrite {
         let login = self.login.as_deref().map(|login| (login.age, login.after));
         Write {
             index: index_change(&self.record, login, self.ttl, self.at),
+            keeps_expiry: self.keeps_expiry,
             rotates: self.rotates,
             unconfirmed: self.unconfirmed,
             entries: pending.login.as_ref().map(|login| &login.entries),

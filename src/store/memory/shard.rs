@@ -165,7 +165,11 @@ impl ShardState {
             // accident.
             Some(current) if current.revision() == expected => {
                 let record = Some(write.record.clone());
-                let before = self.overwrite(number, record, Life::of(write, now), room);
+                let life = match write.keeps_expiry {
+                    true => Life::new(entry.life.expires(), write.unconfirmed),
+                    false => Life::of(write, now),
+                };
+                let before = self.overwrite(number, record, life, room);
                 (Replaced::Replaced, before)
             }
             Some(current) if current.includes(write.record.revision()) => {

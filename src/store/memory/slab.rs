@@ -27,7 +27,7 @@ pub(super) struct Entry {
 pub(super) struct Life(u64);
 
 impl Life {
-    fn new(expires: Timestamp, unconfirmed: bool) -> Self {
+    pub(super) fn new(expires: Timestamp, unconfirmed: bool) -> Self {
         Self(expires.as_millis() << 1 | u64::from(unconfirmed))
     }
 

@@ -51,7 +51,7 @@
 //! |---|---|
 //! | [`load`](SessionStore::load) | [`GET`](https://redis.io/docs/latest/commands/get/) |
 //! | [`create`](SessionStore::create) | [`SET`](https://redis.io/docs/latest/commands/set/) `… NX PX` |
-//! | [`replace`](SessionStore::replace) | [`EVALSHA`](https://redis.io/docs/latest/commands/evalsha/): [`GETRANGE`](https://redis.io/docs/latest/commands/getrange/), then `SET … PX`, or `GET` on a conflict |
+//! | [`replace`](SessionStore::replace) | [`EVALSHA`](https://redis.io/docs/latest/commands/evalsha/): [`GETRANGE`](https://redis.io/docs/latest/commands/getrange/), then `SET … PX`, or `GET` on a conflict; to keep the expiry, `GETRANGE` once more, then `SET … KEEPTTL` |
 //! | [`touch`](SessionStore::touch) | `EVALSHA`: `GETRANGE`, then [`PEXPIRE`](https://redis.io/docs/latest/commands/pexpire/) and [`SETRANGE`](https://redis.io/docs/latest/commands/setrange/) |
 //! | [`delete`](SessionStore::delete) | `SET … PX 60000` of a tombstone; then, if there is a user, [`ZREM`](https://redis.io/docs/latest/commands/zrem/) of the entry |
 //!
@@ -426,7 +426,7 @@ impl SessionStore for RedisStore {
             script: &scripts::REPLACE,
             key: self.0.record_key(key),
             args: &[expected.as_bytes(), &value],
-            ttl: Some(write.ttl),
+            ttl: (!write.keeps_expiry).then_some(write.ttl),
         };
         let replication = self.0.replication().filter(|_| write.rotates);
         let replication = replication.as_ref();

@@ -16,6 +16,7 @@ use crate::store::write::{EntryCount, IndexChange, IndexEntry, Write};
 pub struct OwnedWrite {
     record: Record,
     index: OwnedChange,
+    keeps_expiry: bool,
     rotates: bool,
     unconfirmed: bool,
     entries: Arc<EntryCount>,
@@ -59,6 +60,7 @@ impl OwnedWrite {
                     lifetime: entry.lifetime,
                 },
             },
+            keeps_expiry: write.keeps_expiry,
             rotates: write.rotates,
             unconfirmed: write.unconfirmed,
             entries: Arc::default(),
@@ -89,6 +91,7 @@ impl OwnedWrite {
                     lifetime: *lifetime,
                 }),
             },
+            keeps_expiry: self.keeps_expiry,
             rotates: self.rotates,
             unconfirmed: self.unconfirmed,
             entries: Some(&self.entries),
@@ -139,14 +142,22 @@ impl OwnedWrite {
         self.unconfirmed = true;
         self
     }
+
+    /// Turns this write into one that keeps the expiry of the record that it replaces.
+    #[must_use]
+    pub fn keeping_expiry(mut self) -> Self {
+        self.keeps_expiry = true;
+        self
+    }
 }
 
-/// A write of a confirmed session that changes nothing in the index and rotates nothing.
+/// A write of a confirmed session that sets the expiry, changes nothing in the index and rotates nothing.
 impl From<Record> for OwnedWrite {
     fn from(record: Record) -> Self {
         Self {
             record,
             index: OwnedChange::None,
+            keeps_expiry: false,
             rotates: false,
             unconfirmed: false,
             entries: Arc::default(),

@@ -49,6 +49,7 @@ on_every_store![
     s06_writing_sends_the_same_token_again_where_its_lifetime_moved,
     s06_an_unconfirmed_write_sends_no_cookie,
     s06_a_write_that_does_not_count_as_activity_leaves_the_end_where_it_is,
+    s06_a_write_that_does_not_count_as_activity_takes_back_no_slide_made_meanwhile,
     s07_an_unknown_token_is_left_alone_while_nobody_asks,
     s07_an_unknown_token_is_left_alone_on_a_read,
     s07_a_slow_read_does_not_remove_the_cookie_of_a_login_made_meanwhile,
@@ -232,6 +233,34 @@ async fn s05_what_does_not_count_as_activity_slides_nothing(place: Place) {
     browser.get("/get:a").await.ok();
     place.keeps_for(browser.selector().unwrap(), DAY).await;
     assert_eq!(place.log.count("hook_panicked"), 3);
+}
+
+async fn s06_a_write_that_does_not_count_as_activity_takes_back_no_slide_made_meanwhile(
+    place: Place,
+) {
+    for (gate, writes) in [
+        ("one", "insert:b:2"),
+        ("two", "insert:b:2/save/insert:b:3"),
+        ("three", "rotate"),
+    ] {
+        let browser = polled(&place, |config| config).await;
+        browser.begin("/insert:a:1").await;
+        let (id, poll) = (browser.selector().unwrap(), browser.twin());
+        place.pass(23 * HOUR);
+        let click = async {
+            place.gate(gate).arrived().await;
+            browser.get("/get:a").await.ok().says("1");
+            place.keeps_for(id, DAY).await;
+            place.gate(gate).open();
+        };
+        let path = format!("/read/wait:{gate}/{writes}?poll");
+        let (polled, ()) = tokio::join!(poll.get(&path), click);
+        polled.ok();
+        place.keeps_for(id, DAY).await;
+        place.pass(2 * HOUR);
+        poll.get("/get:a?poll").await.ok().says("1");
+        place.keeps_for(id, DAY - 2 * HOUR).await;
+    }
 }
 
 async fn s06_a_write_that_does_not_count_as_activity_leaves_the_end_where_it_is(place: Place) {

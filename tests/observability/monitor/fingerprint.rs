@@ -1,6 +1,7 @@
 //! A token that comes from another client than the one that it was given to.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use http::header::USER_AGENT;
 use tower_keycard::monitor::{ClientFingerprint, Monitor, Response};
@@ -13,6 +14,7 @@ use crate::support::cookie;
 use crate::support::redis_server::RedisServer;
 
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
+const HOUR: Duration = Duration::from_secs(3_600);
 const CHANGED: &str = "suspected fingerprint_changed";
 
 fn id(device: &Device) -> SessionId {
@@ -205,6 +207,27 @@ async fn a_login_and_a_rotation_bind_the_session_to_the_client_that_asked() {
     let rotate = shop.request(&mut moved, async |session| session.rotate_token());
     rotate.await.unwrap().unwrap();
     assert!(!shop.is_fresh(&mut moved).await);
+}
+
+#[tokio::test]
+async fn a_suspicion_takes_back_no_slide_made_while_it_was_stored() {
+    let shop = shop(Monitor::default());
+    let mut device = shop.logged_in().await;
+    let mut thief = device.at(ELSEWHERE);
+    shop.clock.advance(23 * HOUR);
+    shop.faults.next(StoreCall::Replace, Fault::Hold);
+    // The owner's slides, the thief's does not.
+    shop.faults.next(StoreCall::Touch, Fault::Pass);
+    shop.faults.next(StoreCall::Touch, Fault::Unavailable);
+    let click = async {
+        shop.faults.until_waiting(1).await;
+        assert_eq!(shop.user(&mut device).await.as_deref(), Some("alice"));
+        shop.faults.release().await;
+    };
+    tokio::join!(shop.user(&mut thief), click);
+    shop.clock.advance(2 * HOUR);
+    assert_eq!(shop.user(&mut device).await.as_deref(), Some("alice"));
+    assert!(!shop.is_fresh(&mut device).await, "it was stored");
 }
 
 #[tokio::test]

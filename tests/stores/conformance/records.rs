@@ -25,6 +25,8 @@ enum Breach {
     ReplaceIsNotAtomic,
     ReplaceIgnoresTheRevision,
     ReplaceKeepsTheExpiry,
+    ReplaceNeverKeepsTheExpiry,
+    ReplaceOnlyProlongsWhatItKeeps,
     ResentReplaceIsAConflict,
     OvertakenReplaceIsAConflict,
     ResentReplaceMovesTheExpiry,
@@ -238,9 +240,15 @@ impl SessionStore for Careless {
         };
         if here {
             let ttl = match &found {
-                Loaded::Record { remaining, .. } if self.is(Breach::ReplaceKeepsTheExpiry) => {
-                    *remaining
-                }
+                Loaded::Record { remaining, .. } => match self.breach {
+                    Some(Breach::ReplaceKeepsTheExpiry) => *remaining,
+                    Some(Breach::ReplaceNeverKeepsTheExpiry) => ttl,
+                    Some(Breach::ReplaceOnlyProlongsWhatItKeeps) if write.keeps_expiry => {
+                        ttl.max(*remaining)
+                    }
+                    _ if write.keeps_expiry => *remaining,
+                    _ => ttl,
+                },
                 _ => ttl,
             };
             self.put(&mut map, key, Some(record), ttl);
@@ -415,6 +423,14 @@ async fn a_store_that_breaks_a_clause_fails_the_case_of_that_clause() {
         (
             Breach::ReplaceKeepsTheExpiry,
             "replace_makes_the_lifetime_shorter",
+        ),
+        (
+            Breach::ReplaceNeverKeepsTheExpiry,
+            "replace_keeps_the_expiry_that_a_touch_has_set",
+        ),
+        (
+            Breach::ReplaceOnlyProlongsWhatItKeeps,
+            "replace_keeps_the_expiry_that_a_touch_has_set",
         ),
         (
             Breach::ResentReplaceIsAConflict,

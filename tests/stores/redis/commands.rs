@@ -115,8 +115,58 @@ async fn every_call_sends_the_commands_that_are_documented_and_no_more() {
         .unwrap();
     assert_eq!(names(&mut monitor), ["EVALSHA", "lua GETRANGE"], "stale");
 
+    let kept = sample_revision_of(&last, "{}").keeping_expiry();
+    store
+        .replace(&key(1), last.revision(), &kept.write(LONG / 2))
+        .await
+        .unwrap();
+    let commands = monitor.commands();
+    assert_eq!(commands[0].len(), 6, "no time to live");
+    assert_eq!(commands[1], ["lua", "GETRANGE", &name, "1", "8"]);
+    assert_eq!(commands[2], ["lua", "GETRANGE", &name, "19", "24"]);
+    assert_eq!(commands[3][..3], ["lua", "SET", &name]);
+    assert_eq!(commands[3][4..], ["KEEPTTL"]);
+    assert_eq!(commands.len(), 4);
+
     store.delete(&key(1), None).await.unwrap();
     assert_eq!(monitor.commands(), [["SET", &name, "\\x00", "PX", "60000"]]);
+}
+
+#[tokio::test]
+async fn a_record_that_keeps_its_end_is_as_unconfirmed_as_the_write_says() {
+    let server = RedisServer::start();
+    let store = RedisStore::connect(server.url()).await.unwrap();
+    let new = sample_anonymous();
+    for (before, after) in [(false, false), (false, true), (true, false), (true, true)] {
+        let write = |write: OwnedWrite, unconfirmed| match unconfirmed {
+            true => write.unconfirmed(),
+            false => write,
+        };
+        let first = write(new.clone(), before);
+        let kept = write(sample_revision_of(&new, "{}").keeping_expiry(), after);
+        let key = key(1 + 2 * u32::from(before) + u32::from(after));
+        store.create(&key, &first.write(LONG)).await.unwrap();
+        let write = kept.write(LONG * 2);
+        let replaced = store.replace(&key, first.revision(), &write).await.unwrap();
+        assert!(is_replaced(&replaced));
+        let Loaded::Record {
+            record,
+            remaining,
+            unconfirmed,
+            ..
+        } = store.load(&key).await.unwrap()
+        else {
+            panic!("no record");
+        };
+        assert_eq!(record.encode(), kept.encode());
+        assert!(remaining <= LONG && remaining > LONG / 2, "{remaining:?}");
+        assert_eq!(unconfirmed, after);
+        let life: u128 = server
+            .cli(&["PTTL", &format!("keycard:{key}")])
+            .parse()
+            .unwrap();
+        assert!(life <= LONG.as_millis() && life > LONG.as_millis() / 2);
+    }
 }
 
 #[tokio::test]

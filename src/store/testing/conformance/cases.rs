@@ -53,6 +53,7 @@ cases! {
         the_remaining_time_is_the_ttl_minus_the_time_passed
         replace_makes_the_lifetime_longer
         replace_makes_the_lifetime_shorter
+        replace_keeps_the_expiry_that_a_touch_has_set
         touch_makes_the_lifetime_longer
         touch_makes_the_lifetime_shorter
         a_conflict_leaves_the_expiry_alone

@@ -13,9 +13,9 @@ const DATA: usize = 2_000;
 pub(super) async fn an_unconfirmed_session_is_confirmed_by_a_touch_and_by_a_write<H: Harness>(
     cx: &Context<'_, H>,
 ) -> CaseResult {
-    let (touched, written) = (sample_key(), sample_key());
+    let (touched, written, kept) = (sample_key(), sample_key(), sample_key());
     let new = sample_anonymous().unconfirmed();
-    for key in [&touched, &written] {
+    for key in [&touched, &written, &kept] {
         cx.created(key, &new, LONG).await?;
         cx.holds(key, &new).await?;
     }
@@ -23,7 +23,13 @@ pub(super) async fn an_unconfirmed_session_is_confirmed_by_a_touch_and_by_a_writ
     ensure!(found, "touch did not find the current revision");
     let next = sample_revision_of(&new, "{}");
     cx.replaced(&written, new.revision(), &next, LONG).await?;
-    for (key, how) in [(&touched, "touch"), (&written, "replace")] {
+    let next = sample_revision_of(&new, "{}").keeping_expiry();
+    cx.replaced(&kept, new.revision(), &next, LONG).await?;
+    for (key, how) in [
+        (&touched, "touch"),
+        (&written, "replace"),
+        (&kept, "replace that keeps the expiry"),
+    ] {
         let Loaded::Record { unconfirmed, .. } = cx.load(key).await? else {
             return failed("the record is gone");
         };

@@ -99,6 +99,32 @@ pub(super) async fn replace_makes_the_lifetime_shorter<H: Harness>(
     cx.holds_nothing(&key).await
 }
 
+/// The write of a request that is no activity. It does not know of the touch, which leaves the revision as it is.
+pub(super) async fn replace_keeps_the_expiry_that_a_touch_has_set<H: Harness>(
+    cx: &Context<'_, H>,
+) -> CaseResult {
+    let first = sample_record("{}");
+    let second = sample_revision_of(&first, "{}").keeping_expiry();
+    for (known, touched) in [(SHORT, LONG), (LONG, SHORT)] {
+        let key = sample_key();
+        cx.created(&key, &first, known).await?;
+        let found = cx.touch(&key, first.revision(), touched).await?;
+        ensure!(found, "touch did not find the current revision");
+        cx.replaced(&key, first.revision(), &second, known).await?;
+        cx.pass(LONGER_THAN_SHORT).await?;
+        if touched == SHORT {
+            cx.holds_nothing(&key).await?;
+            continue;
+        }
+        let remaining = cx.holds(&key, &second).await?;
+        ensure!(
+            remaining <= touched && remaining + SLACK >= touched,
+            "{remaining:?} remain, not {touched:?}"
+        );
+    }
+    Ok(())
+}
+
 pub(super) async fn touch_makes_the_lifetime_longer<H: Harness>(cx: &Context<'_, H>) -> CaseResult {
     let (key, record) = (sample_key(), sample_record("{}"));
     cx.created(&key, &record, SHORT).await?;

@@ -186,9 +186,9 @@ fn release<B, E, F: FailureResponse<B>>(
     }
     if let Some(cookie) = cookie {
         headers::put_cookie(headers, template.name(), cookie, template.remove_former());
-        headers::cache_unless_set(headers, "no-store");
+        headers::no_store_unless_set(&mut response);
     } else if private && manager.config.cache_private {
-        headers::cache_unless_set(headers, "private");
+        headers::private_unless_set(&mut response, finisher.session.outer.is_some());
     }
     Ok(response)
 }

@@ -1,5 +1,6 @@
 //! The response headers: `Set-Cookie`, `Vary`, `Cache-Control` and `Clear-Site-Data`.
 
+use http::Response;
 use http::header::{CACHE_CONTROL, Entry, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
 
 /// Declares that the response depends on the request's cookies (RFC 9110, section 12.5.5). Existing lines stay, in their order.
@@ -25,11 +26,36 @@ fn names_cookies(line: &HeaderValue) -> bool {
         .any(|member| member == b"*" || member.eq_ignore_ascii_case(b"cookie"))
 }
 
-/// Says who may cache the response, unless the application has said it: nobody with `no-store` (ASVS 5.0, 14.3.2), only the
-/// user's browser with `private` (ASVS 5.0, 14.2.2; RFC 9111, section 5.2.2.7).
-pub(crate) fn cache_unless_set(headers: &mut HeaderMap, directive: &'static str) {
-    if let Entry::Vacant(unset) = headers.entry(CACHE_CONTROL) {
-        unset.insert(HeaderValue::from_static(directive));
+const PRIVATE: &str = "private";
+const NO_STORE: &str = "no-store";
+
+/// Marks a response whose `Cache-Control: private` is a layer's, and not the application's.
+#[derive(Clone)]
+struct PrivateByLayer;
+
+/// Says that nobody may store the response (ASVS 5.0, 14.3.2), unless the application has said who may. What a layer further in
+/// has said is not the application's word: it did not know of this layer's cookie.
+pub(crate) fn no_store_unless_set<B>(response: &mut Response<B>) {
+    let by_layer = response.extensions_mut().remove::<PrivateByLayer>();
+    match response.headers_mut().entry(CACHE_CONTROL) {
+        Entry::Vacant(unset) => {
+            unset.insert(HeaderValue::from_static(NO_STORE));
+        }
+        Entry::Occupied(mut lines) if by_layer.is_some() && lines.iter().eq([PRIVATE]) => {
+            lines.insert(HeaderValue::from_static(NO_STORE));
+        }
+        Entry::Occupied(_) => {}
+    }
+}
+
+/// Says that only the user's browser may store the response (ASVS 5.0, 14.2.2; RFC 9111, section 5.2.2.7), unless the
+/// application has said who may. A layer further out learns who has said it.
+pub(crate) fn private_unless_set<B>(response: &mut Response<B>, has_outer: bool) {
+    if let Entry::Vacant(unset) = response.headers_mut().entry(CACHE_CONTROL) {
+        unset.insert(HeaderValue::from_static(PRIVATE));
+        if has_outer {
+            response.extensions_mut().insert(PrivateByLayer);
+        }
     }
 }
 
@@ -153,14 +179,38 @@ mod tests {
 
     #[test]
     fn caches_are_kept_out_unless_the_application_set_cache_control() {
-        let mut headers = HeaderMap::new();
-        cache_unless_set(&mut headers, "no-store");
-        assert_eq!(lines(&headers, &CACHE_CONTROL), ["no-store"]);
+        let cached = |response: &Response<()>| {
+            let lines = lines(response.headers(), &CACHE_CONTROL).into_iter();
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let mut response = Response::new(());
+        no_store_unless_set(&mut response);
+        assert_eq!(cached(&response), ["no-store"]);
+        private_unless_set(&mut response, true);
+        assert_eq!(cached(&response), ["no-store"]);
+        for own in ["public, max-age=60", "private"] {
+            let mut response = Response::new(());
+            let own = HeaderValue::from_static(own);
+            response.headers_mut().insert(CACHE_CONTROL, own.clone());
+            private_unless_set(&mut response, true);
+            no_store_unless_set(&mut response);
+            assert_eq!(cached(&response), [own.to_str().unwrap()]);
+        }
+    }
 
-        let own = ["private, max-age=60", "no-transform"];
-        let mut headers = response(&CACHE_CONTROL, &own);
-        cache_unless_set(&mut headers, "no-store");
-        assert_eq!(lines(&headers, &CACHE_CONTROL), own);
+    #[test]
+    fn no_store_replaces_the_private_of_a_layer_alone() {
+        let mut response = Response::new(());
+        private_unless_set(&mut response, true);
+        private_unless_set(&mut response, true);
+        let mut changed = response.clone();
+        no_store_unless_set(&mut response);
+        assert_eq!(lines(response.headers(), &CACHE_CONTROL), ["no-store"]);
+        // What the application said after the layer counts.
+        let own = HeaderValue::from_static("public");
+        changed.headers_mut().insert(CACHE_CONTROL, own);
+        no_store_unless_set(&mut changed);
+        assert_eq!(lines(changed.headers(), &CACHE_CONTROL), ["public"]);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use axum::routing::get;
 use http::Method;
-use tower_keycard::SessionConfig;
 use tower_keycard::config::{FormerCookie, Persistence, SameSite};
 use tower_keycard::session::Timestamp;
 use tower_keycard::store::testing::fault::Fault;
 use tower_keycard::store::{DecodeError, Loaded, StoreCall};
+use tower_keycard::{Session, SessionConfig};
 
 use super::harness::{
     Browser, COOKIE_NAME, DAY, HOST, HOUR, MINUTE, Place, Reply, SECOND, STRANGER, SetCookie,
@@ -79,6 +80,7 @@ on_every_store![
     s14_vary_is_appended_once_and_in_order,
     s15_a_response_with_our_cookie_is_kept_out_of_caches,
     s15_a_response_for_a_user_is_kept_out_of_shared_caches,
+    s15_a_cookie_goes_out_with_no_store_whatever_a_layer_further_in_said,
     s16_other_cookies_survive_and_ours_appears_once,
     s17_asking_which_token_came_is_no_access,
 ];
@@ -921,7 +923,7 @@ async fn s10_a_former_cookie_is_expired_by_its_name_as_it_was(place: Place) {
     let layer = layer.build().unwrap();
     let app = axum::Router::new().route(
         "/",
-        axum::routing::get(async |session: tower_keycard::Session<Staff>| session.insert("a", 1)),
+        get(async |session: Session<Staff>| session.insert("a", 1)),
     );
     let reply = place.browse(app.layer(layer)).await.get("/").await.ok();
     let names = reply.lines("set-cookie");
@@ -1050,6 +1052,39 @@ async fn s15_a_response_with_our_cookie_is_kept_out_of_caches(place: Place) {
         (ended.lines("cache-control"), ended.lines("vary")),
         (vec!["no-store"], vec!["Cookie"])
     );
+}
+
+async fn s15_a_cookie_goes_out_with_no_store_whatever_a_layer_further_in_said(place: Place) {
+    enum Admin {}
+    let outer = place.builder().build().unwrap();
+    let inner = place.builder().marked::<Admin>("admin").build().unwrap();
+    let login = async |admin: Session<Admin>| admin.login("ann");
+    let both = async |main: Session, admin: Session<Admin>| {
+        main.insert("a", "1").unwrap();
+        admin.user().unwrap()
+    };
+    let own = async |main: Session, admin: Session<Admin>| {
+        main.rotate_token().unwrap();
+        ([("cache-control", "private")], admin.user().unwrap())
+    };
+    let application = axum::Router::new()
+        .route("/login", get(login))
+        .route("/both", get(both))
+        .route("/own", get(own))
+        .layer(inner)
+        .layer(outer);
+    let browser = place.browse(application).await;
+    browser.get("/login").await.ok();
+    let reply = browser.get("/both").await.ok().says("ann");
+    assert!(reply.set_cookie().is_some());
+    assert_eq!(reply.lines("cache-control"), ["no-store"]);
+    browser.get("/both").await.ok();
+    let reply = browser.get("/both").await.ok().sets_nothing();
+    assert_eq!(reply.lines("cache-control"), ["private"]);
+    // What the application says is left alone.
+    let reply = browser.get("/own").await.ok();
+    assert!(reply.set_cookie().is_some());
+    assert_eq!(reply.lines("cache-control"), ["private"]);
 }
 
 async fn s15_a_response_for_a_user_is_kept_out_of_shared_caches(place: Place) {

@@ -3,8 +3,10 @@
 mod presented;
 mod template;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::presented::MOST_TOKENS;
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use self::presented::{MOST_TOKENS, read_lines};
+pub(crate) use self::presented::read_lines;
 pub(crate) use self::presented::{Presented, hide, read};
 pub(crate) use self::template::CookieTemplate;
 

@@ -19,6 +19,7 @@ mod user_sessions;
 pub(crate) use self::context::ClientContext;
 pub(crate) use self::decision::Outcome;
 pub(crate) use self::lifetime::Lifetime;
+#[cfg(feature = "testing")]
 pub(crate) use self::lookup::Lookup;
 pub(crate) use self::manager::SessionManager;
 pub(crate) use self::pending::{Pending, PendingLogin};

@@ -14,6 +14,7 @@ use super::harness::{
     Browser, COOKIE_NAME, DAY, HOST, HOUR, MINUTE, Place, Reply, SECOND, STRANGER, SetCookie,
     config, on_every_store, selector,
 };
+use crate::Admin;
 
 /// A token whose session ended by its absolute limit.
 async fn expired(place: &Place) -> Browser {
@@ -1055,7 +1056,6 @@ async fn s15_a_response_with_our_cookie_is_kept_out_of_caches(place: Place) {
 }
 
 async fn s15_a_cookie_goes_out_with_no_store_whatever_a_layer_further_in_said(place: Place) {
-    enum Admin {}
     let outer = place.builder().build().unwrap();
     let inner = place.builder().marked::<Admin>("admin").build().unwrap();
     let login = async |admin: Session<Admin>| admin.login("ann");

@@ -47,7 +47,7 @@
 //! | a token that opens nothing | – | create under a new token, set | the same | remove cookie |
 //! | a token that was rotated out in the last minute | – | drop, 409 unless GET | create under a new token, set | delete, remove cookie |
 //! | a token whose session ended in the last minute | – | drop, 409 unless GET | create under a new token, set | – |
-//! | tokens of several sessions | no session | 400 | delete them, create, set cookie | delete them, remove cookie |
+//! | tokens of several sessions | no session | drop, 400 unless GET | delete them, create, set cookie | delete them, remove cookie |
 //! | a token that opens its session | slide the idle limit if due | replace | rotate, set cookie | delete, remove cookie |
 //!
 //! After a 5xx status, an error or a panic of the handler, or a time limit inside of the layer (408), nothing is stored; a

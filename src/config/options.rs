@@ -119,8 +119,8 @@ impl SessionConfig {
     /// which the oldest ends, if the store keeps an index of users; [`unlimited_sessions`](Self::unlimited_sessions) lifts it.
     ///
     /// A limit of your own needs a store that keeps an index of users, as `MemoryStore` and `RedisStore` do. Each login then lists
-    /// the user's sessions; with [`BeyondLimit::Refuse`] also before it is carried out. Once the logins of a user are done, the
-    /// limit is exact, also if they came at the same time. If the other login of a double click has overtaken a login, that one is
+    /// the user's sessions; with [`BeyondLimit::Refuse`] also before it is carried out. Once the logins of a user are done, a
+    /// limit below 100 is exact, also if they came at the same time. If the other login of a double click has overtaken a login, that one is
     /// answered without a cookie, so that the browser keeps the one that opens a session. Where logins are refused, those that come
     /// at the same time on one and the same session may all be refused. ASVS 5.0, 7.1.2.
     ///
